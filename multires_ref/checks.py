@@ -1,0 +1,95 @@
+"""Bad input: one clear error that names the argument, what it was and what was expected, before any work."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+FLOATS = ("float32", "float64")
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """`value` if it is one of `choices`; otherwise a ValueError that offers the nearest ones.
+
+    Examples
+    --------
+    >>> check_choice("tree_select", "fading", ["fading", "uniform"])
+    'fading'
+    >>> check_choice("tree_select", "fade", ["fading", "uniform"])
+    Traceback (most recent call last):
+        ...
+    ValueError: tree_select must be one of 'fading', 'uniform'; got 'fade' (did you mean 'fading'?)
+    """
+    choices = list(choices)
+    if isinstance(value, str) and value in choices:
+        return value
+    near = difflib.get_close_matches(str(value), choices, n=3, cutoff=0.5)
+    shown = choices if len(choices) <= 12 else [*choices[:12], f"... ({len(choices)} in all)"]
+    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, shown))}; got {value!r}{hint}")
+
+
+def check_int(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """`value` as an int in [low, high]; a TypeError for what is no integer (True included), a ValueError out of range."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer; got {value!r}")
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {value!r} of type {type(value).__name__}") from None
+    if value < low or (high is not None and value > high):
+        span = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {span}; got {value}")
+    return value
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> float:
+    """`value` as a finite float in [low, high]."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number; got {value!r} of type {type(value).__name__}") from None
+    if not low <= number <= high:  # also refuses NaN
+        raise ValueError(f"{name} must be between {low} and {high}; got {value!r}")
+    return number
+
+
+def check_floats(name: str, array: Any, shape: str) -> Any:
+    """`array` (NumPy, CuPy or traced; a list becomes NumPy) if it is float32 or float64.
+
+    `shape` describes what was expected, as in ``"[B, D, L]"``; it goes into the message.
+    """
+    if not hasattr(array, "dtype"):
+        array = np.asarray(array)
+    if str(array.dtype) not in FLOATS:
+        raise TypeError(
+            f"{name} must be a float32 or float64 array {shape}; got dtype {array.dtype}. Convert it with .astype('float32')."
+        )
+    return array
+
+
+def check_shape(name: str, array: Any, expected: tuple[int | None, ...], letters: str) -> None:
+    """Raise a ValueError unless ``array.shape`` equals `expected` (None: any size of at least 1).
+
+    `letters` names the axes in the message, as in ``"[D, K]"``.
+    """
+    shape = tuple(array.shape)
+    fits = len(shape) == len(expected) and all(n >= 1 if e is None else n == e for n, e in zip(shape, expected, strict=True))
+    if not fits:
+        wanted = "(" + ", ".join("any" if e is None else str(e) for e in expected) + ("," if len(expected) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {letters} = {wanted}; got {shape}")
+
+
+def check_same_dtype(**arrays: Any) -> None:
+    """Raise a TypeError unless all named arrays have the dtype of the first."""
+    (first, reference), *others = arrays.items()
+    for name, array in others:
+        if array.dtype != reference.dtype:
+            raise TypeError(
+                f"{name} has dtype {array.dtype} but {first} has {reference.dtype}: give both the same "
+                f"(float32 stays float32), for example {name}.astype({first}.dtype)"
+            )

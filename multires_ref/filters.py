@@ -1,0 +1,106 @@
+"""h0 and h1: from PyWavelets by name, or at random; always in lag order (index k weights the sample k steps ago).
+
+Two orders of a wavelet's taps. The analysis order is PyWavelets' own: out[n] = sum_k dec_lo[k] x[n - k], which is what `pywt.swt`
+computes and what the authors start from. For Daubechies' wavelets (dbN) `dec_lo` is the *maximum*-phase choice: its energy sits
+in the late taps, so a causal tree weights recent samples least and every level adds delay. Its time reverse (`rec_lo` for an
+orthogonal wavelet) has the same magnitude response and the *minimum* delay: ``order="minimum_delay"``. For wavelets that are
+nearly symmetric (symN, coifN, bior) the two hardly differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .checks import check_choice, check_int
+
+FILTER_ORDERS = ("analysis", "minimum_delay")
+
+
+def wavelet_names() -> list[str]:
+    """The discrete wavelets that PyWavelets knows."""
+    import pywt
+
+    return pywt.wavelist(kind="discrete")
+
+
+def check_wavelet(name: str) -> str:
+    """`name` if PyWavelets knows a discrete wavelet of that name; otherwise a ValueError with the nearest names."""
+    return check_choice("wavelet", name, wavelet_names())
+
+
+def wavelet_length(name: str) -> int:
+    """F, the number of taps of a wavelet's filters (PyWavelets' `dec_len`)."""
+    import pywt
+
+    return pywt.Wavelet(check_wavelet(name)).dec_len
+
+
+def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") -> tuple[np.ndarray, np.ndarray]:
+    """The filters h0 (low-pass) and h1 (high-pass) of a discrete wavelet, in lag order.
+
+    Parameters
+    ----------
+    name : str
+        Any discrete wavelet of PyWavelets, such as "haar", "db4", "sym5", "bior2.2".
+    order : "analysis" or "minimum_delay"
+        PyWavelets' `dec_lo`, `dec_hi` as they stand, so that the tree equals `pywt.swt` up to an index shift; or whichever of
+        `dec_lo` and its time reverse has its energy earlier, with the high-pass reversed along with it.
+    dtype : "float32" or "float64"
+
+    Returns
+    -------
+    h0, h1 : arrays [K]
+
+    Raises
+    ------
+    ValueError
+        For an unknown wavelet (with the nearest names), order or dtype.
+
+    Examples
+    --------
+    >>> h0, h1 = wavelet_filters("haar")
+    >>> h0.round(4), h1.round(4)
+    (array([0.7071, 0.7071]), array([-0.7071,  0.7071]))
+    >>> wavelet_filters("db2")[0].round(3), wavelet_filters("db2", order="minimum_delay")[0].round(3)
+    (array([-0.129,  0.224,  0.837,  0.483]), array([ 0.483,  0.837,  0.224, -0.129]))
+    """
+    import pywt
+
+    check_choice("order", order, FILTER_ORDERS)
+    check_choice("dtype", str(np.dtype(dtype)), ("float32", "float64"))
+    wavelet = pywt.Wavelet(check_wavelet(name))
+    h0, h1 = np.array(wavelet.dec_lo, dtype), np.array(wavelet.dec_hi, dtype)
+    if order == "minimum_delay" and energy_centre(h0[::-1]) < energy_centre(h0):
+        h0, h1 = h0[::-1].copy(), h1[::-1].copy()
+    return h0, h1
+
+
+def energy_centre(h: np.ndarray) -> float:
+    """sum_k k h[k]^2 / sum_k h[k]^2: at which lag, in samples, the energy of a filter sits.
+
+    Examples
+    --------
+    >>> round(energy_centre(np.array([0.0, 1.0, 1.0])), 2)
+    1.5
+    """
+    energy = np.asarray(h, dtype=np.float64) ** 2
+    return float((np.arange(len(energy)) * energy).sum() / energy.sum())
+
+
+def random_filters(
+    rng: np.random.Generator, D: int, K: int, J: int | None = None, dtype: str = "float32"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random h0, h1 ~ U(-1, 1) sqrt(2 / (2 K)), as the authors start them: [D, K], or untied [J, D, K] where J is given.
+
+    Examples
+    --------
+    >>> h0, h1 = random_filters(np.random.default_rng(0), D=4, K=2)
+    >>> h0.shape, h0.dtype, bool(abs(h0).max() <= 2**-0.5)
+    ((4, 2), dtype('float32'), True)
+    """
+    shape = (check_int("D", D, 1), check_int("K", K, 2))
+    if J is not None:
+        shape = (check_int("J", J, 1), *shape)
+    bound = (2 / (2 * K)) ** 0.5
+    h0, h1 = (rng.uniform(-bound, bound, shape).astype(dtype) for _ in range(2))
+    return h0, h1

@@ -1,0 +1,151 @@
+"""The networks: a classifier of whole sequences, and an autoregressive model of the next sample.
+
+    classifier       encoder -> blocks -> mean over (true) time -> linear            out [B, d_output]
+    autoregressive   delay by one -> encoder -> blocks -> 1x1 convolution            out [B, d_output, L]
+
+`apply` is a pure function; `Model` holds a config with its parameters for use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import autodiff as ad
+from ..arrays import family, get_xp
+from ..checks import check_floats, check_shape
+from .config import NetworkConfig
+from .init import Params, init_params, init_state
+from .layer import Probe, block, dropout_masks
+
+
+def apply(
+    config: NetworkConfig,
+    params: Params,
+    state: Params,
+    x: Any,
+    lengths: Any = None,
+    *,
+    training: bool = False,
+    rng: np.random.Generator | None = None,
+    probe: Probe | None = None,
+    engine: str = "auto",
+) -> tuple[Any, Params]:
+    """The network's output and its new norm state.
+
+    Parameters
+    ----------
+    config, params, state
+        As `init_params` and `init_state` lay them out.
+    x : array [B, d_input, L], or integer tokens [B, L] for an embedding
+    lengths : integer array [B] or None
+        True lengths of right-padded sequences: the classifier's mean is taken over them.
+    training : bool
+        BatchNorm by the batch's own statistics, and dropout if `rng` is given.
+    rng : numpy Generator, for dropout
+    probe : function (name, array)
+        Shown every intermediate array: "encoder", "blocks.0.conv", "blocks.0.gelu", ..., "blocks.0.norm", ..., "pool", "decoder".
+    engine : str
+        The algorithm of the convolution.
+
+    Returns
+    -------
+    out : array [B, d_output] (classifier) or [B, d_output, L] (autoregressive)
+    state : the new norm state (the same where nothing changed)
+    """
+    probe = probe or (lambda name, array: None)
+    if config.kind == "autoregressive":
+        x = ad.delay(x, 1)  # the output at n must not see x[n]
+    x = encode(config, params["encoder"], x)
+    probe("encoder", x)
+    states = []
+    for i, (p, s) in enumerate(zip(params["blocks"], state["blocks"], strict=True)):
+        masks = dropout_masks(config, rng if training else None, x)
+        x, s = block(config, p, s, x, masks, training, lambda name, a, i=i: probe(f"blocks.{i}.{name}", a), engine)
+        states.append(s)
+    out = decode(config, params["decoder"], x, lengths, probe)
+    probe("decoder", out)
+    return out, {"blocks": states}
+
+
+def encode(config: NetworkConfig, params: Params, x: Any) -> Any:
+    """Input -> [B, D, L]: a linear map at every step, or each token's row of the table (padding, id 0, is an ordinary row)."""
+    if config.encoder == "embedding":
+        return ad.embed(params["table"], x)
+    return ad.conv1x1(x, params["weight"], params["bias"])
+
+
+def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, probe: Probe) -> Any:
+    """[B, D, L] -> the outputs."""
+    if config.kind == "autoregressive":
+        return ad.conv1x1(x, params["weight"], params["bias"])
+    pooled = ad.masked_mean(x, lengths)
+    probe("pool", pooled)
+    return ad.linear(pooled, params["weight"], params["bias"])
+
+
+@dataclass
+class Model:
+    """A network with its parameters: ``model(x, lengths=None)`` gives the outputs in evaluation mode.
+
+    Examples
+    --------
+    >>> config = NetworkConfig(d_input=1, d_output=10, d_model=8, n_layers=2, max_length=64)
+    >>> model = Model.init(config, np.random.default_rng(0))
+    >>> model(np.zeros((5, 1, 64), np.float32)).shape
+    (5, 10)
+    """
+
+    config: NetworkConfig
+    params: Params
+    state: Params
+
+    @classmethod
+    def init(cls, config: NetworkConfig, rng: np.random.Generator, dtype: str = "float32") -> Model:
+        """A network with fresh parameters."""
+        return cls(config, init_params(config, rng, dtype), init_state(config, dtype))
+
+    def __call__(self, x: Any, lengths: Any = None, *, probe: Probe | None = None, engine: str = "auto") -> Any:
+        x, lengths = self.check_input(x, lengths)
+        return apply(self.config, self.params, self.state, x, lengths, probe=probe, engine=engine)[0]
+
+    def check_input(self, x: Any, lengths: Any) -> tuple[Any, Any]:
+        """x and lengths, if they fit this network."""
+        B = x.shape[0] if getattr(x, "ndim", 0) else None
+        if self.config.encoder == "embedding":
+            x = check_tokens(x, self.config.d_input)
+        else:
+            x = check_floats("x", x, "[B, d_input, L]")
+            check_shape("x", x, (None, self.config.d_input, None), "[B, d_input, L]")
+            dtype = self.params["decoder"]["weight"].dtype
+            if x.dtype != dtype:
+                raise TypeError(f"x must have the parameters' dtype {dtype}; got {x.dtype}")
+        if lengths is not None:
+            lengths = check_lengths(lengths, B or x.shape[0], x.shape[-1])
+        return x, lengths
+
+
+def check_tokens(x: Any, n_tokens: int) -> Any:
+    """Integer tokens [B, L] in 0 ... n_tokens - 1."""
+    x = x if family(x) == "cupy" else np.asarray(x)
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"x must be an integer array of tokens [B, L]; got dtype {x.dtype}")
+    check_shape("x", x, (None, None), "[B, L]")
+    low, high = int(x.min()), int(x.max())
+    if low < 0 or high >= n_tokens:
+        raise ValueError(f"x must hold tokens between 0 and {n_tokens - 1}; got {low} to {high}")
+    return x
+
+
+def check_lengths(lengths: Any, B: int, L: int) -> Any:
+    """True lengths [B], whole numbers in 1 ... L, on the device they came on."""
+    lengths = lengths if family(lengths) == "cupy" else np.asarray(lengths)
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths must be an integer array [B]; got dtype {lengths.dtype}")
+    check_shape("lengths", lengths, (B,), "[B]")
+    xp = get_xp(lengths)
+    if bool(xp.any(lengths < 1)) or bool(xp.any(lengths > L)):
+        raise ValueError(f"lengths must lie between 1 and {L}, the padded length; got {lengths.min()} to {lengths.max()}")
+    return lengths
