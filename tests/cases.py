@@ -1,0 +1,36 @@
+"""The authors' reference cases of the convolution, and random arguments for it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).parent / "data"
+
+
+def conv_cases() -> list[str]:
+    """The names of the ten cases in conv.npz."""
+    with np.load(DATA / "conv.npz") as z:
+        return sorted({key.split("/")[0] for key in z.files})
+
+
+def conv_case(name: str) -> dict:
+    """One case: our arguments (lag order, skip weight apart), dy, and the authors' y and gradients in the same form."""
+    with np.load(DATA / "conv.npz") as z:
+        raw = {key.split("/")[1]: z[key] for key in z.files if key.startswith(name + "/")}
+    lag = lambda h: h[:, 0, ::-1].copy()  # noqa: E731  [D, 1, K] newest last -> [D, K] newest first
+    args = (raw["x"], lag(raw["h0"]), lag(raw["h1"]), raw["w"][:, :-1].copy(), raw["w"][:, -1].copy())
+    grads = (raw["grad_x"], lag(raw["grad_h0"]), lag(raw["grad_h1"]), raw["grad_w"][:, :-1], raw["grad_w"][:, -1])
+    tree_select = name.split("_")[1]
+    options = {"tree_select": tree_select, "depth": int(re.search(r"_J(\d+)_", name)[1])}
+    return {"args": args, "options": options, "dy": raw["dy"], "y": raw["y"], "grads": grads}
+
+
+def random_arguments(rng, B=2, D=3, L=17, K=3, J=3, m=None, untied=False, dtype="float64"):
+    """Arguments of `multires_conv` of the given shapes."""
+    shape = (J, D, K) if untied else (D, K)
+    m = J + 1 if m is None else m
+    shapes = ((B, D, L), shape, shape, (D, m), (D,))
+    return tuple(rng.standard_normal(s).astype(dtype) for s in shapes)

@@ -1,0 +1,66 @@
+"""Responses against convolution, the Fourier transform, and the layer itself."""
+
+import numpy as np
+import pytest
+from cases import random_arguments
+
+from multires_ref import equivalent_kernel, frequency_responses, impulse_responses, multires_conv, pyramid, wavelet_filters
+from multires_ref.filters import energy_centre
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+def test_impulse_responses_convolve_to_the_pyramid(rng):
+    x, (h0, h1) = rng.standard_normal(60), wavelet_filters("db3")
+    for (g, d), (a, b) in zip(impulse_responses(h0, h1, 3), pyramid(x, h0, h1, 3), strict=True):
+        np.testing.assert_allclose(np.convolve(x, g)[:60], a, **EXACT)
+        np.testing.assert_allclose(np.convolve(x, d)[:60], b, **EXACT)
+
+
+def test_impulse_responses_by_hand():
+    (g1, d1), (g2, d2) = impulse_responses(np.array([1.0, 2.0]), np.array([3.0, 4.0]), 2)
+    np.testing.assert_array_equal(g1, [1, 2])
+    np.testing.assert_array_equal(d1, [3, 4])
+    np.testing.assert_array_equal(g2, [1, 2, 2, 4])  # (1 + 2 z)(1 + 2 z^2)
+    np.testing.assert_array_equal(d2, [3, 6, 4, 8])  # (1 + 2 z)(3 + 4 z^2)
+
+
+@pytest.mark.parametrize("untied", [False, True])
+def test_frequency_responses_are_the_transforms(rng, untied):
+    _, h0, h1, _, _ = random_arguments(rng, D=2, K=4, J=3, untied=untied)
+    f, pairs = frequency_responses(h0, h1, 3, frequencies=17)
+    assert f[0] == 0
+    assert f[-1] == 0.5
+    for impulse, response in zip(impulse_responses(h0, h1, 3), pairs, strict=True):
+        for g, G in zip(impulse, response, strict=True):
+            lags = np.arange(g.shape[-1])
+            np.testing.assert_allclose(G, g @ np.exp(-2j * np.pi * np.outer(lags, f)), rtol=1e-11, atol=1e-11)
+
+
+def test_orthogonal_filters_share_the_power():
+    """|A_1|^2 + |B_1|^2 = 2 at every frequency for an orthogonal wavelet."""
+    _, ((A, B),) = frequency_responses(*wavelet_filters("sym4"), 1)
+    np.testing.assert_allclose(abs(A) ** 2 + abs(B) ** 2, 2, rtol=1e-10)
+
+
+@pytest.mark.parametrize("untied", [False, True])
+@pytest.mark.parametrize(("tree_select", "m"), [("fading", 4), ("uniform", 4), ("uniform", 9), ("uniform", 40)])
+def test_equivalent_kernel_is_the_layer(rng, tree_select, m, untied):
+    x, h0, h1, w, s = random_arguments(rng, B=1, L=50, K=3, J=3, m=m, untied=untied)
+    kernel = equivalent_kernel(h0, h1, w, s, tree_select=tree_select, depth=3)
+    assert kernel.shape == (3, 2 * 7 + 1)
+    y = multires_conv(x, h0, h1, w, s, tree_select=tree_select, depth=3)
+    for d in range(3):
+        np.testing.assert_allclose(np.convolve(x[0, d], kernel[d])[:50], y[0, d], **EXACT)
+
+
+def test_minimum_delay_keeps_the_magnitude_and_comes_earlier():
+    for name in ("db2", "db8", "coif2", "sym6"):
+        late, early = wavelet_filters(name), wavelet_filters(name, order="minimum_delay")
+        assert energy_centre(early[0]) <= energy_centre(late[0])
+        _, ((A, B),) = frequency_responses(*late, 1)
+        _, ((A2, B2),) = frequency_responses(*early, 1)
+        np.testing.assert_allclose(abs(A), abs(A2), **EXACT)
+        np.testing.assert_allclose(abs(B), abs(B2), **EXACT)
+    assert energy_centre(wavelet_filters("db8")[0]) > 12  # maximum phase: the energy of dec_lo sits late
+    assert energy_centre(wavelet_filters("db8", order="minimum_delay")[0]) < 3

@@ -1,0 +1,74 @@
+"""The causal stationary transform and its inverse."""
+
+import numpy as np
+import pytest
+import pywt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multires_ref import causal_delay, causal_iswt, causal_swt
+from multires_ref.filters import wavelet_names
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+PERFECT = {"rtol": 0, "atol": 1e-10}  # the digits of PyWavelets' filter tables
+
+
+@pytest.mark.parametrize("wavelet", [name for name in wavelet_names() if name != "dmey"])
+def test_perfect_reconstruction(wavelet, rng):
+    x = rng.standard_normal((2, 37))
+    coeffs = causal_swt(x, wavelet, 2, tail=True)
+    late = causal_delay(wavelet, 2)
+    back = causal_iswt(coeffs, wavelet)
+    np.testing.assert_allclose(back[:, late:], x, **PERFECT)
+    np.testing.assert_allclose(back[:, :late], 0, **PERFECT)
+
+
+@given(st.integers(1, 70), st.integers(1, 5), st.sampled_from(["haar", "db3", "sym4", "bior2.2"]))
+def test_any_length_without_tail(L, J, wavelet):
+    """Without the tail the beginning of x comes back: the rest is still inside the tree."""
+    x = np.random.default_rng(L).standard_normal(L)
+    late = causal_delay(wavelet, J)
+    back = causal_iswt(causal_swt(x, wavelet, J), wavelet)
+    assert back.shape == x.shape
+    np.testing.assert_allclose(back[late:], x[: max(L - late, 0)], **PERFECT)
+
+
+def test_coefficients_are_swt_of_the_padded_signal(rng):
+    x, J, F = rng.standard_normal(45), 3, pywt.Wavelet("db2").dec_len
+    padded = np.pad(x, (0, 80 - 45))  # 80 >= 45 + 7 * 3, and 8 divides it
+    for (a, d), (cA, cD), j in zip(causal_swt(x, "db2", J), pywt.swt(padded, "db2", J), (3, 2, 1), strict=True):
+        shift = (2**j - 1) * F // 2
+        np.testing.assert_allclose(a, np.roll(cA, shift)[:45], **EXACT)
+        np.testing.assert_allclose(d, np.roll(cD, shift)[:45], **EXACT)
+
+
+def test_energy_of_an_orthogonal_wavelet(rng):
+    """|a_1|^2 + |d_1|^2 = 2 |x|^2 when nothing is cut off, and level by level the same: a tight frame."""
+    x = rng.standard_normal(50)
+    (a2, d2), (a1, d1) = causal_swt(x, "db4", 2, tail=True)
+    np.testing.assert_allclose((a1**2).sum() + (d1**2).sum(), 2 * (x**2).sum(), rtol=1e-10)
+    np.testing.assert_allclose((a2**2).sum() + (d2**2).sum(), 2 * (a1**2).sum(), rtol=1e-10)
+
+
+def test_dtypes():
+    assert causal_swt(np.ones(9, np.float32), "db2", 2)[0][0].dtype == np.float32
+    assert causal_swt(np.arange(9), "db2", 2)[0][0].dtype == np.float64
+    assert causal_iswt(causal_swt(np.ones(9, np.float32), "db2", 2), "db2").dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: causal_swt(np.ones(4), "db99", 1), ValueError, ["wavelet", "'db99'", "db9"]),
+        (lambda: causal_swt(np.ones(4) * 1j, "haar", 1), TypeError, ["x must", "complex"]),
+        (lambda: causal_swt(np.ones(0), "haar", 1), ValueError, ["x must", "(0,)"]),
+        (lambda: causal_swt(np.ones(4), "haar", 0), ValueError, ["0", "between 1 and"]),
+        (lambda: causal_swt(np.ones(4), "haar", 2.5), TypeError, ["integer", "2.5"]),
+        (lambda: causal_iswt([], "haar"), ValueError, ["coeffs", "empty"]),
+        (lambda: causal_iswt([(np.ones(4), np.ones(5))], "haar"), ValueError, ["coeffs", "(5,)"]),
+    ],
+)
+def test_bad_input(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
