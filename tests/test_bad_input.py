@@ -1,0 +1,105 @@
+"""Bad input to the operator: one error that names the argument, what it was and what was expected."""
+
+import numpy as np
+import pytest
+from cases import random_arguments
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+
+from multires_ref import NetworkConfig, depth_for, memory, multires_conv, pyramid, receptive_field
+
+X, H0, H1, W, S = random_arguments(np.random.default_rng(0))  # B 2, D 3, L 17, K 3, J 3
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"x": X[0]}, ValueError, ["x must", "[B, D, L]", "(3, 17)"]),
+        ({"x": X[:, :2]}, ValueError, ["D = 3", "(2, 2, 17)"]),
+        ({"x": X[:, :, :0]}, ValueError, ["non-empty", "(2, 3, 0)"]),
+        ({"x": X.astype(int)}, TypeError, ["x must", "float32 or float64", "int64"]),
+        ({"x": X.astype(complex)}, TypeError, ["x must", "complex128"]),
+        ({"x": X.astype(object)}, TypeError, ["x must", "object"]),
+        ({"x": X.astype(np.float16)}, TypeError, ["x must", "float16"]),
+        ({"x": X.astype(np.float32)}, TypeError, ["h0", "float64", "float32"]),
+        ({"x": "signal"}, TypeError, ["x must"]),
+        ({"h0": H0[:, :1], "h1": H1[:, :1]}, ValueError, ["h0 must", "K of at least 2", "(3, 1)"]),
+        ({"h0": H0[:2]}, ValueError, ["h1 must have the shape of h0"]),
+        ({"h0": H0[0], "h1": H1[0]}, ValueError, ["h0 must have shape [D, K] or [J, D, K]"]),
+        ({"h0": H0[None], "h1": H1[None]}, ValueError, ["untied", "depth is 3", "(1, 3, 3)"]),
+        ({"w": W[:, :0]}, ValueError, ["w must have shape [D, m]", "(3, 0)"]),
+        ({"w": W[:, :1]}, ValueError, ["w must", "at least 2", "(3, 1)"]),
+        ({"w": W[0]}, ValueError, ["w must have shape [D, m]", "(4,)"]),
+        ({"w_skip": S[:, None]}, ValueError, ["w_skip must have shape [D]", "(3, 1)"]),
+        ({"w_skip": S.astype(np.float32)}, TypeError, ["w_skip", "float32"]),
+        ({"tree_select": "fade"}, ValueError, ["tree_select", "'fade'", "did you mean 'fading'"]),
+        ({"tree_select": "uniform"}, ValueError, ["depth must be given", "uniform"]),
+        ({"depth": 0}, ValueError, ["depth must be between 1 and 60", "got 0"]),
+        ({"depth": 10**6}, ValueError, ["depth must be between 1 and 60", "1000000"]),
+        ({"depth": 2.0}, TypeError, ["depth must be an integer", "2.0"]),
+        ({"depth": True}, TypeError, ["depth must be an integer", "True"]),
+        ({"depth": 5}, ValueError, ["depth 5", "size 6", "got size 4"]),
+        ({"engine": "fussed"}, ValueError, ["engine", "'fussed'", "did you mean 'fused'"]),
+        ({"engine": None}, ValueError, ["engine", "None"]),
+    ],
+)
+def test_multires_conv(change, error, words):
+    arguments = {"x": X, "h0": H0, "h1": H1, "w": W, "w_skip": S} | change
+    with pytest.raises(error) as caught:
+        multires_conv(**arguments)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: memory(X, H0, H1, 3, "uniform"), ["size", "must be given"]),
+        (lambda: memory(X, H0, H1, 3, "uniform", 0), ["size must be at least 1", "got 0"]),
+        (lambda: memory(X, H0, H1, 3, "fading", 7), ["size 4", "got size 7"]),
+        (lambda: pyramid(X, H0, H1, 61), ["depth must be between 1 and 60", "61"]),
+        (lambda: depth_for(0, 2), ["length must be at least 1"]),
+        (lambda: depth_for(8, 1), ["kernel_size must be at least 2"]),
+        (lambda: receptive_field(0, 2), ["depth"]),
+        (lambda: NetworkConfig(3, 10, 8, 0), ["n_layers must be at least 1", "got 0"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, dropout=1.0), ["dropout must be below 1"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, dropout=float("nan")), ["dropout must be between"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, norm="group"), ["norm must be one of 'layer', 'batch'"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, wavelet="db2"), ["kernel_size must be 4", "'db2'", "got 2"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, tree_select="uniform"), ["size", "must be given"]),
+        (lambda: NetworkConfig.from_dict({"d_modle": 3}), ["setting", "'d_modle'", "did you mean 'd_model'"]),
+    ],
+)
+def test_others(call, words):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+
+
+@given(SHAPES, SHAPES, SHAPES, SHAPES, SHAPES, st.sampled_from(["fading", "uniform"]), st.one_of(st.none(), st.integers(-2, 9)))
+def test_any_shapes_work_or_are_refused_clearly(x, h0, h1, w, w_skip, tree_select, depth):
+    """Whatever the shapes: an output of x's shape, or a ValueError; never an IndexError or a broadcast by accident."""
+    args = [np.ones(shape) for shape in (x, h0, h1, w, w_skip)]
+    message, y = None, None
+    try:
+        y = multires_conv(*args, tree_select=tree_select, depth=depth)
+    except ValueError as error:
+        message = str(error)
+    if message is None:
+        assert y.shape == x
+    else:
+        assert any(name in message for name in ("x ", "h0 ", "h1 ", "w ", "w_skip ", "depth", "size")), message
+
+
+def test_nan_is_not_hidden():
+    """A NaN in the signal is a matter for the caller: it appears from its time on, in its channel only."""
+    x = X.copy()
+    x[0, 1, 9] = np.nan
+    y = multires_conv(x, H0, H1, W, S)
+    assert np.isnan(y[0, 1, 9:]).any()
+    assert np.isfinite(y[0, 1, :9]).all()
+    assert np.isfinite(np.delete(y, 1, axis=1)).all()
+    assert np.isfinite(y[1]).all()

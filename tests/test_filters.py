@@ -1,0 +1,56 @@
+"""Wavelet filters as PyWavelets gives them, random ones as the authors draw them."""
+
+import numpy as np
+import pytest
+import pywt
+
+from multires_ref import random_filters, wavelet_filters
+from multires_ref.filters import wavelet_length, wavelet_names
+
+
+@pytest.mark.parametrize("name", wavelet_names())
+def test_every_wavelet_in_lag_order(name):
+    h0, h1 = wavelet_filters(name)
+    wavelet = pywt.Wavelet(name)
+    np.testing.assert_array_equal(h0, wavelet.dec_lo)
+    np.testing.assert_array_equal(h1, wavelet.dec_hi)
+    assert len(h0) == wavelet_length(name)
+    x = np.arange(1.0, 21.0)
+    cA, cD = pywt.dwt(x, wavelet, mode="zero")  # cA[m] = (lo * x)[2 m + 1]
+    np.testing.assert_allclose(np.convolve(h0, x)[1 : 2 * len(cA) : 2], cA, atol=1e-11)
+    np.testing.assert_allclose(np.convolve(h1, x)[1 : 2 * len(cD) : 2], cD, atol=1e-11)
+
+
+def test_there_are_106_wavelets_or_more():
+    assert len(wavelet_names()) >= 106
+
+
+def test_minimum_delay_is_a_time_reverse():
+    for name in ("db4", "bior2.4", "haar"):
+        (h0, h1), (e0, e1) = wavelet_filters(name), wavelet_filters(name, order="minimum_delay")
+        reverse = not np.array_equal(h0, e0)
+        np.testing.assert_array_equal(e0, h0[::-1] if reverse else h0)
+        np.testing.assert_array_equal(e1, h1[::-1] if reverse else h1)
+    assert not np.array_equal(wavelet_filters("db4")[0], wavelet_filters("db4", order="minimum_delay")[0])
+
+
+def test_dtype():
+    assert wavelet_filters("db4", dtype="float32")[0].dtype == np.float32
+
+
+def test_random_filters_fill_their_range(rng):
+    h0, h1 = random_filters(rng, D=2000, K=8)
+    bound = np.sqrt(2 / 16)
+    for h in (h0, h1):
+        assert 0.99 * bound < np.abs(h).max() <= bound
+        assert abs(h.mean()) < 0.02 * bound
+    assert random_filters(rng, D=3, K=2, J=5)[0].shape == (5, 3, 2)
+
+
+def test_unknown_names_offer_the_nearest():
+    with pytest.raises(ValueError, match="wavelet must be one of .* got 'db3x' \\(did you mean 'db3'"):
+        wavelet_filters("db3x")
+    with pytest.raises(ValueError, match="order must be one of 'analysis', 'minimum_delay'; got 'synthesis'"):
+        wavelet_filters("db3", order="synthesis")
+    with pytest.raises(ValueError, match="dtype must be"):
+        wavelet_filters("db3", dtype="int32")

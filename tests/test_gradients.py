@@ -1,0 +1,225 @@
+"""Every hand-written gradient: adjoint identities, finite differences, the authors' numbers, dtypes, planted errors."""
+
+import numpy as np
+import pytest
+from autograd import grad, make_vjp
+from autograd.extend import defvjp, primitive
+from autograd.test_util import check_grads
+from cases import conv_case, conv_cases, random_arguments
+
+from multires_ref import autodiff as ad
+from multires_ref.autodiff import channels, conv, norms, ops, pointwise
+from multires_ref.autodiff.dispatch import call
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+MASK = np.array([[0.0, 2.0, 2.0], [2.0, 0.0, 2.0]])[:, :, None]
+LENGTHS = np.array([3, 7])
+TOKENS = np.array([[0, 2, 2, 1, 0, 3, 3], [1, 1, 1, 1, 0, 0, 2]])
+
+
+def inputs(rng, *shapes, dtype="float64"):
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+# name -> (function of differentiable arguments, their shapes, highest order of derivative checked)
+OPERATIONS = {
+    "dilated_conv": (lambda a, h: ad.dilated_conv(a, h, 2), [(2, 3, 7), (3, 4)], 2),
+    "dilated_correlate": (lambda a, h: ops.dilated_correlate(a, h, 2), [(2, 3, 7), (3, 4)], 2),
+    "dilated_taps": (lambda g, a: ops.dilated_taps(g, a, 2, 4), [(2, 3, 7), (2, 3, 7)], 2),
+    "delay": (lambda a: ad.delay(a, 3), [(2, 3, 7)], 2),
+    "advance": (lambda a: ops.advance(a, 3), [(2, 3, 7)], 2),
+    "gelu": (ad.gelu, [(2, 3, 7)], 2),
+    "gelu with dropout": (lambda x: ad.gelu(x, MASK), [(2, 3, 7)], 2),
+    "glu": (ad.glu, [(2, 6, 7)], 2),
+    "glu with dropout": (lambda u: ad.glu(u, MASK), [(2, 6, 7)], 2),
+    "conv1x1": (ad.conv1x1, [(2, 3, 7), (5, 3), (5,)], 2),
+    "linear": (ad.linear, [(2, 3), (5, 3), (5,)], 2),
+    "embed": (lambda table: ad.embed(table, TOKENS), [(4, 3)], 2),
+    "embed_adjoint": (lambda g: ops.embed_adjoint(g, TOKENS, 4), [(2, 3, 7)], 2),
+    "masked_mean": (ad.masked_mean, [(2, 3, 7)], 2),
+    "masked_mean with lengths": (lambda x: ad.masked_mean(x, LENGTHS), [(2, 3, 7)], 2),
+    "layer_norm": (ad.layer_norm, [(2, 5, 7), (2, 5, 7), (5,), (5,)], 2),
+    "batch_norm": (
+        lambda x, r, w, c: ad.batch_norm(x, r, w, c, *norms.batch_statistics(plain(x), plain(r)), True),
+        [(2, 3, 7), (2, 3, 7), (3,), (3,)],
+        1,
+    ),
+    "batch_norm in evaluation": (
+        lambda x, r, w, c: ad.batch_norm(x, r, w, c, np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 3.0]), False),
+        [(2, 3, 7), (2, 3, 7), (3,), (3,)],
+        2,
+    ),
+    "multires_conv": (ad.multires_conv, [(2, 2, 9), (2, 3), (2, 3), (2, 4), (2,)], 2),
+    "multires_conv untied": (ad.multires_conv, [(2, 2, 9), (3, 2, 3), (3, 2, 3), (2, 4), (2,)], 2),
+    "multires_conv uniform": (
+        lambda *args: ad.multires_conv(*args, tree_select="uniform", depth=3),
+        [(2, 2, 9), (2, 2), (2, 2), (2, 6), (2,)],
+        2,
+    ),
+    "multires_conv traced": (ad.multires_conv_traced, [(2, 2, 9), (2, 3), (2, 3), (2, 4), (2,)], 2),
+}
+
+
+def plain(array):
+    while hasattr(array, "_value"):
+        array = array._value
+    return array
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_against_finite_differences(name, rng):
+    function, shapes, order = OPERATIONS[name]
+    check_grads(function, modes=["rev"], order=order)(*inputs(rng, *shapes))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype_is_kept_forward_and_backward(name, dtype, rng):
+    """The gradient itself is looked at, before autograd casts it to the parameter's dtype."""
+    function, shapes, _ = OPERATIONS[name]
+    function_32 = function
+    args = inputs(rng, *shapes, dtype=dtype)
+    if "dropout" in name:
+        function_32 = lambda x: {"gelu": ad.gelu, "glu": ad.glu}[name.split()[0]](x, MASK.astype(dtype))  # noqa: E731
+    elif "evaluation" in name:
+        mean, var = np.full(3, 0.5, dtype), np.full(3, 2.0, dtype)
+        function_32 = lambda x, r, w, c: ad.batch_norm(x, r, w, c, mean, var, False)  # noqa: E731
+    for n, arg in enumerate(args):
+        vjp, out = make_vjp(lambda a, n=n: function_32(*args[:n], a, *args[n + 1 :]), 0)(arg)
+        assert out.dtype == dtype
+        gradient = vjp(np.ones(out.shape, dtype))
+        assert gradient.dtype == dtype, f"gradient of argument {n}"
+        assert gradient.shape == arg.shape
+
+
+ADJOINTS = {  # forward in one argument, its adjoint, the argument's shape
+    "delay": (lambda a: conv.delay(a, 3), lambda g: conv.advance(g, 3), (2, 3, 7)),
+    "dilated_conv": (
+        lambda a: conv.dilated_conv(a, np.arange(12.0).reshape(3, 4), 2),
+        lambda g: conv.dilated_correlate(g, np.arange(12.0).reshape(3, 4), 2),
+        (2, 3, 7),
+    ),
+    "masked_mean": (
+        lambda x: channels.masked_mean(x, LENGTHS),
+        lambda g: channels.masked_mean_adjoint(g, np.zeros((2, 3, 7)), LENGTHS),
+        (2, 3, 7),
+    ),
+    "embed": (lambda t: channels.embed(t, TOKENS), lambda g: channels.embed_adjoint(g, TOKENS, 4), (4, 3)),
+}
+
+
+@pytest.mark.parametrize("name", ADJOINTS)
+def test_adjoint_identity(name, rng):
+    """<g, A x> = <A' g, x> for the linear operations."""
+    forward, adjoint, shape = ADJOINTS[name]
+    x = rng.standard_normal(shape)
+    y = forward(x)
+    g = rng.standard_normal(y.shape)
+    np.testing.assert_allclose((g * y).sum(), (adjoint(g) * x).sum(), **EXACT)
+
+
+@pytest.mark.parametrize("tree_select", ["fading", "uniform"])
+def test_adjoint_identity_of_the_operator(tree_select, rng):
+    """<g, conv(x)> = <conv'(g), x>, and the same in w with w_skip, in which the operator is linear too."""
+    args = random_arguments(rng, L=33, J=4, m=5)
+    y, vjp = forward_and_vjp(args, tree_select=tree_select, depth=4)
+    g = rng.standard_normal(y.shape)
+    dx, _, _, dw, dw_skip = vjp(g)
+    np.testing.assert_allclose((g * y).sum(), (dx * args[0]).sum(), **EXACT)
+    np.testing.assert_allclose((g * y).sum(), (dw * args[3]).sum() + (dw_skip * args[4]).sum(), **EXACT)
+
+
+def forward_and_vjp(args, function=ad.multires_conv, **options):
+    from autograd.builtins import tuple as traced_tuple
+    from autograd.core import make_vjp as core_make_vjp
+
+    vjp, y = core_make_vjp(lambda a: function(*a, **options), traced_tuple(args))
+    return y, vjp
+
+
+@pytest.mark.parametrize("function", [ad.multires_conv, ad.multires_conv_traced])
+@pytest.mark.parametrize("name", conv_cases())
+def test_the_authors_numbers(name, function):
+    case = conv_case(name)
+    y, vjp = forward_and_vjp(case["args"], function, **case["options"])
+    np.testing.assert_allclose(y, case["y"], rtol=1e-12, atol=1e-12 * np.abs(case["y"]).max())
+    for ours, theirs in zip(vjp(case["dy"]), case["grads"], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
+
+
+def test_fused_is_traced_to_any_order(rng):
+    """Third derivatives of the fused operator (by its traced fallback) equal those of the traced one."""
+    args = random_arguments(rng, B=1, D=1, L=6, K=2, J=2)
+
+    def third(function):
+        along = lambda t: (function(args[0] * t, args[1] * t, *args[2:]) ** 3).sum()  # noqa: E731
+        return grad(grad(grad(along)))(0.7)
+
+    np.testing.assert_allclose(third(ad.multires_conv), third(ad.multires_conv_traced), rtol=1e-10)
+
+
+def test_backward_stores_no_tree(rng):
+    """Blocks of the batch one after the other: the peak of memory hardly depends on the depth."""
+    import tracemalloc
+
+    def peak(J):
+        args = random_arguments(rng, B=64, D=16, L=512, K=2, J=J, dtype="float32")
+        vjp, y = make_vjp(lambda x: ad.multires_conv(x, *args[1:], engine="tree"), 0)(args[0])
+        tracemalloc.start()
+        vjp(y)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest / args[0].nbytes
+
+    assert peak(9) < peak(2) + 6  # the traced tree would store 2 arrays more a level: 14
+
+
+@pytest.mark.parametrize("function", ["gelu_adjoint", "glu_adjoint", "conv1x1_adjoint", "layer_norm_adjoint"])
+def test_nothing_is_written_into_the_arguments(function, rng):
+    shapes = {
+        "gelu_adjoint": [(2, 4, 7), (2, 4, 7)],
+        "glu_adjoint": [(2, 2, 7), (2, 4, 7)],
+        "conv1x1_adjoint": [(2, 5, 7), (2, 4, 7), (5, 4)],
+        "layer_norm_adjoint": [(2, 4, 7), (2, 4, 7), (2, 4, 7), (4,)],
+    }[function]
+    args = inputs(rng, *shapes)
+    copies = [a.copy() for a in args]
+    call(function, *args)
+    for a, copy in zip(args, copies, strict=True):
+        np.testing.assert_array_equal(a, copy)
+
+
+def test_a_planted_wrong_gradient_is_caught(rng):
+    """The checker must be able to fail: gradients off by a factor, by a shift, and missing a term."""
+
+    @primitive
+    def conv_with_wrong_gradient(a, h):
+        return conv.dilated_conv(a, h, 2)
+
+    a, h = inputs(rng, (2, 3, 7), (3, 4))
+    wrong = {
+        "factor": lambda g: 1.01 * conv.dilated_correlate(g, h, 2),
+        "shift": lambda g: conv.advance(conv.dilated_correlate(g, h, 2), 1),
+        "missing tap": lambda g: conv.dilated_correlate(g, h[:, :3], 2),
+        "forward for backward": lambda g: conv.dilated_conv(g, h, 2),
+    }
+    for rule in wrong.values():
+        defvjp(
+            conv_with_wrong_gradient, lambda ans, a, h, rule=rule: rule, lambda ans, a, h: lambda g: conv.dilated_taps(g, a, 2, 4)
+        )
+        with pytest.raises(AssertionError):
+            check_grads(conv_with_wrong_gradient, modes=["rev"], order=1)(a, h)
+    defvjp(
+        conv_with_wrong_gradient,
+        lambda ans, a, h: lambda g: conv.dilated_correlate(g, h, 2),
+        lambda ans, a, h: lambda g: conv.dilated_taps(g, a, 2, 4),
+    )
+    check_grads(conv_with_wrong_gradient, modes=["rev"], order=1)(a, h)
+
+
+def test_gelu_is_exact():
+    """Against the normal distribution itself, not the tanh approximation."""
+    from scipy.stats import norm
+
+    x = np.linspace(-6, 6, 101)
+    np.testing.assert_allclose(pointwise.gelu(x), x * norm.cdf(x), **EXACT)

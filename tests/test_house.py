@@ -1,0 +1,98 @@
+"""The order of the house: imports look up the list of rooms only, importing is light, the README's table is true."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import multires_ref
+
+PACKAGE = Path(multires_ref.__file__).parent
+ROOT = PACKAGE.parent
+ROOMS = [
+    *("arrays", "checks", "definition", "filters", "tree", "transform", "response", "engines", "autodiff", "network"),
+    *("training", "tasks", "interop", "analysis", "bench", "plots", "commands", "cli"),
+]
+OPTIONAL = (
+    "torch",
+    "numba",
+    "cupy",
+    "sklearn",
+    "matplotlib",
+    "pandas",
+    "scipy",
+    "pywt",
+    "autograd",
+    "tqdm",
+    "safetensors",
+    "wfdb",
+)
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms of this package that a file imports, anywhere in it."""
+    inside = path.relative_to(PACKAGE).with_suffix("").parts
+    package = inside[:-1]  # relative imports count from the folder, for __init__ too
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - (node.level - 1)]
+            target = (*base, *(node.module.split(".") if node.module else ()))
+            rooms |= {target[0]} if target else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("multires_ref."):
+            rooms.add(node.module.split(".")[1])
+    return rooms
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_looks_up_only(path):
+    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if room in ("__init__", "cli"):
+        return
+    below = {other for other in imported_rooms(path) if other in ROOMS and ROOMS.index(other) > ROOMS.index(room)}
+    assert not below, f"{room} must not import {below}, which stand below it"
+    assert imported_rooms(path) <= {*ROOMS, "__version__"}, (
+        f"a room that the list does not know: {imported_rooms(path) - set(ROOMS)}"
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_file_says_what_lives_there(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_import_is_light():
+    """`import multires_ref` loads NumPy and nothing optional, and not even its own rooms."""
+    code = f"import sys, multires_ref; print([m for m in {OPTIONAL!r} if m in sys.modules]); print(len(sys.modules))"
+    base = "import sys, numpy; print(len(sys.modules))"
+    loaded, count = run(code)
+    assert loaded == "[]"
+    assert int(count) <= int(run(base)[0]) + 5  # the package itself and no more
+
+
+def run(code: str) -> list[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
+
+
+def test_every_public_name_loads_and_is_documented():
+    for name in multires_ref.PUBLIC:
+        value = getattr(multires_ref, name)
+        assert value.__doc__, name
+        assert name in dir(multires_ref)
+    with pytest.raises(AttributeError, match="no attribute 'multires'"):
+        multires_ref.multires  # noqa: B018
+
+
+def test_the_readme_table_names_what_exists():
+    """Equation -> function -> test: every function can be imported and every test is in its file."""
+    rows = re.findall(r"^\|[^|]*\| `([\w.]+)` \| `([\w./]+)::(\w+)` \|$", (ROOT / "README.md").read_text(), flags=re.M)
+    assert len(rows) >= 12
+    for function, file, test in rows:
+        module, name = function.rsplit(".", 1)
+        assert callable(getattr(import_module(f"multires_ref.{module}"), name)), function
+        assert f"def {test}(" in (ROOT / file).read_text(), (file, test)
