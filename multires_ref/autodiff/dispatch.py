@@ -13,7 +13,7 @@ from importlib import import_module
 
 from ..arrays import get_xp
 
-DEFINITIONS = ("conv", "pointwise", "channels", "norms", "mixture")
+DEFINITIONS = ("conv", "pointwise", "channels", "norms", "losses", "mixture", "update")
 FAST: dict[str, tuple[str, ...]] = {"numpy": (), "cupy": ()}
 
 

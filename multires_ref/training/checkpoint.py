@@ -1,0 +1,139 @@
+"""Checkpoints: safetensors files that nothing can run from, written whole, with their settings as JSON inside.
+
+tensors      "params.blocks.0.conv.h0", "state.blocks.0.mean", and in last.safetensors also "optimizer.m.<...>",
+             "optimizer.v.<...>" and "order"
+metadata     under "multires_ref": {"format": 1, "network": {...}, and what `run_state.py` adds}
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import FLOATS
+from ..network import Model, NetworkConfig, init_state, parameter_shapes
+from .files import write_whole
+from .flat import flatten, unflatten
+
+FORMAT = 1
+KEY = "multires_ref"
+
+
+def save_checkpoint(path: str | Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    """Write arrays by name, and `metadata` (anything JSON can hold), as one safetensors file, whole.
+
+    Raises
+    ------
+    ValueError
+        If a tensor holds NaN or infinity: such parameters never replace good ones.
+    """
+    from safetensors.numpy import save
+
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds numbers that are not finite; {path} is not written")
+    # order="C": safetensors writes the memory of an array as it lies, and would silently scramble a transposed one
+    tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    write_whole(path, save(tensors, {KEY: json.dumps({"format": FORMAT} | metadata, allow_nan=False)}))
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the metadata that `save_checkpoint` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is truncated, is no safetensors file, or was written by another program.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = (file.metadata() or {}).get(KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is truncated or is no safetensors file: {error}") from None
+    if metadata is None:
+        raise ValueError(f"{path} was not written by multires_ref: it has no settings under {KEY!r}")
+    return tensors, check_metadata(path, metadata)
+
+
+def check_metadata(path: Path, text: str) -> dict[str, Any]:
+    """The metadata's JSON, if it is of the format that this version reads."""
+    try:
+        metadata = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: its settings are damaged: {error}") from None
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT or "network" not in metadata:
+        raise ValueError(f"{path}: expected settings of format {FORMAT} with a network; got {str(text)[:80]}")
+    return metadata
+
+
+def model_tensors(params: Any, state: Any) -> dict[str, np.ndarray]:
+    """A model's parameters and norm state under the names of a checkpoint."""
+    return flatten({"params": params, "state": state})
+
+
+def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: NetworkConfig) -> Model:
+    """The model of that network from a checkpoint's tensors, every one of them checked.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is missing, too many, or of the wrong shape or dtype.
+    """
+    shapes = {f"params.{name}": shape for name, shape in parameter_shapes(network).items()}
+    shapes |= {f"state.{name}": array.shape for name, array in flatten(init_state(network)).items()}
+    found = {name: array for name, array in tensors.items() if name.startswith(("params.", "state."))}
+    for name in sorted(shapes.keys() ^ found.keys()):
+        raise ValueError(f"{path}: tensor {name} {'is missing' if name in shapes else 'does not belong to this network'}")
+    dtype = found["params.decoder.weight"].dtype
+    for name, array in found.items():
+        expected = np.dtype("int64") if name.endswith(".count") else dtype
+        if array.shape != shapes[name] or array.dtype != expected or str(dtype) not in FLOATS:
+            raise ValueError(f"{path}: {name} must be {expected} {shapes[name]}; got {array.dtype} {array.shape}")
+    tree = unflatten(found)
+    return Model(network, tree["params"], tree.get("state", init_state(network)))
+
+
+def load_run(path: str | Path) -> Model:
+    """The model in a run folder (its best epoch by validation) or in one of our .safetensors files.
+
+    Parameters
+    ----------
+    path : str or Path
+        A run folder, `best.safetensors`, `last.safetensors`, or what `save_model` wrote.
+
+    Returns
+    -------
+    model : Model, on the processor, in the dtype it was trained in
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder, or the run has no finished epoch yet.
+    ValueError
+        If the file is truncated, foreign, or does not fit its own settings.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "best.safetensors").exists() and (path / "config.json").exists():
+            raise FileNotFoundError(f"{path} has no best.safetensors yet: its first epoch has not finished")
+        path = path / "best.safetensors"
+    tensors, metadata = read_checkpoint(path)
+    return model_from(path, tensors, network_from(path, metadata))
+
+
+def network_from(path: str | Path, metadata: dict[str, Any]) -> NetworkConfig:
+    """The network of a checkpoint's metadata; an error names the file."""
+    try:
+        return NetworkConfig.from_dict(metadata["network"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its network settings are not valid: {error}") from None
