@@ -1,0 +1,62 @@
+"""`multires-ref info`: the counts add up, and what it prints is what was counted."""
+
+from math import prod
+
+import numpy as np
+import pytest
+
+from multires_ref import NetworkConfig
+from multires_ref.cli import main
+from multires_ref.engines import readout
+from multires_ref.network import parameter_shapes
+from multires_ref.network.account import parameters_by_part, training_memory, work_by_part
+from multires_ref.tree import taps_per_level
+
+CONFIGS = [
+    NetworkConfig(3, 10, 256, 10, 2, 1024),
+    NetworkConfig(18, 10, 128, 10, 4, 2048, encoder="embedding", norm="batch"),
+    NetworkConfig(3, 100, 64, 3, 4, 1024, kind="autoregressive", tied=False),
+    NetworkConfig(2, 3, 8, 2, 3, 50, tree_select="uniform", memory_size=11),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.d_model}")
+def test_parts_add_up(config):
+    assert sum(parameters_by_part(config).values()) == sum(prod(s) for s in parameter_shapes(config).values())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.d_model}")
+def test_work_of_the_tree_is_the_engines(config):
+    """Counted by the sizes of what an engine is handed: h0 of every level, all readout filters, and w_a."""
+    taps = taps_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
+    h1 = np.ones((config.J, 1, config.kernel_size))
+    q, w_a = readout.fold(h1, np.ones((1, config.m)), np.ones(1), taps)
+    a_channel = config.J * config.kernel_size + sum(q_i.shape[1] for q_i in q if q_i.shape[1]) + w_a.size
+    skipped = int(taps[0] == 0)  # a level-1 filter of one tap, for the skip weight alone
+    assert work_by_part(config)["tree"] == config.n_layers * config.d_model * (a_channel - skipped)
+
+
+def test_memory_grows_with_the_batch():
+    one, two = (training_memory(CONFIGS[0], b)["stored for the backward pass"] for b in (1, 2))
+    assert two == 2 * one
+
+
+@pytest.mark.parametrize(
+    ("task", "count"),
+    [("scifar10", "1,365,514"), ("listops", "361,994"), ("ptbxl", "222,791"), ("cifar10-density", "38,391,908")],
+)
+def test_the_papers_tasks(task, count, capsys):
+    assert main(["info", task]) == 0
+    assert count in capsys.readouterr().out
+
+
+def test_this_machine(capsys):
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert f"numpy         {np.__version__}" in out
+    assert "tree" in out
+
+
+def test_unknown_target(capsys):
+    assert main(["info", "digitz"]) == 2
+    assert "did you mean 'digits'" in capsys.readouterr().err
