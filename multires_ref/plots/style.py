@@ -132,6 +132,23 @@ def level_colours(levels: int) -> list[str]:
     return [mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0.8, 0.0, J))]
 
 
+def octaves(ax: Axes, longest: int) -> None:
+    """Make the x axis logarithmic from 1 to `longest`, with whole numbers at the octaves 1, 2, 4, ...
+
+    Examples
+    --------
+    >>> ax = new_axes(4, 2)
+    >>> octaves(ax, 8)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['1', '2', '4', '8']
+    """
+    ax.set_xscale("log", base=2)
+    ticks = [2**e for e in range(longest.bit_length()) if 2**e <= longest]
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(0.85, longest * 1.05)
+
+
 def picture_bytes(figure: Figure | Axes, kind: str, dpi: int = 200) -> bytes:
     """The figure as the bytes of an SVG (text as paths) or PNG file: the same bytes each time, with no date in them."""
     check_choice("kind", kind, ("svg", "png"))

@@ -1,0 +1,102 @@
+"""What each scale sees: its answer to an impulse over lag, and its gain over frequency on octaves."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..response import frequency_responses, impulse_responses
+from .style import COLOURS, DASHES, level_colours, new_axes, octaves, styled
+
+
+def scales(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, int, np.ndarray]]:
+    """What the fading memory is made of: (name, level, response) of b_1, ..., b_J and a_J, fine to coarse.
+
+    Examples
+    --------
+    >>> [name for name, _, _ in scales(impulse_responses(np.ones(2), np.ones(2), depth=2))]
+    ['$b_{1}$', '$b_{2}$', '$a_{2}$']
+    """
+    J = len(pairs)
+    details = [(f"$b_{{{i}}}$", i, pair[1]) for i, pair in enumerate(pairs, start=1)]
+    return [*details, (f"$a_{{{J}}}$", J, pairs[-1][0])]
+
+
+@styled
+def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "") -> Axes:
+    """The impulse response of each scale, one above the other, coarse at the top, each divided by its largest magnitude.
+
+    The lag axis is logarithmic, in octaves, and counts from 1 (the newest sample): each level sees about one octave further.
+
+    Parameters
+    ----------
+    h0, h1 : arrays [K], lag order (for a layer, one channel: `params["h0"][d]`), or untied [J, K]
+    depth : int, J
+
+    Examples
+    --------
+    >>> ax = plot_impulse_responses(np.array([1.0, 1.0]), np.array([1.0, -1.0]), depth=2)
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['$b_{1}$', '$b_{2}$', '$a_{2}$']
+    """
+    ax = ax if ax is not None else new_axes(9, 1.0 + 0.5 * (depth + 1))
+    rows = scales([tuple(c.reshape(-1) for c in pair) for pair in impulse_responses(*one_channel(h0, h1), depth)])
+    colours = level_colours(depth)
+    for r, (name, level, response) in enumerate(rows):
+        height = 0.42 * response / max(abs(response).max(), np.finfo(float).tiny)
+        lags = 1 + np.arange(len(response))
+        ax.axhline(r, color=COLOURS["light"], lw=0.8, zorder=1)
+        ax.fill_between(lags, r, r + height, step="mid", color=colours[level - 1], alpha=0.35, lw=0, zorder=2)
+        ax.plot(lags, r + height, drawstyle="steps-mid", color=colours[level - 1], lw=1.6, label=name, zorder=3)
+    ax.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    octaves(ax, len(rows[-1][2]))
+    ax.set(xlabel="samples back, t + 1", title=title, ylim=(-0.6, len(rows) - 0.4))
+    return ax
+
+
+@styled
+def plot_frequency_responses(
+    h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "", floor: float = -40.0
+) -> Axes:
+    """The gain of each scale in decibels over frequency in octaves, each level named where it is loudest.
+
+    0 dB is the loudest gain of all scales after each is divided by 2^(i/2), the growth of an orthogonal wavelet's gain.
+
+    Parameters
+    ----------
+    h0, h1, depth
+        As for `plot_impulse_responses`.
+    floor : float, dB below which nothing is drawn
+
+    Examples
+    --------
+    >>> ax = plot_frequency_responses(np.array([1.0, 1.0]), np.array([1.0, -1.0]), depth=2)
+    >>> [line.get_label() for line in ax.lines]
+    ['$b_{1}$', '$b_{2}$', '$a_{2}$']
+    """
+    ax = ax if ax is not None else new_axes(9, 3.6)
+    f = 2.0 ** np.linspace(-depth - 2, -1, 1201)  # up to half the sampling rate
+    _, pairs = frequency_responses(*one_channel(h0, h1), depth, frequencies=f)
+    rows = [(name, level, abs(r).reshape(-1) / 2 ** (level / 2)) for name, level, r in scales(pairs)]
+    loudest = max(gain.max() for _, _, gain in rows)
+    colours = level_colours(depth)
+    for r, (name, level, gain) in enumerate(rows):
+        decibels = 20 * np.log10(np.maximum(gain / loudest, 1e-12))
+        ax.plot(f, decibels, color=colours[level - 1], ls=DASHES[r % 3], label=name)
+        peak = int(decibels.argmax())
+        ax.annotate(name, (f[peak], decibels[peak]), (0, 4), textcoords="offset points", ha="center", color=colours[level - 1])
+    ax.set_xscale("log", base=2)
+    ticks = [2.0**-e for e in range(depth + 2, 0, -1)]
+    ax.set_xticks(ticks, [f"1/{int(1 / t)}" for t in ticks])
+    ax.minorticks_off()
+    ax.grid()
+    ax.set(xlabel="frequency (cycles per sample, octaves)", ylabel="gain (dB)", title=title, xlim=(f[0], 0.52), ylim=(floor, 6))
+    return ax
+
+
+def one_channel(h0: np.ndarray, h1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Filters as `response.py` wants them: [K] stays, untied [J, K] of one channel becomes [J, 1, K]."""
+    h0, h1 = np.asarray(h0, np.float64), np.asarray(h1, np.float64)
+    return (h0, h1) if h0.ndim == 1 else (h0[:, None, :], h1[:, None, :])
