@@ -1,0 +1,188 @@
+"""A network as a recurrence: one sample in, one output out, the same numbers as the whole-sequence network to rounding.
+
+The layers' past is kept in the ring buffers of `rings.py`; all else in a block looks at one time step anyway.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays import get_xp
+from ..autodiff import channels, norms, pointwise
+from ..checks import check_floats, check_int, check_shape
+from ..tree import taps_per_level
+from .model import Model
+from .rings import MAX_RING_NUMBERS, conv_step, layer_weights, plan_rings
+
+
+class Stream:
+    """A trained network fed one sample at a time, in evaluation mode.
+
+    Parameters
+    ----------
+    model : Model
+    batch : int, B
+        How many independent streams advance together.
+    max_length : int or None
+        None: a stream of any length. With a length, taps that reach further back are left out and a longer stream is refused:
+        needed for trees so deep that their rings would not fit.
+
+    Raises
+    ------
+    ValueError
+        If the rings would hold more than 2^32 numbers.
+
+    Notes
+    -----
+    `step(x)` returns what the whole-sequence network gives at that position: for the classifier the logits of the sequence so far
+    (its mean is over the steps seen), for the autoregressive network the parameters of x's distribution given all before it;
+    `predict()` gives the latter before x is known. The convolutions' weights are copied when the stream is made.
+
+    Examples
+    --------
+    >>> from multires_ref import NetworkConfig
+    >>> config = NetworkConfig(d_input=1, d_output=3, d_model=8, n_layers=2, max_length=64)
+    >>> model = Model.init(config, np.random.default_rng(0), "float64")
+    >>> x = np.random.default_rng(1).standard_normal((5, 1, 20))
+    >>> stream = Stream(model, batch=5)
+    >>> logits = [stream.step(x[:, :, n]) for n in range(20)]
+    >>> np.allclose(logits[-1], model(x)), np.allclose(logits[7], model(x[:, :, :8]))
+    (True, True)
+    """
+
+    def __init__(self, model: Model, batch: int = 1, max_length: int | None = None) -> None:
+        config, self.params, self.norm_state = model.config, model.params, model.state
+        self.config, self.batch = config, check_int("batch", batch, 1)
+        self.max_length = None if max_length is None else check_int("max_length", max_length, 1)
+        taps = taps_per_level(config.J, config.kernel_size, config.tree_select, config.m)
+        self.rings = plan_rings(taps, config.kernel_size, max_length)
+        shape = (config.n_layers, self.rings.size, batch, config.d_model)
+        if np.prod(shape, dtype=float) > MAX_RING_NUMBERS:
+            raise ValueError(f"rings of shape {shape} are too large: give fewer streams, or a smaller max_length")
+        self.layers = [layer_weights(block["conv"], taps, self.rings) for block in model.params["blocks"]]
+        weight = model.params["decoder"]["weight"]
+        xp = get_xp(weight)
+        self.ring = xp.zeros(shape, weight.dtype)
+        self.total = xp.zeros((batch, config.d_model), weight.dtype)  # classifier: the sum of the last block's outputs
+        self.previous = xp.zeros((batch, config.d_input), weight.dtype)  # autoregressive: the sample before, zero at first
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first."""
+        self.time, self._prediction = 0, None
+        for array in (self.ring, self.total, self.previous):
+            array[...] = 0
+
+    def step(self, x: Any) -> Any:
+        """Take the next sample x [B, d_input] (tokens [B]); return the network's output at its position, [B, d_output]."""
+        x = self._check_sample(x)
+        if self.config.kind == "autoregressive":
+            out = self.predict()
+            self.previous[...] = x
+            self._prediction = None
+        else:
+            self._check_room()
+            self.total += self._through_blocks(x)
+            out = self._map("decoder", self.total / (self.time + 1))
+        self.time += 1
+        return out
+
+    def predict(self) -> Any:
+        """Autoregressive networks: the output at the next sample's position, which needs only the samples before it."""
+        if self.config.kind != "autoregressive":
+            raise ValueError("predict() is for autoregressive networks; a classifier needs the sample itself: use step(x)")
+        if self._prediction is None:
+            self._check_room()
+            self._prediction = self._map("decoder", self._through_blocks(self.previous))
+        return self._prediction
+
+    def _through_blocks(self, x: Any) -> Any:
+        """Encoder and blocks for one sample: [B, D]."""
+        table = self.params["encoder"].get("table")
+        x = self._map("encoder", x) if table is None else table[x]
+        reading, writing = self.rings.reading(self.time), self.rings.writing(self.time)
+        for i, (block, layer) in enumerate(zip(self.params["blocks"], self.layers, strict=True)):
+            y = pointwise.gelu(conv_step(x, self.ring[i], layer, reading, writing))
+            r = pointwise.glu(channels.linear(y, block["mix"]["weight"], block["mix"]["bias"]))
+            if "mix2" in block:
+                r = channels.linear(r, block["mix2"]["weight"], block["mix2"]["bias"])
+            x = norm_step(x, r, block["norm"], self.norm_state["blocks"][i])
+        return x
+
+    def _map(self, name: str, x: Any) -> Any:
+        return channels.linear(x, self.params[name]["weight"], self.params[name]["bias"])
+
+    def _check_sample(self, x: Any) -> Any:
+        """One sample for each stream, of the parameters' dtype."""
+        if self.config.encoder == "embedding":
+            x = x if hasattr(x, "dtype") else np.asarray(x)
+            if x.dtype.kind not in "iu" or x.shape != (self.batch,):
+                raise ValueError(f"x must hold one integer token a stream, shape ({self.batch},); got {x.dtype} {tuple(x.shape)}")
+            if int(x.min()) < 0 or int(x.max()) >= self.config.d_input:
+                raise ValueError(
+                    f"x must hold tokens between 0 and {self.config.d_input - 1}; got {int(x.min())} to {int(x.max())}"
+                )
+            return x
+        x = check_floats("x", x, "[B, d_input]")
+        check_shape("x", x, (self.batch, self.config.d_input), "[B, d_input]")
+        if x.dtype != self.ring.dtype:
+            raise TypeError(f"x must have the parameters' dtype {self.ring.dtype}; got {x.dtype}")
+        return x
+
+    def _check_room(self) -> None:
+        if self.time == self.max_length:
+            raise ValueError(f"this stream was made for max_length={self.max_length} samples, and has had them: reset() it")
+
+    def state(self) -> dict[str, Any]:
+        """All that the past has left, as a dict of arrays (copies)."""
+        arrays = {"ring": self.ring, "total": self.total, "previous": self.previous}
+        return {name: array.copy() for name, array in arrays.items()} | {"time": np.array([self.time])}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state()` of a stream of the same network, batch and max_length."""
+        arrays = {"ring": self.ring, "total": self.total, "previous": self.previous}
+        if set(state) != {*arrays, "time"}:
+            raise ValueError(f"state must hold {sorted([*arrays, 'time'])}; got {sorted(state)}")
+        for name, array in arrays.items():
+            check_shape(f"state[{name!r}]", state[name], array.shape, "of this stream")
+            if state[name].dtype != array.dtype:
+                raise TypeError(f"state[{name!r}] must have dtype {array.dtype}; got {state[name].dtype}")
+        self.time, self._prediction = check_int("state['time']", int(state["time"][0]), 0, self.max_length), None
+        for name, array in arrays.items():
+            array[...] = state[name]
+
+    def save(self, path: str | Path) -> None:
+        """Write `state()` to a safetensors file (whole or not at all)."""
+        from safetensors.numpy import save
+
+        host = {
+            name: np.ascontiguousarray(array.get() if hasattr(array, "get") else array) for name, array in self.state().items()
+        }
+        temporary = Path(f"{path}.{os.getpid()}.tmp")
+        temporary.write_bytes(save(host, metadata={"multires_ref_stream": json.dumps(self.config.to_dict())}))
+        os.replace(temporary, path)
+
+    def load(self, path: str | Path) -> None:
+        """Restore a state that `save` wrote; one of another network is refused."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np") as file:
+            written_for = json.loads((file.metadata() or {}).get("multires_ref_stream", "null"))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if written_for != self.config.to_dict():
+            raise ValueError(f"{path} holds the state of another network: {written_for}")
+        xp = get_xp(self.ring)
+        self.restore({name: array if name == "time" else xp.asarray(array) for name, array in state.items()})
+
+
+def norm_step(x: Any, r: Any, params: dict[str, Any], state: dict[str, Any]) -> Any:
+    """The post-norm of x + r [B, D]: LayerNorm, or BatchNorm by its running statistics where there are any."""
+    x, r = x[:, :, None], r[:, :, None]  # a sequence of one step
+    if not state:
+        return norms.layer_norm(x, r, params["weight"], params["bias"])[:, :, 0]
+    return norms.batch_norm(x, r, params["weight"], params["bias"], state["mean"], state["var"], False)[:, :, 0]

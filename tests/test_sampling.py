@@ -1,0 +1,82 @@
+"""Samples follow the model's own probabilities, and streaming draws what recomputing the whole network draws."""
+
+import numpy as np
+import pytest
+
+from multires_ref import Model, NetworkConfig
+from multires_ref.network.config import mixture_channels
+from multires_ref.network.sampling import draw_pixel, nearest_level, sample, sample_by_recomputing
+from multires_ref.training.mixture import mixture_nll
+
+
+def make(C=1, levels=17, L=30, n_mix=2, **settings):
+    settings = {"d_model": 6, "n_layers": 2, "kernel_size": 4, "max_length": L} | settings
+    config = NetworkConfig(C, mixture_channels(n_mix, C), kind="autoregressive", levels=levels, **settings)
+    return Model.init(config, np.random.default_rng(0), "float64")
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"C": 3, "levels": 256}, {"norm": "batch"}, {"tree_select": "uniform", "memory_size": 9}]
+)
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+def test_streaming_draws_what_recomputing_draws(settings, temperature):
+    model = make(**settings)
+    one, other = (f(model, np.random.default_rng(5), n=3, temperature=temperature) for f in (sample, sample_by_recomputing))
+    np.testing.assert_array_equal(one, other)
+    assert one.shape == (3, model.config.d_input, 30)
+
+
+def test_samples_lie_on_the_grid_in_float32():
+    config = NetworkConfig(3, 20, 6, 1, max_length=20, kind="autoregressive", levels=256)
+    x = sample(Model.init(config, np.random.default_rng(0)), np.random.default_rng(1), n=20)
+    assert x.dtype == np.float32
+    assert np.abs(x).max() <= 1
+    np.testing.assert_array_equal(nearest_level(x, 256), x)
+
+
+@pytest.mark.parametrize("C", [1, 2])
+def test_frequencies_match_the_likelihood(C):
+    """Draw one pixel often: each outcome's share is exp(-nll) within six standard deviations."""
+    levels, n = 5, 100_000
+    out = np.random.default_rng(3).standard_normal((1, mixture_channels(3, C)))
+    drawn = draw_pixel(np.repeat(out, n, axis=0), C, levels, np.random.default_rng(4))
+    outcomes = np.stack(np.meshgrid(*[np.linspace(-1, 1, levels)] * C, indexing="ij"), axis=-1).reshape(-1, C)
+    total = 0.0
+    for outcome in outcomes:
+        expected = np.exp(-mixture_nll(out[:, :, None], outcome[None, :, None], levels))
+        share = np.isclose(drawn, outcome).all(axis=1).mean()
+        assert abs(share - expected) < 6 * np.sqrt(expected / n) + 1e-4  # the uniform draws stop 1e-5 short of 0 and 1
+        total += expected
+    assert total == pytest.approx(1, abs=1e-9)
+
+
+def test_a_given_beginning_is_kept_and_used():
+    model, given = make(), np.linspace(-1, 1, 17)[None, :12]
+    x = sample(model, np.random.default_rng(0), n=4, given=given)
+    np.testing.assert_array_equal(x[:, :, :12], np.broadcast_to(given, (4, 1, 12)))
+    other = sample(model, np.random.default_rng(0), n=4, given=-given)
+    assert not np.array_equal(x[:, :, 12:], other[:, :, 12:])
+    each = np.stack([given, -given, given, -given])
+    one = sample(model, np.random.default_rng(0), n=4, given=each)
+    np.testing.assert_array_equal(one[::2], x[::2])
+    np.testing.assert_array_equal(one[1::2], other[1::2])
+
+
+def test_the_seed_decides():
+    model = make()
+    first, again, other = (sample(model, np.random.default_rng(seed), n=2) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_bad_input_is_named():
+    model, rng = make(), np.random.default_rng(0)
+    classifier = Model.init(NetworkConfig(1, 3, 4, 1, max_length=20), rng)
+    with pytest.raises(ValueError, match="only an autoregressive network"):
+        sample(classifier, rng)
+    with pytest.raises(ValueError, match="temperature"):
+        sample(model, rng, temperature=-1.0)
+    with pytest.raises(ValueError, match="given must have shape"):
+        sample(model, rng, n=2, given=np.zeros((3, 1, 5)))
+    with pytest.raises(ValueError, match="given must have shape"):
+        sample(model, rng, given=np.zeros((1, 31)))

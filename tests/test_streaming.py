@@ -1,0 +1,166 @@
+"""A stream gives at every position what the whole-sequence network gives there."""
+
+import numpy as np
+import pytest
+
+from multires_ref import Model, NetworkConfig
+from multires_ref.network.rings import plan_rings, ring_numbers
+from multires_ref.network.streaming import Stream
+from multires_ref.tree import taps_per_level
+
+ATOL = {"float64": 1e-13, "float32": 2e-5}  # outputs are of order 1
+VARIANTS = {
+    "fading": {},
+    "fading, one level": {"depth": 1},
+    "fading, K = 2": {"kernel_size": 2},
+    "fading, untied": {"tied": False},
+    "fading, batch norm": {"norm": "batch"},
+    "fading, deeper than the sequence": {"depth": 9},
+    "uniform": {"tree_select": "uniform", "memory_size": 23, "depth": 5},
+    "uniform, cut in the middle": {"tree_select": "uniform", "memory_size": 4, "depth": 5},
+    "uniform, more weights than the tree holds": {"tree_select": "uniform", "memory_size": 200, "depth": 3},
+    "uniform, untied, batch norm": {"tree_select": "uniform", "memory_size": 9, "depth": 4, "tied": False, "norm": "batch"},
+}
+
+
+def make(dtype="float64", **settings):
+    config = NetworkConfig(
+        **({"d_input": 2, "d_output": 6, "d_model": 5, "n_layers": 2, "kernel_size": 4, "max_length": 50} | settings)
+    )
+    model, rng = Model.init(config, np.random.default_rng(0), dtype), np.random.default_rng(1)
+    for state in model.state["blocks"]:  # statistics that training could have left
+        if state:
+            state["mean"] = rng.standard_normal(config.d_model).astype(dtype)
+            state["var"] = rng.uniform(0.5, 2, config.d_model).astype(dtype)
+    return model
+
+
+def data(L=70, B=3, C=2, dtype="float64"):
+    return np.random.default_rng(2).standard_normal((B, C, L)).astype(dtype)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_classifier_gives_the_logits_of_every_prefix(name, dtype):
+    model, x = make(dtype, **VARIANTS[name]), data(dtype=dtype)
+    stream = Stream(model, batch=3)
+    for n in range(x.shape[2]):
+        logits = stream.step(x[:, :, n])
+        assert logits.dtype == dtype
+        np.testing.assert_allclose(logits, model(x[:, :, : n + 1]), atol=ATOL[dtype], err_msg=f"position {n}")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_autoregressive_gives_every_position(name, dtype):
+    model, x = make(dtype, kind="autoregressive", **VARIANTS[name]), data(dtype=dtype)
+    stream = Stream(model, batch=3)
+    out = np.stack([stream.step(x[:, :, n]) for n in range(x.shape[2])], axis=2)
+    np.testing.assert_allclose(out, model(x), atol=ATOL[dtype])
+
+
+def test_tokens():
+    model = make(d_input=7, encoder="embedding")
+    tokens = np.random.default_rng(3).integers(0, 7, (3, 20))
+    stream = Stream(model, batch=3)
+    for n in range(20):
+        logits = stream.step(tokens[:, n])
+    np.testing.assert_allclose(logits, model(tokens), atol=ATOL["float64"])
+
+
+def test_prediction_comes_before_the_sample():
+    model, x = make(kind="autoregressive"), data()
+    stream, whole = Stream(model, batch=3), model(x)
+    for n in range(10):
+        np.testing.assert_allclose(stream.predict(), whole[:, :, n], atol=ATOL["float64"])
+        assert stream.step(x[:, :, n]) is not None
+    with pytest.raises(ValueError, match="autoregressive"):
+        Stream(make()).predict()
+
+
+@pytest.mark.parametrize("settings", [{"depth": 60}, {"tree_select": "uniform", "memory_size": 30, "depth": 40}])
+def test_absurd_depth_streams_within_max_length(settings):
+    model, x = make(**settings), data(L=33)
+    with pytest.raises(ValueError, match="give max_length"):
+        Stream(model, batch=3)
+    stream = Stream(model, batch=3, max_length=33)
+    assert stream.rings.length.max() <= 32
+    for n in range(33):
+        np.testing.assert_allclose(stream.step(x[:, :, n]), model(x[:, :, : n + 1]), atol=ATOL["float64"])
+    with pytest.raises(ValueError, match="max_length=33"):
+        stream.step(x[:, :, 0])
+
+
+@pytest.mark.parametrize("max_length", [1, 2, 7, 70, 1000])
+def test_max_length_changes_nothing_within_it(max_length):
+    model, x = make(kind="autoregressive"), data(L=min(max_length, 70))
+    stream = Stream(model, batch=3, max_length=max_length)
+    out = np.stack([stream.step(x[:, :, n]) for n in range(x.shape[2])], axis=2)
+    np.testing.assert_allclose(out, model(x), atol=ATOL["float64"])
+
+
+@pytest.mark.parametrize(("J", "K"), [(1, 2), (10, 2), (9, 4), (5, 7)])
+def test_fading_rings_hold_the_receptive_field(J, K):
+    assert ring_numbers(NetworkConfig(1, 1, 1, 1, K, depth=J)) == (K - 1) * (2**J - 1)
+
+
+def test_uniform_rings_hold_what_the_kept_details_need():
+    taps = taps_per_level(5, 4, "uniform", 23)
+    expected = sum((max(4, 2 * t + 2 if t else 0) - 1) * 2**i for i, t in enumerate(taps))
+    assert plan_rings(taps, 4).size == expected == 237
+
+
+@pytest.mark.parametrize("kind", ["classifier", "autoregressive"])
+def test_state_goes_to_a_file_and_back(tmp_path, kind):
+    model, x = make(kind=kind), data()
+    stream = Stream(model, batch=3)
+    for n in range(30):
+        stream.step(x[:, :, n])
+    stream.save(tmp_path / "state.safetensors")
+    later = [stream.step(x[:, :, n]) for n in range(30, 40)]
+    other = Stream(model, batch=3)
+    other.load(tmp_path / "state.safetensors")
+    assert other.time == 30
+    for n, expected in zip(range(30, 40), later, strict=True):
+        np.testing.assert_array_equal(other.step(x[:, :, n]), expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_foreign_states_are_refused(tmp_path):
+    stream = Stream(make(), batch=3)
+    stream.save(tmp_path / "state.safetensors")
+    with pytest.raises(ValueError, match="another network"):
+        Stream(make(depth=2), batch=3).load(tmp_path / "state.safetensors")
+    with pytest.raises(ValueError, match="must have shape"):
+        Stream(make(), batch=2).load(tmp_path / "state.safetensors")
+    with pytest.raises(ValueError, match="state must hold"):
+        stream.restore({"ring": stream.ring})
+
+
+def test_reset_starts_again():
+    model, x = make(), data()
+    stream = Stream(model, batch=3)
+    first = stream.step(x[:, :, 0])
+    stream.step(x[:, :, 1])
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x[:, :, 0]), first)
+
+
+def test_bad_samples_are_named():
+    stream = Stream(make(), batch=3)
+    with pytest.raises(ValueError, match=r"x must have shape \[B, d_input\]"):
+        stream.step(np.zeros((3, 2, 1)))
+    with pytest.raises(TypeError, match="float64"):
+        stream.step(np.zeros((3, 2), np.float32))
+    with pytest.raises(ValueError, match="tokens between 0 and 6"):
+        Stream(make(d_input=7, encoder="embedding"), batch=1).step(np.array([7]))
+    with pytest.raises(ValueError, match="fewer streams"):
+        Stream(make(), batch=2**24)
+
+
+def test_a_step_allocates_no_rings():
+    stream = Stream(make(), batch=3)
+    before = stream.ring.__array_interface__["data"]
+    for n in range(5):
+        stream.step(data()[:, :, n])
+    assert stream.ring.__array_interface__["data"] == before
