@@ -9,6 +9,7 @@ Nothing that is loaded can run code: safetensors holds numbers only, and `weight
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..network import Model, NetworkConfig
+from ..training.files import write_whole
 from .authors import Tensors, from_authors, to_authors
 from .derive import Derived, derive
 
@@ -101,11 +103,13 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
         from safetensors.numpy import save
 
         metadata = {"multires_ref": json.dumps({"format": FORMAT, "network": model.config.to_dict()})}
-        write_whole(path, lambda file: file.write(save(tensors, metadata)))
+        write_whole(path, save(tensors, metadata))
         return
     torch = import_torch(f"writing {path.name}")
     state_dict = {name: torch.from_numpy(array) for name, array in tensors.items()}
-    write_whole(path, lambda file: torch.save(state_dict, file))
+    buffer = io.BytesIO()
+    torch.save(state_dict, buffer)
+    write_whole(path, buffer.getvalue())
 
 
 def read_tensors(path: Path) -> tuple[Tensors, NetworkConfig | None]:
@@ -174,18 +178,6 @@ def refuse_told(path: Path, told: dict[str, Any]) -> None:
     given = [name for name, value in told.items() if value is not None]
     if given:
         raise ValueError(f"{', '.join(given)}: not to be given for {path.name}, which carries its own config")
-
-
-def write_whole(path: Path, write: Any) -> None:
-    """Write to a temporary file beside `path`, then put it in place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def import_torch(purpose: str) -> Any:
