@@ -183,3 +183,25 @@ def short_name(row: Row) -> str:
     if row.kind == "unused":
         return "unused"
     return f"{row.kind}{row.level}" + (f"-{row.lag}" if row.lag else "")
+
+
+def row_gains(conv: dict[str, np.ndarray], depth: int, tree_select: str = "fading") -> np.ndarray:
+    """How much each row of the memory weighs in a layer: |w[d, r]| times the norm of the row's response, [D, m + 1].
+
+    It is the standard deviation that the row adds to channel d's output when the input is white noise of variance 1. The last
+    column is the skip's, |w_skip|.
+
+    Parameters
+    ----------
+    conv : {"h0", "h1" [D, K] or [J, D, K], "w" [D, m], "w_skip" [D]}
+        A layer's parameters, as `init_params` lays them out.
+
+    Examples
+    --------
+    >>> haar = {"h0": np.array([[1.0, 1.0]]), "h1": np.array([[1.0, -1.0]])}
+    >>> row_gains(haar | {"w": np.array([[1.0, 0.0, 1.0]]), "w_skip": np.array([0.5])}, depth=2).round(3)
+    array([[2.   , 0.   , 1.414, 0.5  ]])
+    """
+    M, _ = memory_matrix(conv["h0"], conv["h1"], depth, tree_select, conv["w"].shape[1])  # [D, m, R]
+    norms = np.sqrt((M**2).sum(axis=-1))
+    return np.concatenate((abs(conv["w"]) * norms, abs(conv["w_skip"])[:, None]), axis=1)

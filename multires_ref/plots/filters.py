@@ -56,6 +56,6 @@ def plot_gain(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: 
     f = np.linspace(0, 0.5, points)
     ax.plot(f, abs(transfer(np.asarray(h0), f)), color=APPROXIMATION, label="$h_0$, low-pass")
     ax.plot(f, abs(transfer(np.asarray(h1), f)), color=DETAIL, ls="--", label="$h_1$, high-pass")
-    ax.set(xlabel="frequency (cycles per sample)", ylabel="gain", title=title, xlim=(0, 0.5), ylim=(0, None))
+    ax.set(xlabel="cycles per sample", ylabel="gain", title=title, xlim=(0, 0.5), ylim=(0, None))
     ax.grid()
     return ax

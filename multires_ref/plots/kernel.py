@@ -43,11 +43,11 @@ def plot_kernel(
     kernel[0] += w_skip
     lags = 1 + np.arange(len(kernel))
     colours = level_colours(J)
+    ax.axhline(0, color=COLOURS["light"], lw=0.8, zorder=0)
     for part, row in zip(w[:, None] * M, rows, strict=True):
         if row.kind != "unused":
             ax.plot(lags, part, drawstyle="steps-mid", lw=1.0, color=colours[row.level - 1], label=short_name(row))
     ax.plot(lags, kernel, drawstyle="steps-mid", lw=2.2, color=COLOURS["black"], label="their sum, the kernel")
-    ax.axhline(0, color=COLOURS["light"], lw=0.8, zorder=0)
     octaves(ax, len(kernel))
     ax.set(xlabel="samples back, t + 1", ylabel="weight of x[n-t]", title=title)
     return ax

@@ -86,7 +86,9 @@ def plot_frequency_responses(
         decibels = 20 * np.log10(np.maximum(gain / loudest, 1e-12))
         ax.plot(f, decibels, color=colours[level - 1], ls=DASHES[r % 3], label=name)
         peak = int(decibels.argmax())
-        ax.annotate(name, (f[peak], decibels[peak]), (0, 4), textcoords="offset points", ha="center", color=colours[level - 1])
+        ax.annotate(
+            name, (f[peak], decibels[peak]), (0, 4), textcoords="offset points", ha=side(peak, len(f)), color=colours[level - 1]
+        )
     ax.set_xscale("log", base=2)
     ticks = [2.0**-e for e in range(depth + 2, 0, -1)]
     ax.set_xticks(ticks, [f"1/{int(1 / t)}" for t in ticks])
@@ -100,3 +102,8 @@ def one_channel(h0: np.ndarray, h1: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Filters as `response.py` wants them: [K] stays, untied [J, K] of one channel becomes [J, 1, K]."""
     h0, h1 = np.asarray(h0, np.float64), np.asarray(h1, np.float64)
     return (h0, h1) if h0.ndim == 1 else (h0[:, None, :], h1[:, None, :])
+
+
+def side(index: int, count: int) -> str:
+    """Where a name stands beside its point, so that it stays inside the axes."""
+    return "left" if index < count // 40 else "right" if index > count - count // 40 else "center"

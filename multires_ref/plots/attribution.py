@@ -1,0 +1,88 @@
+"""Which scales and lags of the last layer a classifier's decision rests on.
+
+The layer is linear in its input v, so its output splits exactly into rows r of the memory and lags t (`analysis.split_output`).
+What follows it (GELU, mixing, norm, mean) is not; its gradient g at the example carries the split to the decision:
+
+    margin = logit of the class - mean of the other logits,        g[d, n] = d margin / d c[d, n],   c the layer's output,
+    parts[r, t] = sum over d, n of g[d, n] w[d, r] M[d, r, t] v[d, n-t],        sum of parts = <g, c>.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_int
+from ..network import Model
+from ..tree import delay
+from .analysis import memory_matrix, short_name
+
+
+def decision_parts(model: Model, x: np.ndarray, target: int) -> tuple[np.ndarray, list[str]]:
+    """The decision for class `target` on one example, split by scale and lag of the last layer: parts [m + 1, R].
+
+    Parameters
+    ----------
+    model : Model, a classifier
+    x : array [d_input, L] (tokens: [L]), one example without padding
+    target : int, the class
+
+    Returns
+    -------
+    parts : array [m + 1, R], the last row being the skip's
+    names : list of m + 1 str, "a6", "b6", ..., "b1", "skip"
+
+    Examples
+    --------
+    >>> from multires_ref import NetworkConfig
+    >>> model = Model.init(NetworkConfig(1, 10, 8, 2, max_length=16), np.random.default_rng(0))
+    >>> parts, names = decision_parts(model, np.ones((1, 16), np.float32), target=3)
+    >>> parts.shape, names
+    ((6, 16), ['a4', 'b4', 'b3', 'b2', 'b1', 'skip'])
+    """
+    if model.config.kind != "classifier":
+        raise ValueError(f"model must be a classifier; got kind {model.config.kind!r}")
+    target = check_int("target", target, 0, model.config.d_output - 1)
+    v, c = last_layer(model, x)
+    g = margin_gradient(model, v, c, target)
+    conv = model.params["blocks"][-1]["conv"]
+    M, rows = memory_matrix(conv["h0"], conv["h1"], model.config.J, model.config.tree_select, conv["w"].shape[1])  # [D, m, R]
+    moments = np.stack([(g * delay(v, t))[0].sum(axis=-1) for t in range(M.shape[-1])], axis=-1)  # [D, R]: sum_n g[n] v[n-t]
+    skip = np.zeros((1, M.shape[-1]), M.dtype)
+    skip[0, 0] = conv["w_skip"] @ moments[:, 0]
+    parts = np.einsum("dr,drt,dt->rt", conv["w"], M, moments)
+    return np.concatenate((parts, skip)), [*map(short_name, rows), "skip"]
+
+
+def last_layer(model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The last layer's input v and output c, [1, D, L] each."""
+    seen: dict[str, Any] = {}
+    model(np.asarray(x)[None], probe=lambda name, array: seen.__setitem__(name, array))
+    last = model.config.n_layers - 1
+    return seen["encoder" if last == 0 else f"blocks.{last - 1}.norm"], seen[f"blocks.{last}.conv"]
+
+
+def margin_gradient(model: Model, v: np.ndarray, c: np.ndarray, target: int) -> np.ndarray:
+    """g = d margin / d c, [1, D, L]."""
+    from autograd import grad
+
+    others = np.full(model.config.d_output, -1 / max(model.config.d_output - 1, 1), c.dtype)
+    others[target] = 1
+
+    def margin(c: Any) -> Any:
+        return (after_last_layer(model, v, c) * others).sum()
+
+    return grad(margin)(c)
+
+
+def after_last_layer(model: Model, v: np.ndarray, c: Any) -> Any:
+    """The logits [1, d_output] from the last layer's input v and output c: GELU, mixing, norm, mean, linear."""
+    from .. import autodiff as ad
+    from ..network.layer import norm
+    from ..network.model import decode
+
+    params, state = model.params["blocks"][-1], model.state["blocks"][-1]
+    r = ad.glu(ad.conv1x1(ad.gelu(c), params["mix"]["weight"], params["mix"]["bias"]))
+    out, _ = norm(model.config, params["norm"], state, v, r, False)
+    return decode(model.config, model.params["decoder"], out, None, lambda name, array: None)
