@@ -47,29 +47,46 @@ class Split:
         return Split(self.x[index, ..., :L], self.y[index], lengths)
 
 
-def check_splits(network: NetworkConfig, splits: dict[str, Split]) -> None:
-    """Raise a ValueError that names the split and the array where the data do not fit the network."""
+def check_splits(network: NetworkConfig, splits: dict[str, Split], objective: str) -> None:
+    """Raise a ValueError that names the split and the array where the data do not fit the network or the objective."""
     for name in SPLITS:
         if name not in splits:
             raise ValueError(f"splits must hold 'train', 'val' and 'test'; got {sorted(splits)}")
-        check_split(name, network, splits[name])
+        check_inputs(name, network, splits[name])
+        check_targets(name, network, splits[name], objective)
 
 
-def check_split(name: str, network: NetworkConfig, split: Split) -> None:
-    """One split: ranks, sizes, finite numbers, lengths in range."""
-    x, y, lengths = split.x, split.y, split.lengths
+def check_inputs(name: str, network: NetworkConfig, split: Split) -> None:
+    """x and lengths of one split: ranks, sizes, finite numbers, lengths in range."""
+    x, lengths = split.x, split.lengths
     tokens = network.encoder == "embedding"
     wanted = "[N, L] of tokens" if tokens else f"[N, {network.d_input}, L]"
     if x.ndim != (2 if tokens else 3) or 0 in x.shape or not (tokens or x.shape[1] == network.d_input):
         raise ValueError(f"{name}: x must have shape {wanted}; got {x.shape}")
     if tokens and (x.dtype.kind not in "iu" or x.min() < 0 or x.max() >= network.d_input):
         raise ValueError(f"{name}: x must hold tokens between 0 and {network.d_input - 1}; got {x.dtype} {x.min()} to {x.max()}")
+    if not tokens and x.dtype.kind != "f":
+        raise TypeError(f"{name}: x must hold floats; got dtype {x.dtype}")
     if not tokens and not np.isfinite(x).all():
         raise ValueError(f"{name}: x holds numbers that are not finite, first in example {first_bad_example(x)}")
-    if len(y) != len(x) or (lengths is not None and lengths.shape != (len(x),)):
-        raise ValueError(f"{name}: x, y and lengths must have as many examples; got {len(x)}, {len(y)}, {np.shape(lengths)}")
-    if lengths is not None and (lengths.min() < 1 or lengths.max() > x.shape[-1]):
-        raise ValueError(f"{name}: lengths must lie between 1 and {x.shape[-1]}; got {lengths.min()} to {lengths.max()}")
+    if lengths is not None and (lengths.shape != (len(x),) or lengths.min() < 1 or lengths.max() > x.shape[-1]):
+        raise ValueError(f"{name}: lengths must be {len(x)} numbers between 1 and {x.shape[-1]}; got shape {lengths.shape}")
+
+
+def check_targets(name: str, network: NetworkConfig, split: Split, objective: str) -> None:
+    """y of one split: classes below d_output, labels 0 or 1, or the data themselves."""
+    y, N, C = split.y, len(split.x), network.d_output
+    if objective == "classification":
+        fits = y.shape == (N,) and y.dtype.kind in "iu" and y.min() >= 0 and y.max() < C
+        wanted = f"{N} whole numbers between 0 and {C - 1}"
+    elif objective == "multilabel":
+        fits = y.shape == (N, C) and y.dtype.kind == "f" and bool(((y == 0) | (y == 1)).all())
+        wanted = f"floats 0 or 1 of shape {(N, C)}"
+    else:
+        fits = y.shape == split.x.shape and y.dtype.kind == "f" and bool((np.abs(y) <= 1).all())
+        wanted = f"floats between -1 and 1 of shape {split.x.shape}"
+    if not fits:
+        raise ValueError(f"{name}: y must be {wanted}; got {y.dtype} of shape {y.shape}, {y.min()} to {y.max()}")
 
 
 def first_bad_example(x: np.ndarray) -> int:

@@ -1,0 +1,126 @@
+"""Score a run, or a checkpoint, on a split of its task: the score, and a table by class.
+
+multires-ref evaluate runs/digits-...                     the test split
+multires-ref evaluate runs/digits-... --split val
+multires-ref evaluate runs/digits-.../last.safetensors    the last epoch rather than the best
+
+Writes evaluate-SPLIT.json beside the checkpoint, and for classes a picture of the confusion table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_choice
+
+SPLITS = ("train", "val", "test")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("run", help="a run folder, or a .safetensors file of a run")
+    parser.add_argument("--split", default="test", help="train, val or test")
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--data-dir", help="where the task's data are (default: where the run found them)")
+    parser.add_argument("--device", default="cpu", help="cpu or gpu")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, print, write."""
+    from ..tasks import get_task
+    from ..tasks.task import LoadOptions
+    from ..training.data import cast, check_splits
+    from ..training.evaluate import evaluate_with_outputs
+    from ..training.objectives import get_objective
+
+    check_choice("split", args.split, SPLITS)
+    model, about, where = load(Path(args.run), args.device)
+    task = get_task(about["task"])
+    splits = task.load(LoadOptions(args.data_dir or about.get("data_dir"), about.get("scale", "full")))
+    check_splits(model.config, splits, task.objective)
+    dtype = str(model.params["decoder"]["weight"].dtype)
+    split, objective = cast(splits[args.split], dtype), get_objective(task.objective, model.config)
+    scores, outputs = evaluate_with_outputs(model, split, objective, args.batch_size)
+    report = {"checkpoint": where.name, "split": args.split, "examples": len(split)} | scores
+    report |= details(task.objective, task.labels, outputs, split.y)
+    write(where.parent, args.split, report, task)
+    print("\n".join([f"{task.title}, {args.split} split, {len(split)} examples", *lines(report, objective.score_name)]))
+    return 0
+
+
+def load(path: Path, device: str) -> tuple[Any, dict[str, Any], Path]:
+    """The model (on the device), what its checkpoint says about the run, and the checkpoint's path."""
+    from ..network import Model
+    from ..training.checkpoint import load_run, read_checkpoint
+    from ..training.device import check_device, tree_to_device
+
+    check_device(device)
+    model = load_run(path)
+    where = path / "best.safetensors" if path.is_dir() else path
+    about = read_checkpoint(where)[1]
+    if "task" not in about:
+        raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on")
+    return Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device)), about, where
+
+
+def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, Any]:
+    """By class: the confusion table, or the area under each label's ROC curve and the labels that have none."""
+    from ..training.metrics import absent_classes, class_aurocs, confusion_table
+
+    if outputs is None:
+        return {}
+    names = list(labels) or [str(c) for c in range(outputs.shape[1])]
+    if objective == "classification":
+        return {"labels": names, "confusion": confusion_table(outputs, targets).tolist()}
+    areas = zip(names, class_aurocs(outputs, targets), strict=True)
+    found = {name: float(area) for name, area in areas if not np.isnan(area)}
+    return {"auroc": found, "left_out": [names[c] for c in absent_classes(targets)]}
+
+
+def write(folder: Path, split: str, report: dict[str, Any], task: Any) -> None:
+    """evaluate-SPLIT.json and confusion-SPLIT.png."""
+    from ..training.files import write_json
+
+    write_json(folder / f"evaluate-{split}.json", report)
+    if "confusion" in report:
+        from ..plots.style import save
+        from ..plots.training import plot_confusion
+
+        title = f"{task.name}, {split} split: accuracy {report['accuracy']:.1%}"
+        save(plot_confusion(np.array(report["confusion"]), report["labels"], title), folder / f"confusion-{split}.png", dpi=110)
+
+
+def lines(report: dict[str, Any], score_name: str) -> list[str]:
+    """What is printed: the score and the loss, then the table."""
+    score = f"{report[score_name]:.4f}" if score_name != "accuracy" else f"{report[score_name]:.1%}".replace("%", " %")
+    text = [f"{score_name.replace('_', ' ')} {score}, loss {report['loss']:.4f}"]
+    if "confusion" in report:
+        text += confusion_lines(report["confusion"], report["labels"])
+    if "auroc" in report:
+        text += [f"  {name:<12} {area:.4f}" for name, area in report["auroc"].items()]
+        text += [f"left out, all their labels being equal: {', '.join(report['left_out'])}"] if report["left_out"] else []
+    return text
+
+
+def confusion_lines(table: list[list[int]], labels: list[str]) -> list[str]:
+    """The confusion table as text: a row a true class, a column a predicted one, a dot for none.
+
+    Examples
+    --------
+    >>> print("\\n".join(confusion_lines([[9, 1], [0, 8]], ["cat", "dog"])))
+    true \\ said  cat  dog  right
+            cat    9    1   90.0 %
+            dog    .    8  100.0 %
+    """
+    width = max(4, *(len(name) + 1 for name in labels), *(len(str(n)) + 1 for row in table for n in row))
+    head = max(11, *(len(name) for name in labels))
+    rows = ["true \\ said".rjust(head) + "".join(name.rjust(width + 1) for name in labels) + "  right"]
+    for c, (name, row) in enumerate(zip(labels, table, strict=True)):
+        cells = "".join((str(n) if n else ".").rjust(width + 1) for n in row)
+        right = f"{100 * row[c] / sum(row):7.1f} %" if sum(row) else "      -"
+        rows.append(name.rjust(head) + cells + right)
+    return rows

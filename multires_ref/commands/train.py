@@ -1,0 +1,136 @@
+"""Train a network on a task, and keep everything in a run folder.
+
+multires-ref train digits                        about a minute; no download
+multires-ref train digits --d-model 32 --lr 0.005 --seed 2
+multires-ref train digits --out runs/mine        choose the folder
+multires-ref train digits --out runs/mine --resume   go on after Ctrl-C, a crash or a power cut
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .settings import add_setting_flags, configs_from, given_settings
+
+OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    from ..tasks import TASK_MODULES
+
+    parser.add_argument("task", help=f"one of {', '.join(TASK_MODULES)}")
+    parser.add_argument("--out", help="the run folder (default: runs/TASK-TIME); it must be new or empty")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, with its settings")
+    parser.add_argument("--scale", default=argparse.SUPPRESS, help="full or tiny: a small network on a few examples")
+    parser.add_argument("--device", default=argparse.SUPPRESS, help="cpu or gpu")
+    parser.add_argument("--data-dir", default=argparse.SUPPRESS, help="where the task's data are")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_setting_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, draw curves.png, and say how it went. Returns 0, or 1 where the loss was not finite."""
+    from ..tasks import get_task
+    from ..tasks.task import LoadOptions
+    from ..training.interrupt import RunInterrupted
+    from ..training.loop import fit
+    from ..training.objectives import get_objective
+    from ..training.step import NonFiniteLoss
+
+    task = get_task(args.task)
+    out = run_folder(args)
+    network, training, options = resumed_settings(args, out) if args.resume else fresh_settings(args, task)
+    splits = task.load(LoadOptions(options["data_dir"], options["scale"]))
+    about = {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
+    objective, device = get_objective(task.objective, network), options["device"]
+    try:
+        metrics = fit(network, training, splits, objective, out, resume=args.resume, device=device, about=about, quiet=args.quiet)
+    except RunInterrupted as stop:
+        print(f"{str(stop)[0].upper()}{str(stop)[1:]}. Go on with:\n  {resume_command(task.name, out)}", file=sys.stderr)
+        return 130
+    except NonFiniteLoss as error:
+        print(f"multires-ref: stopped: {error}", file=sys.stderr)
+        return 1
+    draw_curves(out, objective.score_name, task.title)
+    print(summary(metrics, objective.score_name, out))
+    return 0
+
+
+def run_folder(args: argparse.Namespace) -> Path:
+    """--out, or a new folder named after the task and the time."""
+    if args.out is not None:
+        return Path(args.out)
+    if args.resume:
+        raise ValueError(f"--resume needs the folder of the run to go on with: --out runs/{args.task}-...")
+    return Path("runs") / f"{args.task}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def fresh_settings(args: argparse.Namespace, task: Any) -> tuple[Any, Any, dict[str, Any]]:
+    """The task's settings at the given scale, with what the command line changes."""
+    options = {"data_dir": None, "scale": "full", "device": "cpu"} | given_options(args)
+    return *task.settings(options["scale"], **given_settings(args)), options
+
+
+def given_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Of data_dir, scale and device those that were given."""
+    return {name: getattr(args, name) for name in OPTIONS if hasattr(args, name)}
+
+
+def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dict[str, Any]]:
+    """The run's own settings; one that is given again must be the same, only checkpoint_seconds and data_dir may change."""
+    from ..training.run_folder import FREE, read_config
+
+    recorded = read_config(out)
+    if recorded.get("task") != args.task:
+        raise ValueError(f"cannot resume {out}: it is a run of task {recorded.get('task')!r}, not {args.task!r}")
+    network, training = configs_from(recorded)
+    options = {name: recorded.get(name) for name in OPTIONS}
+    known = network.to_dict() | training.to_dict() | options
+    given = given_settings(args) | given_options(args)
+    changed = [name for name, value in given.items() if value != known[name] and name not in (*FREE, "data_dir")]
+    if changed:
+        what = "; ".join(f"{name} (the run: {known[name]}; now: {given[name]})" for name in changed)
+        raise ValueError(f"cannot resume {out}: these settings differ: {what}")
+    free = {name: given[name] for name in FREE if name in given}
+    return network, replace(training, **free), options | given_options(args)
+
+
+def resume_command(task: str, out: Path) -> str:
+    """The command that goes on with a run, ready for a shell."""
+    return shlex.join(["multires-ref", "train", task, "--out", str(out), "--resume"])
+
+
+def draw_curves(out: Path, score_name: str, title: str) -> None:
+    """curves.png from metrics.jsonl."""
+    from ..plots.style import save
+    from ..plots.training import plot_curves
+    from ..training.run_folder import read_lines
+
+    save(plot_curves(read_lines(out), score_name, title), out / "curves.png", dpi=110)
+
+
+def summary(metrics: dict[str, Any], score_name: str, out: Path) -> str:
+    """The last line: what came out, how long it took, where to look.
+
+    Examples
+    --------
+    >>> metrics = {"test_accuracy": 0.989, "best_epoch": 27, "seconds": 52.3}
+    >>> print(summary(metrics, "accuracy", Path("runs/mine")))
+    Test accuracy 98.9 % (best epoch 27 by validation) in 52 s. Run folder: runs/mine; look at curves.png;
+    `multires-ref evaluate runs/mine` shows the confusion table.
+    """
+    value = metrics[f"test_{score_name}"]
+    shown = {"accuracy": f"accuracy {value:.1%}".replace("%", " %"), "macro_auroc": f"macro AUROC {value:.3f}"}
+    more = {"accuracy": "the confusion table", "macro_auroc": "every label's score"}.get(score_name, "the score of any split")
+    score = shown.get(score_name, f"{score_name.replace('_', ' ')} {value:.3f}")
+    return (
+        f"Test {score} (best epoch {metrics['best_epoch']} by validation) in {metrics['seconds']:.0f} s. "
+        f"Run folder: {out}; look at curves.png;\n`multires-ref evaluate {out}` shows {more}."
+    )

@@ -1,0 +1,83 @@
+"""How a run went: its curves, and which classes it takes for which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .style import COLOURS, new_axes, new_figure, styled
+
+
+@styled
+def plot_curves(lines: Sequence[dict[str, Any]], score_name: str, title: str = "") -> Figure:
+    """Loss (training and validation) and validation score against epochs, from the lines of metrics.jsonl.
+
+    Examples
+    --------
+    >>> lines = [{"epoch": 1, "train_loss": 2.0, "val_loss": 2.1, "val_accuracy": 0.3},
+    ...          {"epoch": 2, "train_loss": 1.0, "val_loss": 1.2, "val_accuracy": 0.6}]
+    >>> [ax.get_ylabel() for ax in plot_curves(lines, "accuracy").axes]
+    ['loss', 'validation accuracy']
+    """
+    figure, axes = new_figure(9, 3.6, columns=2)
+    plot_losses(lines, axes[0, 0])
+    plot_scores(lines, score_name, axes[0, 1])
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+@styled
+def plot_losses(lines: Sequence[dict[str, Any]], ax: Axes | None = None) -> Axes:
+    """Training and validation loss by epoch, logarithmic where all are positive."""
+    ax = ax if ax is not None else new_axes(5, 3.6)
+    epochs = [line["epoch"] for line in lines]
+    for name, label, dashes in (("train_loss", "training", "-"), ("val_loss", "validation", "--")):
+        ax.plot(epochs, [line[name] for line in lines], dashes, label=label)
+    if min(min(line["train_loss"], line["val_loss"]) for line in lines) > 0:
+        ax.set_yscale("log")
+    ax.set(xlabel="epoch", ylabel="loss")
+    ax.legend()
+    return ax
+
+
+@styled
+def plot_scores(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | None = None) -> Axes:
+    """The validation score by epoch, its best epoch marked."""
+    ax = ax if ax is not None else new_axes(5, 3.6)
+    epochs = [line["epoch"] for line in lines]
+    scores = np.array([line[f"val_{score_name}"] for line in lines])
+    best = int(scores.argmin() if score_name == "bits_per_dim" else scores.argmax())
+    ax.plot(epochs, scores, color=COLOURS["green"])
+    ax.plot(epochs[best], scores[best], "o", color=COLOURS["red"], label=f"best: {scores[best]:.4g} in epoch {epochs[best]}")
+    ax.set(xlabel="epoch", ylabel=f"validation {score_name.replace('_', ' ')}")
+    ax.legend()
+    return ax
+
+
+@styled
+def plot_confusion(table: np.ndarray, labels: Sequence[str], title: str = "", ax: Axes | None = None) -> Axes:
+    """The confusion table [C, C] as a picture: rows are true classes, columns what the network said, colours shares of a row.
+
+    Numbers are written into the cells up to 20 classes.
+
+    Examples
+    --------
+    >>> [text.get_text() for text in plot_confusion(np.array([[9, 1], [0, 8]]), ["cat", "dog"]).texts]
+    ['9', '1', '8']
+    """
+    ax = ax if ax is not None else new_axes(6, 5.4)
+    C = len(labels)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(table > 0) if C <= 20 else []:
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        ax.text(column, row, str(table[row, column]), ha="center", va="center", color=colour, fontsize=9)
+    if C <= 40:
+        ax.set_xticks(range(C), labels)
+        ax.set_yticks(range(C), labels)
+    ax.set(xlabel="the network said", ylabel="true class", title=title)
+    return ax

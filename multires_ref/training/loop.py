@@ -1,0 +1,243 @@
+"""A whole run: epochs of steps, validation, checkpoints, and the test score of the epoch that was best in validation.
+
+fit            start or resume, run the epochs, finish
+run_epoch      steps over shuffled batches, a checkpoint now and then
+one_step       `train_step` of `step.py`, and the explanation where the loss is not finite
+finish_epoch   validation, the best epoch's model, a line in metrics.jsonl, a checkpoint
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_choice
+from ..engines import ENGINES
+from ..network import Model, NetworkConfig
+from .checkpoint import load_run, model_tensors, save_checkpoint
+from .config import TrainingConfig
+from .data import Split, batch_slices, cast, check_splits, epoch_order
+from .device import batch_to_device, check_device, to_numpy, tree_to_device
+from .diagnose import all_finite, explain, first_bad_array
+from .evaluate import evaluate
+from .files import read_json, write_json
+from .flat import count_numbers
+from .interrupt import RunInterrupted, StopRequest
+from .job import Job
+from .objectives import Objective
+from .progress import Progress
+from .run_folder import check_same, identity, read_lines, start_folder, write_lines
+from .run_state import RunState, load_state, new_run, save_run
+from .step import NonFiniteLoss, train_step
+
+GPU_CHECK = 50  # steps between two looks at the loss on a graphics card: a look makes the processor wait
+
+
+def fit(
+    network: NetworkConfig,
+    training: TrainingConfig,
+    splits: dict[str, Split],
+    objective: Objective,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    about: dict[str, Any] | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Train a network, keep everything in the folder `out`, and return what stands in its metrics.json.
+
+    Parameters
+    ----------
+    network, training : the settings
+    splits : {"train": Split, "val": Split, "test": Split}, NumPy arrays
+    objective : Objective, from `get_objective`
+    out : path
+        The run folder; see `run_folder.py` for what it holds. It must be new or empty, unless `resume`.
+    resume : bool
+        Go on from last.safetensors. The result is bit for bit that of a run without a break, on one machine.
+    device : "cpu" or "gpu"
+    about : dict
+        Names to keep in config.json, such as {"task": "digits", "scale": "full"}.
+    quiet : bool
+        No progress bar.
+
+    Returns
+    -------
+    metrics : dict
+        test_<score>, test_loss, val_<score>, best_epoch, epochs, steps, parameters, seconds.
+
+    Raises
+    ------
+    NonFiniteLoss
+        The loss became NaN or infinite; the message says in which epoch, step and layer. The last good checkpoint stands.
+    RunInterrupted
+        After Ctrl-C: the step in progress was finished and last.safetensors written.
+    FileExistsError, FileNotFoundError, ValueError
+        A folder that is not empty, nothing to resume, a damaged or foreign checkpoint, settings that differ on resuming, data
+        that do not fit the network.
+    """
+    job = new_job(network, training, splits, objective, Path(out), device, about)
+    run = resumed(job) if resume else started(job)
+    if resume and (job.out / "metrics.json").exists():
+        return read_json(job.out / "metrics.json")
+    # numbers that are not finite are looked for, and explained, in one_step
+    with np.errstate(all="ignore"), StopRequest() as stop, Progress(job.steps, run.step, quiet) as progress:
+        while run.epoch < training.epochs:
+            run_epoch(job, run, stop, progress)
+            finish_epoch(job, run, progress)
+    return finish(job, run)
+
+
+def new_job(
+    network: NetworkConfig,
+    training: TrainingConfig,
+    splits: dict[str, Split],
+    objective: Objective,
+    out: Path,
+    device: str,
+    about: dict[str, Any] | None,
+) -> Job:
+    """The job, after all checks of its parts."""
+    check_choice("engine", training.engine, (*ENGINES, "auto"))
+    check_device(device)
+    check_splits(network, splits, objective.name)
+    splits = {name: cast(split, training.dtype) for name, split in splits.items()}
+    config = identity(network, training, splits, objective.name, device, about)
+    return Job(network, training, splits, objective, out, device, config)
+
+
+def started(job: Job) -> RunState:
+    """A fresh run in a fresh folder, with a checkpoint from before its first step."""
+    start_folder(job.out, job.config)
+    run = new_run(job.network, job.training, job.device)
+    save(job, run)
+    return run
+
+
+def resumed(job: Job) -> RunState:
+    """The run in the folder, if it is this one; epochs in metrics.jsonl that are later than its checkpoint are dropped."""
+    run, before = load_state(job.out / "last.safetensors", job.device)
+    check_same(job.out, before, job.config)
+    write_lines(job.out, [line for line in read_lines(job.out) if line["epoch"] <= run.epoch])
+    job.started -= run.seconds
+    return run
+
+
+def run_epoch(job: Job, run: RunState, stop: StopRequest, progress: Progress) -> None:
+    """The steps of one epoch that are still to do."""
+    train, size = job.splits["train"], job.training.batch_size
+    if run.order is None:
+        run.order = epoch_order(train, size, run.rng, job.training.bucket)
+    for part in list(batch_slices(len(train), size))[run.position :]:
+        one_step(job, run, train.take(run.order[part], crop=job.training.bucket), progress)
+        if stop.requested or time.monotonic() - job.saved > job.training.checkpoint_seconds:
+            save(job, run)
+        if stop.requested:
+            raise RunInterrupted(f"stopped in epoch {run.epoch + 1} after step {run.step} of {job.steps}; {job.out} is saved")
+
+
+def one_step(job: Job, run: RunState, batch: Split, progress: Progress) -> None:
+    """One training step, its share of the epoch's loss, and a stop with an explanation where the loss is not finite."""
+    batch = batch_to_device(batch, job.device)
+    before, lr = run.rng.bit_generator.state, job.lr(run.step)
+    try:
+        loss, run.state = train_step(
+            job.network, run.params, run.state, run.opt_state, batch, lr, run.rng, job.objective, job.training
+        )
+        run.position += 1
+        add_loss(job, run, loss, batch)
+        if job.device == "cpu" or run.position % GPU_CHECK == 0:
+            look(run, lr, progress)
+    except NonFiniteLoss as error:
+        run.rng.bit_generator.state = before  # so that the explanation drops the same channels
+        why = explain(job.network, run.params, run.state, batch, run.rng, job.training.engine)
+        where = f"in epoch {run.epoch + 1}, step {run.position + (job.device == 'cpu')} of {job.steps_per_epoch}"
+        raise NonFiniteLoss(f"{error} {where}: {why}. {kept(job)}") from None
+    progress.step()
+
+
+def add_loss(job: Job, run: RunState, loss: Any, batch: Split) -> None:
+    """Count a batch's loss in the epoch's mean; on a graphics card without waiting for it."""
+    weight = job.objective.weight(batch.y)
+    value = float(loss) if job.device == "cpu" else loss.astype("float64")
+    run.loss_sum = run.loss_sum + value * (1 if job.objective.summed else weight)
+    run.weight += weight
+
+
+def look(run: RunState, lr: float, progress: Progress) -> None:
+    """Show the epoch's mean loss so far; stop if it is not finite."""
+    mean = float(run.loss_sum) / run.weight
+    if not np.isfinite(mean):
+        raise NonFiniteLoss(f"the mean loss is {mean}")
+    progress.show(epoch=run.epoch + 1, loss=f"{mean:.4f}", lr=f"{lr:.2e}")
+
+
+def kept(job: Job) -> str:
+    """Where the last good checkpoint is."""
+    return f"The last good checkpoint is kept: {job.out / 'last.safetensors'}"
+
+
+def finish_epoch(job: Job, run: RunState, progress: Progress) -> None:
+    """Validate; keep the model if it is the best so far; write the epoch's line; save."""
+    mean = float(run.loss_sum) / run.weight
+    run.epoch, run.position, run.order, run.loss_sum, run.weight = run.epoch + 1, 0, None, 0.0, 0
+    check_finite(job, run)
+    scores = validate(job, run)
+    score = scores[job.objective.score_name]
+    if job.objective.better(score, run.best_score):
+        run.best_epoch, run.best_score = run.epoch, score
+        save_best(job, run)
+    run.seconds = time.monotonic() - job.started
+    line = {"epoch": run.epoch, "step": run.step, "lr": job.lr(run.step - 1), "train_loss": mean}
+    line |= {f"val_{name}": value for name, value in scores.items()} | {"seconds": round(run.seconds, 3)}
+    write_lines(job.out, [*read_lines(job.out), line])
+    save(job, run)
+    progress.show(**{f"val_{job.objective.score_name}": f"{score:.4f}"})
+
+
+def validate(job: Job, run: RunState) -> dict[str, float]:
+    """Loss and score of the validation split."""
+    model = Model(job.network, run.params, run.state)
+    try:
+        return evaluate(model, job.splits["val"], job.objective, job.training.batch_size, job.training.engine)
+    except NonFiniteLoss as error:
+        raise NonFiniteLoss(f"in validation after epoch {run.epoch}: {error}. {kept(job)}") from None
+
+
+def check_finite(job: Job, run: RunState) -> None:
+    """Raise unless all parameters, statistics and moments are finite: others are never saved."""
+    bad = first_bad_array({"params": run.params, "state": run.state, "optimizer": {k: run.opt_state[k] for k in "mv"}})
+    if bad is not None or not all_finite(np.asarray(float(run.loss_sum))):
+        raise NonFiniteLoss(f"{bad or 'the loss'} is not finite in epoch {run.epoch + 1}, step {run.step}. {kept(job)}")
+
+
+def save(job: Job, run: RunState) -> None:
+    """Write last.safetensors."""
+    check_finite(job, run)
+    run.seconds = time.monotonic() - job.started
+    save_run(job.out / "last.safetensors", run, job.config)
+    job.saved = time.monotonic()
+
+
+def save_best(job: Job, run: RunState) -> None:
+    """Write best.safetensors: the model alone, with the epoch and its validation score."""
+    tensors = {name: to_numpy(array) for name, array in model_tensors(run.params, run.state).items()}
+    best = {"epoch": run.best_epoch, f"val_{job.objective.score_name}": run.best_score}
+    save_checkpoint(job.out / "best.safetensors", tensors, job.config | {"best": best})
+
+
+def finish(job: Job, run: RunState) -> dict[str, Any]:
+    """The test score of the best epoch, and metrics.json."""
+    best = load_run(job.out)
+    model = Model(best.config, tree_to_device(best.params, job.device), tree_to_device(best.state, job.device))
+    scores = evaluate(model, job.splits["test"], job.objective, job.training.batch_size, job.training.engine)
+    name = job.objective.score_name
+    metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
+    metrics |= {"best_epoch": run.best_epoch, "epochs": run.epoch, "steps": run.step}
+    metrics |= {"parameters": count_numbers(best.params), "seconds": round(time.monotonic() - job.started, 3)}
+    write_json(job.out / "metrics.json", metrics)
+    return metrics

@@ -1,0 +1,94 @@
+"""Adam and AdamW on nested dicts of arrays, and clipping by the global norm. The update itself is in `autodiff/update.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..arrays import get_xp
+from ..autodiff.dispatch import call
+from .config import TrainingConfig
+from .flat import flatten, map_tree
+
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # PyTorch's defaults, and the authors'
+
+
+def adam_init(params: Any) -> dict[str, Any]:
+    """The optimiser's state before the first step: {"step": 0, "m": zeros, "v": zeros}, m and v shaped as the parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adam_init({"bias": np.ones(2)})
+    {'step': 0, 'm': {'bias': array([0., 0.])}, 'v': {'bias': array([0., 0.])}}
+    """
+
+    def zeros() -> Any:
+        return map_tree(lambda p: get_xp(p).zeros_like(p), params)
+
+    return {"step": 0, "m": zeros(), "v": zeros()}
+
+
+def adam_step(params: Any, grads: Any, opt_state: dict[str, Any], lr: float, settings: TrainingConfig) -> None:
+    """One step of Adam or AdamW: changes `params` and `opt_state` in place.
+
+    Parameters
+    ----------
+    params, grads : nested dicts and lists of arrays, of the same structure
+    opt_state : dict
+        From `adam_init`; it holds all there is to resume from.
+    lr : float
+        This step's learning rate.
+    settings : TrainingConfig
+        Its `optimizer` and `weight_decay`. "adamw" shrinks the parameters by 1 - lr weight_decay (decoupled decay);
+        "adam" adds weight_decay times the parameter to the gradient.
+
+    Notes
+    -----
+    `torch.optim.AdamW` and `torch.optim.Adam` in their order of operations.
+
+    Examples
+    --------
+    The first step moves every parameter by lr, whatever the gradient's size.
+
+    >>> import numpy as np
+    >>> params = {"bias": np.array([1.0, 1.0])}
+    >>> adam_step(params, {"bias": np.array([0.5, -2.0])}, adam_init(params), 0.1, TrainingConfig(1, 1, 0.1, weight_decay=0.0))
+    >>> params["bias"].round(6)
+    array([0.9, 1.1])
+    """
+    opt_state["step"] += 1
+    decay, coupled = settings.weight_decay, settings.optimizer == "adam"
+    gradients, m, v = flatten(grads), flatten(opt_state["m"]), flatten(opt_state["v"])
+    for name, p in flatten(params).items():
+        g = gradients[name] + decay * p if coupled and decay else gradients[name]
+        call("adam_update", p, g, m[name], v[name], lr, BETA1, BETA2, EPS, 0.0 if coupled else decay, opt_state["step"])
+
+
+def global_norm(grads: Any) -> Any:
+    """The Euclidean norm of all numbers of a nest together: one number, left where the arrays are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(global_norm({"a": np.array([3.0]), "b": [np.array([0.0, 4.0])]}))
+    5.0
+    """
+    arrays = list(flatten(grads).values())
+    xp = get_xp(*arrays)
+    return xp.sqrt(sum(xp.sum(a * a) for a in arrays))
+
+
+def clip_by_global_norm(grads: Any, largest: float) -> Any:
+    """The gradients, scaled down together where their global norm is above `largest`.
+
+    As `torch.nn.utils.clip_grad_norm_`: the factor is min(1, largest / (norm + 1e-6)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip_by_global_norm({"a": np.array([3.0, 4.0])}, 1.0)["a"].round(4)
+    array([0.6, 0.8])
+    """
+    norm = global_norm(grads)
+    factor = get_xp(norm).minimum(largest / (norm + 1e-6), 1.0)
+    return map_tree(lambda g: g * factor.astype(g.dtype), grads)

@@ -1,0 +1,80 @@
+"""One training step: forward, backward, update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from autograd import value_and_grad
+
+from ..arrays import family
+from ..network import NetworkConfig, apply
+from .config import TrainingConfig
+from .data import Split
+from .objectives import Objective
+from .optim import adam_step, clip_by_global_norm
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+def train_step(
+    config: NetworkConfig,
+    params: Any,
+    state: Any,
+    opt_state: dict[str, Any],
+    batch: Split,
+    lr: float,
+    rng: np.random.Generator,
+    objective: Objective,
+    training: TrainingConfig,
+) -> tuple[Any, Any]:
+    """One step on one batch: returns (the loss before it, the new norm state); changes `params` and `opt_state` in place.
+
+    Raises
+    ------
+    NonFiniteLoss
+        On the processor, before anything is changed. On a graphics card nobody waits for the loss here; see `loop.py`.
+
+    Examples
+    --------
+    >>> from multires_ref.training.objectives import get_objective
+    >>> from multires_ref.training.optim import adam_init
+    >>> from multires_ref import NetworkConfig, init_params, init_state
+    >>> config, training = NetworkConfig(1, 2, d_model=4, n_layers=1, max_length=8), TrainingConfig(1, 2, lr=0.01)
+    >>> rng = np.random.default_rng(0)
+    >>> params, state = init_params(config, rng), init_state(config)
+    >>> opt_state, objective = adam_init(params), get_objective("classification")
+    >>> batch = Split(np.float32([[[1] * 8], [[-1] * 8]]), np.array([0, 1]))
+    >>> losses = [train_step(config, params, state, opt_state, batch, 0.01, rng, objective, training)[0] for _ in range(20)]
+    >>> bool(losses[-1] < losses[0])
+    True
+    """
+    loss, grads, state = loss_and_gradients(config, params, state, batch, rng, objective, training.engine)
+    if family(loss) == "numpy" and not np.isfinite(loss):
+        raise NonFiniteLoss(f"the loss is {float(loss)}")
+    if training.clip is not None:
+        grads = clip_by_global_norm(grads, training.clip)
+    adam_step(params, grads, opt_state, lr, training)
+    return loss, state
+
+
+def loss_and_gradients(
+    config: NetworkConfig,
+    params: Any,
+    state: Any,
+    batch: Split,
+    rng: np.random.Generator | None,
+    objective: Objective,
+    engine: str = "auto",
+) -> tuple[Any, Any, Any]:
+    """The loss of a batch in training mode, its gradient (a nest like `params`), and the new norm state."""
+    new = {}
+
+    def loss(params: Any) -> Any:
+        out, new["state"] = apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, engine=engine)
+        return objective.loss(out, batch.y)
+
+    value, grads = value_and_grad(loss)(params)
+    return value, grads, new["state"]
