@@ -77,7 +77,7 @@ def assert_same_state(model, module):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_strict_loading_and_back(kind, rng, tmp_path):
-    """Every key and shape is the authors': `load_state_dict(strict=True)` takes the file, and `from_torch` gives the model back."""
+    """Every key and shape is the authors': `load_state_dict(strict=True)` takes the file; `from_torch` gives the model back."""
     model = random_model(KINDS[kind], rng)
     save_model(model, tmp_path / "x.pth")
     MultiresNet(model.config).load_state_dict(torch.load(tmp_path / "x.pth", weights_only=True), strict=True)

@@ -1,0 +1,173 @@
+"""Check numbers against PyTorch, stored references, PyWavelets or finite differences; exit status 0 if all hold, 1 if not.
+
+multires-ref verify pytorch                          a random network, layer by layer
+multires-ref verify pytorch CHECKPOINT               a run folder, our .safetensors, or the authors' .pth
+multires-ref verify pytorch --reference FILE.npz     against stored outputs and gradients; needs no PyTorch
+multires-ref verify pywavelets db4 sym5              the nine relations (all: every discrete wavelet)
+multires-ref verify gradients --op gelu              our gradients against finite differences and PyTorch's
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import FLOATS, check_choice, check_int
+from ..network import Model, NetworkConfig
+
+RANDOM_NETWORK = NetworkConfig(d_input=3, d_output=10, d_model=16, n_layers=3, max_length=256)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    kinds = parser.add_subparsers(dest="against", required=True, metavar="pytorch | pywavelets | gradients")
+    pytorch = kinds.add_parser("pytorch", help="layer by layer against PyTorch, or against stored numbers")
+    pytorch.add_argument("checkpoint", nargs="?", help="run folder, .safetensors or .pth; nothing for a random network")
+    pytorch.add_argument(
+        "--reference", metavar="FILE.npz", help="x, eval_output, train_output, target, loss, grad/<key>, init/<key>"
+    )
+    pytorch.add_argument("--dtype", choices=[*FLOATS, "both"], default="both")
+    pytorch.add_argument("--depth", type=int, help="of a uniform tree, which the authors' checkpoints do not hold")
+    pytorch.add_argument("--tree-select", choices=["fading", "uniform"], help="which they do not hold either")
+    pytorch.add_argument("--max-length", type=int, help="the padded length the checkpoint's network was made for")
+    pytorch.add_argument("--length", type=int, help="of the random input (default: max_length, at most 1024)")
+    pytorch.add_argument("--batch-size", type=int, default=4, help="of the random input (default: 4)")
+    pytorch.add_argument("--seed", type=int, default=0)
+    pytorch.add_argument("--out", metavar="DIR", help="write report.json and error_by_layer.png there")
+    pywavelets = kinds.add_parser("pywavelets", help="the relations between the causal tree and PyWavelets' transforms")
+    pywavelets.add_argument("wavelet", nargs="*", default=["haar", "db4", "sym5", "bior2.2"], help="names, or all")
+    pywavelets.add_argument("--level", type=int, default=3)
+    gradients = kinds.add_parser("gradients", help="every operation's gradient, by finite differences and by PyTorch")
+    gradients.add_argument("--op", metavar="NAME", help="one operation (default: all)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one verification."""
+    return {"pytorch": run_pytorch, "pywavelets": run_pywavelets, "gradients": run_gradients}[args.against](args)
+
+
+def run_pytorch(args: argparse.Namespace) -> int:
+    """Layer by layer against PyTorch, or against a reference file."""
+    from ..interop.verify import verify_pytorch
+
+    rng = np.random.default_rng(check_int("seed", args.seed, 0))
+    arrays = read_reference(args.reference) if args.reference else None
+    model, assumed = the_model(args, arrays, rng)
+    dtypes = FLOATS if args.dtype == "both" else (args.dtype,)
+    if arrays is not None:
+        report = against_reference(model, arrays, dtypes)
+    else:
+        report = verify_pytorch(model, *an_input(args, model, rng), dtypes=dtypes, rng=rng)
+    print(report)
+    if assumed and not report.passed:
+        print(f"assumed, because it is not in the file: {', '.join(assumed)}; tell it if it was otherwise (see --help)")
+    if args.out:
+        write_report(report, Path(args.out))
+    return 0 if report.passed else 1
+
+
+def the_model(
+    args: argparse.Namespace, arrays: dict[str, np.ndarray] | None, rng: np.random.Generator
+) -> tuple[Model, list[str]]:
+    """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; what was derived is printed."""
+    from ..interop.authors import from_authors
+    from ..interop.derive import derive, describe
+    from ..interop.load import derived_settings, load_model
+
+    told = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
+    init = {name.removeprefix("init/"): a for name, a in (arrays or {}).items() if name.startswith("init/")}
+    if args.checkpoint:
+        settings, model = derived_settings(args.checkpoint, **told), load_model(args.checkpoint, **told)
+    elif init:
+        settings, model = derive(init, **told), Model(*from_authors(init, **told))
+    elif arrays is not None:
+        raise ValueError("checkpoint must be given: the reference holds no parameters (init/<key>)")
+    else:
+        settings, model = None, Model.init(RANDOM_NETWORK, rng, "float64")
+    if settings:
+        print(describe(settings), end="\n\n")
+    assumed = [f"{item.name} = {item.value}" for item in settings or [] if item.source.startswith("not in the file")]
+    return model, assumed
+
+
+def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -> tuple[Any, Any]:
+    """A random input that fits the model."""
+    from ..interop.record import random_input
+
+    length = min(model.config.max_length, 1024) if args.length is None else check_int("length", args.length, 1)
+    return random_input(model, rng, check_int("batch-size", args.batch_size, 1), length)
+
+
+def read_reference(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; nothing in it can run code."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
+        raise ValueError(f"reference must be an .npz file of plain arrays; {path}: {error}") from None
+
+
+def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple[str, ...]) -> Any:
+    """The stored numbers, in each dtype."""
+    from ..interop.report import Report
+    from ..interop.verify import parameters_are_float32, verify_reference
+
+    reports = [verify_reference(model, arrays, dtype, parameters_are_float32(model)) for dtype in sorted(dtypes, reverse=True)]
+    return Report(reports[0].title, [section for report in reports for section in report.sections])
+
+
+def write_report(report: Any, folder: Path) -> None:
+    """report.json and the chart."""
+    from ..plots.errors import plot_error_by_layer
+    from ..plots.style import save
+    from ..training.files import write_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "report.json", report.to_dict())
+    save(plot_error_by_layer(report), folder / "error_by_layer.png")
+    print(f"wrote {folder / 'report.json'} and {folder / 'error_by_layer.png'}")
+
+
+def run_pywavelets(args: argparse.Namespace) -> int:
+    """The largest error of each relation over the wavelets asked for."""
+    from ..filters import wavelet_names
+    from ..interop.pywavelets import check_pywavelets, format_relations
+
+    names = wavelet_names() if args.wavelet == ["all"] else args.wavelet
+    for name in names:
+        check_choice("wavelet", name, wavelet_names())
+    tables = {name: check_pywavelets(name, level=args.level) for name in names}
+    failed = [name for name, rows in tables.items() if not all(row.passed for row in rows)]
+    if len(names) <= 4:
+        print("\n\n".join(format_relations(rows, name) for name, rows in tables.items()))
+    else:
+        print(worst_relations(tables))
+    print(f"\n{len(names) - len(failed)} of {len(names)} wavelets hold all relations" + (f"; not: {failed}" if failed else ""))
+    return 1 if failed else 0
+
+
+def worst_relations(tables: dict[str, list[Any]]) -> str:
+    """For each relation: the largest error over all wavelets, whose it is, and to how many wavelets the relation applies."""
+    from ..interop.errors import text_table
+
+    lines = []
+    for rows in zip(*tables.values(), strict=True):
+        held = [(row.error, name, row) for name, row in zip(tables, rows, strict=True) if row.error is not None]
+        error, name, row = max(held, key=lambda item: item[0])
+        verdict = "ok" if all(r.passed for r in rows) else "FAIL"
+        lines.append([f"{row.name:<2}  {row.meaning}", f"{error:.1e}", name, f"{len(held)}", f"{row.tolerance:.0e}", verdict])
+    return text_table(["relation", "largest error", "of", "wavelets", "tolerance", "verdict"], lines)
+
+
+def run_gradients(args: argparse.Namespace) -> int:
+    """The table of operations."""
+    from ..interop.gradients import check_gradients, format_gradients
+
+    rows = check_gradients(args.op)
+    print(format_gradients(rows))
+    return 0 if all(row.passed for row in rows) else 1

@@ -1,0 +1,103 @@
+"""One run of our network with every intermediate array and every gradient kept, by name."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..network import Model, apply
+from ..training.flat import flatten
+
+
+class Record(NamedTuple):
+    """What one forward and backward pass showed. Layers by probe name ("encoder", "blocks.0.conv", ...), in order."""
+
+    output: np.ndarray
+    values: dict[str, np.ndarray]  # each layer's output
+    gradients: dict[str, np.ndarray]  # of sum(g * output) in each layer's output
+    parameters: dict[str, np.ndarray]  # of sum(g * output) in each parameter
+    state: dict[str, np.ndarray]  # the norms' new running statistics
+
+
+def record_model(
+    model: Model, x: Any, lengths: Any = None, g: Any = None, training: bool = False, engine: str = "auto"
+) -> Record:
+    """Run `model` forward, and backward from `g`, keeping everything.
+
+    Parameters
+    ----------
+    model : Model
+    x, lengths
+        As the model takes them.
+    g : array of the output's shape, or None
+        The gradient that arrives at the output; None runs forward only and leaves the gradients empty.
+    training : bool
+        BatchNorm by the batch's own statistics. Dropout is off in both modes.
+
+    Examples
+    --------
+    >>> from multires_ref import NetworkConfig
+    >>> model = Model.init(NetworkConfig(3, 10, 8, 1, max_length=32), np.random.default_rng(0))
+    >>> list(record_model(model, np.zeros((2, 3, 32), np.float32)).values)
+    ['encoder', 'blocks.0.conv', 'blocks.0.gelu', 'blocks.0.mix', 'blocks.0.glu', 'blocks.0.norm', 'pool', 'decoder']
+    """
+    values: dict[str, np.ndarray] = {}
+    nodes: dict[Any, str] = {}
+    kept: dict[str, Any] = {}
+
+    def keep(name: str, array: Any) -> None:
+        values[name] = np.array(getattr(array, "_value", array))
+        if hasattr(array, "_node"):
+            nodes[array._node] = name
+
+    def run(params: Any) -> Any:
+        out, kept["state"] = apply(model.config, params, model.state, x, lengths, training=training, probe=keep, engine=engine)
+        return out
+
+    if g is None:
+        run(model.params)
+        return Record(values["decoder"], values, {}, {}, flatten(kept["state"]))
+    gradients, parameters = backward(run, model.params, g, nodes)
+    ordered = {name: gradients[name] for name in values}
+    return Record(values["decoder"], values, ordered, flatten(parameters), flatten(kept["state"]))
+
+
+def backward(run: Any, params: Any, g: Any, nodes: dict[Any, str]) -> tuple[dict[str, np.ndarray], Any]:
+    """autograd's backward pass, which also keeps what arrives at the given nodes; the gradient of `params` comes second.
+
+    This is `autograd.core.backward_pass` with one line more.
+    """
+    from autograd.core import VJPNode, add_outgrads
+    from autograd.tracer import toposort, trace
+
+    _, end = trace(VJPNode.new_root(), run, params)
+    arriving, kept = {end: (g, False)}, {}
+    for node in toposort(end):
+        outgrad = arriving.pop(node)
+        if node in nodes:
+            kept[nodes[node]] = np.array(outgrad[0])
+        for parent, ingrad in zip(node.parents, node.vjp(outgrad[0]), strict=True):
+            arriving[parent] = add_outgrads(arriving.get(parent), ingrad)
+    return kept, outgrad[0]
+
+
+def random_input(model: Model, rng: np.random.Generator, batch: int, length: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """An input that fits the model, in its dtype; for tokens with true lengths between half and all of `length`.
+
+    Examples
+    --------
+    >>> from multires_ref import NetworkConfig
+    >>> model = Model.init(NetworkConfig(3, 10, 8, 1, max_length=32), np.random.default_rng(0))
+    >>> random_input(model, np.random.default_rng(0), batch=2, length=32)[0].shape
+    (2, 3, 32)
+    """
+    config = model.config
+    if config.encoder == "embedding":
+        lengths = rng.integers((length + 1) // 2, length + 1, batch)
+        return rng.integers(0, config.d_input, (batch, length)), lengths
+    dtype = model.params["decoder"]["weight"].dtype
+    if config.kind == "autoregressive":  # data in [-1, 1] on the grid of the levels
+        grid = rng.integers(0, config.levels, (batch, config.d_input, length))
+        return (grid * (2 / (config.levels - 1)) - 1).astype(dtype), None
+    return rng.standard_normal((batch, config.d_input, length)).astype(dtype), None

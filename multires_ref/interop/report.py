@@ -1,0 +1,121 @@
+"""What a verification found: rows of errors in sections, a verdict, and the same as text and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .errors import Error, error_cells, text_table
+
+HEADER = ["", "relative", "largest", "ulp", "relative", "largest", "ulp"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer or one parameter: the errors of its value and of its gradient, and who is nearer to the float64 truth."""
+
+    name: str
+    forward: Error | None = None
+    gradient: Error | None = None
+    nearer_forward: str = ""
+    nearer_gradient: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return all(error is None or error.passed for error in (self.forward, self.gradient))
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one dtype and mode."""
+
+    title: str
+    dtype: str
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    def table(self) -> str:
+        """A line of what the columns are, and one a row."""
+        with_nearer = any(row.nearer_forward or row.nearer_gradient for row in self.rows)
+        header = [*HEADER, *(["nearer", "nearer"] if with_nearer else []), "verdict"]
+        rows = [self.cells(row, with_nearer) for row in self.rows]
+        lines = text_table(header, rows).split("\n")
+        wide = [max(len(row[n]) for row in [header, *rows]) for n in range(7)]
+        groups = " " * wide[0] + "  " + "forward".ljust(sum(wide[1:4]) + 6) + "gradient"
+        return "\n".join([groups, *lines])
+
+    @staticmethod
+    def cells(row: Row, with_nearer: bool) -> list[str]:
+        who = [row.nearer_forward, row.nearer_gradient] if with_nearer else []
+        return [row.name, *error_cells(row.forward), *error_cells(row.gradient), *who, "ok" if row.passed else "DEPARTS"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Sections and a verdict; prints as tables."""
+
+    title: str
+    sections: list[Section]
+
+    @property
+    def passed(self) -> bool:
+        return all(section.passed for section in self.sections)
+
+    def first_departure(self) -> str | None:
+        """The first row that is not within its tolerance."""
+        return next((row.name for section in self.sections for row in section.rows if not row.passed), None)
+
+    def verdict(self) -> str:
+        """One line."""
+        if self.passed:
+            return "verdict: all within tolerance"
+        departing = [(s, row) for s in self.sections for row in s.rows if not row.passed]
+        section, row = departing[0]
+        return f"verdict: {len(departing)} rows depart, the first of them {row.name} ({section.title})"
+
+    def __str__(self) -> str:
+        parts = [self.title]
+        for section in self.sections:
+            parts += ["", section.title, section.table(), *section.notes]
+        return "\n".join([*parts, "", self.verdict()])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain numbers and strings, for JSON (an infinite error becomes the word)."""
+        return {
+            "title": self.title,
+            "passed": self.passed,
+            "verdict": self.verdict(),
+            "sections": [plain(s) for s in self.sections],
+        }
+
+
+def plain(section: Section) -> dict[str, Any]:
+    """A section for JSON."""
+    rows = []
+    for row in section.rows:
+        errors = {name: error_dict(getattr(row, name)) for name in ("forward", "gradient")}
+        rows.append({**asdict(row), **errors, "passed": row.passed})
+    return {"title": section.title, "dtype": section.dtype, "passed": section.passed, "rows": rows, "notes": section.notes}
+
+
+def error_dict(error: Error | None) -> dict[str, Any] | None:
+    """An error with numbers that JSON can hold."""
+    if error is None:
+        return None
+    return {k: v if isinstance(v, bool) or abs(v) < float("inf") else str(v) for k, v in error._asdict().items()}
+
+
+def nearer_notes(rows: list[Row], output: tuple[float, float]) -> list[str]:
+    """Who is nearer to the float64 truth: at the output, and counted over all rows."""
+    count = Counter(who for row in rows for who in (row.nearer_forward, row.nearer_gradient) if who)
+    total = sum(count.values())
+    ours, theirs = output
+    return [
+        f"float64 truth: at the output ours is off by {ours:.1e}, PyTorch by {theirs:.1e} (relative)",
+        f"of {total} arrays ours is nearer in {count['ours']}, PyTorch in {count['PyTorch']}, even in {count['same']}",
+    ]

@@ -1,0 +1,223 @@
+"""Our numbers against PyTorch's, layer by layer: live, or against numbers somebody stored.
+
+The same parameters and the same input go through the NumPy model and through `torch_model.MultiresNet`; every layer's output,
+every layer's gradient and every parameter's gradient are compared. In float32 both are also held against a float64 run of the
+same float32 numbers, the truth that both round. Tolerances are stated here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..checks import FLOATS, check_choice
+from ..network import Model, NetworkConfig, apply
+from ..training.flat import flatten, unflatten
+from ..training.losses import bce_with_logits, cross_entropy
+from ..training.mixture import mixture_nll
+from .authors import params_to_authors, state_to_authors
+from .cast import cast, cast_model
+from .errors import measure, nearer
+from .load import as_numpy, import_torch
+from .record import Record, record_model
+from .report import Report, Row, Section, nearer_notes
+
+# The largest relative error that passes, of a layer's output and of a gradient.
+TOLERANCES = {"float64": (1e-12, 1e-11), "float32": (1e-5, 1e-4)}
+# Against float64 numbers when the checkpoint's parameters were rounded to float32, each by up to 2**-24 = 6e-8 of itself.
+ROUNDED_PARAMETERS = (1e-6, 1e-5)
+
+
+def verify_pytorch(
+    model: Model, x: Any, lengths: Any = None, *, dtypes: tuple[str, ...] = FLOATS, rng: np.random.Generator | None = None
+) -> Report:
+    """Compare `model` with its PyTorch version, layer by layer, forward and gradient.
+
+    Parameters
+    ----------
+    model : Model
+    x, lengths
+        An input of the model (any float dtype).
+    dtypes : of "float32", "float64"
+    rng : numpy Generator
+        Draws the gradient that arrives at the output; seeded with 0 by default.
+
+    Returns
+    -------
+    report : Report
+        One section a dtype, and for BatchNorm another in training mode. `report.passed`, ``print(report)``, `report.to_dict()`.
+
+    Raises
+    ------
+    ImportError
+        Without PyTorch.
+    """
+    import_torch("verifying against PyTorch")
+    rng = np.random.default_rng(0) if rng is None else rng
+    model = Model(replace(model.config, dropout=0.0), model.params, model.state)
+    modes = ("evaluation", "training") if model.config.norm == "batch" else ("evaluation",)
+    shape = record_model(model, cast(x, str(model.params["decoder"]["weight"].dtype)), lengths).output.shape
+    g = rng.standard_normal(shape)
+    sections = [
+        verify_section(cast_model(model, check_choice("dtype", dtype, FLOATS)), x, lengths, g, mode)
+        for dtype in sorted(dtypes, reverse=True)
+        for mode in modes
+    ]
+    return Report(f"NumPy against PyTorch: {describe_run(model, x)}", sections)
+
+
+def describe_run(model: Model, x: Any) -> str:
+    """One line about what was run."""
+    c = model.config
+    tree = f"{c.tree_select} tree of depth {c.J}, K = {c.kernel_size}, m = {c.m}"
+    return f"{c.kind}, {c.n_layers} blocks of {c.d_model} channels, {tree}, {c.norm} norm, input {list(x.shape)}"
+
+
+def verify_section(model: Model, x: Any, lengths: Any, g: np.ndarray, mode: str) -> Section:
+    """One dtype (the model's) in one mode."""
+    dtype = str(model.params["decoder"]["weight"].dtype)
+    x, g, training = cast(x, dtype), cast(g, dtype), mode == "training"
+    ours = record_model(model, x, lengths, g, training)
+    theirs = record_pytorch(model, x, lengths, g, training)
+    truth = None
+    if dtype == "float32":
+        truth = record_model(cast_model(model, "float64"), cast(x, "float64"), lengths, cast(g, "float64"), training)
+    rows = layer_rows(ours, theirs, truth, TOLERANCES[dtype]) + parameter_rows(
+        model.config, ours, theirs, truth, TOLERANCES[dtype]
+    )
+    rows += state_rows(model, ours, theirs, TOLERANCES[dtype]) if training else []
+    notes = [f"tolerances (relative): forward {TOLERANCES[dtype][0]:.0e}, gradient {TOLERANCES[dtype][1]:.0e}"]
+    if truth is not None:
+        off = [measure(r.output, truth.output, 1.0).relative for r in (ours, theirs)]
+        notes += nearer_notes(rows, (off[0], off[1]))
+    return Section(f"{dtype}, {mode} mode", dtype, rows, notes)
+
+
+def record_pytorch(model: Model, x: Any, lengths: Any, g: np.ndarray, training: bool) -> Record:
+    """The same record as `record_model`, by PyTorch."""
+    from .hooks import aligned, authors_layers, record_module
+    from .torch_model import from_torch, to_torch
+
+    torch = import_torch("verifying against PyTorch")
+    module = to_torch(model).train(training)
+    inputs = [torch.from_numpy(np.ascontiguousarray(x)), None if lengths is None else torch.from_numpy(np.asarray(lengths))]
+    layers = authors_layers(model.config)
+    out, values, gradients = record_module(module, lambda: module(*inputs), layers, torch.from_numpy(g))
+    ours = record_model(model, x, lengths, None, training).values  # only to know the order of the axes
+    values = {name: aligned(values[name], ours[name]) for name in ours}
+    gradients = {name: aligned(gradients[name], values[name]) for name in ours}
+    parameters = {name: as_numpy(p.grad) for name, p in module.named_parameters()}
+    return Record(out, values, gradients, parameters, state_to_authors(from_torch(module)))
+
+
+def layer_rows(ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]) -> list[Row]:
+    """A row a layer: its output, and the gradient that arrives there."""
+    rows = []
+    for name in ours.values:
+        values = [r.values[name] for r in (ours, theirs, truth) if r is not None]
+        gradients = [r.gradients[name] for r in (ours, theirs, truth) if r is not None]
+        who = ("", "") if truth is None else (nearer(*values), nearer(*gradients))
+        rows.append(Row(name, measure(*values[:2], tolerances[0]), measure(*gradients[:2], tolerances[1]), *who))
+    return rows
+
+
+def parameter_rows(
+    config: NetworkConfig, ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]
+) -> list[Row]:
+    """A row a parameter, by the authors' names: its gradient."""
+    named = params_to_authors(config, unflatten(ours.parameters))
+    true = None if truth is None else params_to_authors(config, unflatten(truth.parameters))
+    scale = max(float(np.abs(a).max()) for a in theirs.parameters.values())
+    rows = []
+    for name, gradient in named.items():
+        who = "" if true is None else nearer(gradient, theirs.parameters[name], true[name])
+        error = measure(gradient, theirs.parameters[name], tolerances[1], scale)
+        rows.append(Row(name, gradient=error, nearer_gradient=who))
+    return rows
+
+
+def state_rows(model: Model, ours: Record, theirs: Record, tolerances: tuple[float, float]) -> list[Row]:
+    """A row a running statistic of BatchNorm, after one batch."""
+    named = state_to_authors(Model(model.config, model.params, unflatten(ours.state)))
+    names = [name for name in named if "running" in name]
+    return [Row(name, measure(named[name], theirs.state[name], tolerances[0])) for name in names]
+
+
+def verify_reference(model: Model, arrays: dict[str, np.ndarray], dtype: str = "float64", rounded: bool = False) -> Report:
+    """Compare `model` with stored numbers; PyTorch is not needed.
+
+    Parameters
+    ----------
+    model : Model
+    arrays : dict
+        `x` (and `lengths`), and any of `eval_output`; `train_output`; with `target` also `loss` and `grad/<authors' key>`, of
+        that loss in training mode: cross-entropy for whole-number targets, binary cross-entropy for others, and the
+        nats of the mixture for an autoregressive network.
+    dtype : "float32" or "float64", in which ours is computed
+    rounded : bool
+        The parameters went through float32: hold float64 results to `ROUNDED_PARAMETERS`.
+
+    Raises
+    ------
+    ValueError
+        If `x` or everything to compare with is missing, or shapes do not fit.
+    """
+    check_reference(arrays)
+    model, arrays = cast_model(model, dtype), {name: cast(array, dtype) for name, array in arrays.items()}
+    forward, backward = ROUNDED_PARAMETERS if rounded and dtype == "float64" else TOLERANCES[dtype]
+    x, lengths = arrays["x"], arrays.get("lengths")
+    rows = []
+    if "eval_output" in arrays:
+        rows.append(Row("eval_output", measure(model(x, lengths), arrays["eval_output"], forward)))
+    if "train_output" in arrays:
+        out, _ = apply(model.config, model.params, model.state, x, lengths, training=True)
+        rows.append(Row("train_output", measure(out, arrays["train_output"], forward)))
+    if "target" in arrays:
+        rows += loss_rows(model, arrays, forward, backward)
+    notes = [f"tolerances (relative): forward {forward:.0e}, gradient {backward:.0e}"]
+    if rounded and dtype == "float64":
+        notes.append("the checkpoint's parameters were rounded to float32, by up to 2**-24 = 6e-8 of each: more cannot be asked")
+    return Report(
+        f"NumPy against stored numbers: {describe_run(model, x)}", [Section(f"{dtype}, stored numbers", dtype, rows, notes)]
+    )
+
+
+def check_reference(arrays: dict[str, np.ndarray]) -> None:
+    """Raise a ValueError unless there is an input and something to compare with."""
+    if "x" not in arrays:
+        raise ValueError(f"the reference must hold 'x'; it holds {sorted(arrays)[:12]}")
+    if not {"eval_output", "train_output", "loss"} & set(arrays):
+        raise ValueError(f"the reference must hold 'eval_output', 'train_output' or 'loss'; it holds {sorted(arrays)[:12]}")
+
+
+def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backward: float) -> list[Row]:
+    """The loss in training mode and its gradients, as far as they are stored."""
+    from autograd import value_and_grad
+
+    def loss(params: Any) -> Any:
+        out, _ = apply(model.config, params, model.state, arrays["x"], arrays.get("lengths"), training=True)
+        return loss_of(model, out, arrays["target"])
+
+    value, gradient = value_and_grad(loss)(model.params)
+    rows = [Row("loss", measure(value, arrays["loss"], forward))] if "loss" in arrays else []
+    stored = {name.removeprefix("grad/"): array for name, array in arrays.items() if name.startswith("grad/")}
+    scale = max((float(np.abs(a).max()) for a in stored.values()), default=0.0)
+    ours = params_to_authors(model.config, gradient)
+    unknown = sorted(set(stored) - set(ours))
+    if unknown:
+        raise ValueError(f"the reference holds gradients of parameters that the model does not have: {unknown}")
+    return rows + [Row(name, gradient=measure(ours[name], array, backward, scale)) for name, array in stored.items()]
+
+
+def loss_of(model: Model, out: Any, target: Any) -> Any:
+    """The loss that fits the network and its target."""
+    if model.config.kind == "autoregressive":
+        return mixture_nll(out, target, model.config.levels)
+    return cross_entropy(out, target) if target.dtype.kind in "iu" else bce_with_logits(out, target)
+
+
+def parameters_are_float32(model: Model) -> bool:
+    """Whether every parameter is a float32 number (whatever dtype it is kept in)."""
+    return all(np.array_equal(a, a.astype(np.float32).astype(a.dtype)) for a in flatten(model.params).values())
