@@ -10,7 +10,20 @@ from ..checks import check_choice
 if TYPE_CHECKING:
     from .task import Task
 
-TASK_MODULES = {"digits": "digits"}  # name on the command line -> module
+TASK_MODULES = {  # name on the command line -> module
+    "digits": "digits",
+    "digits-density": "digits_density",
+    "scifar10": "cifar",
+    "cifar10-density": "cifar",
+    "listops": "listops",
+    "listops-short": "listops",
+    "ptbxl": "ptbxl",
+    "ptbxl-diagnostic": "ptbxl",
+    "ptbxl-subdiagnostic": "ptbxl",
+    "ptbxl-superdiagnostic": "ptbxl",
+    "ptbxl-form": "ptbxl",
+    "ptbxl-rhythm": "ptbxl",
+}
 
 
 def get_task(name: str) -> Task:

@@ -48,6 +48,8 @@ class Task:
         Settings of the network and of the training that change under ``--scale tiny``, by name.
     published : str
         The published result and where it stands; empty where there is none.
+    reproduced : str
+        What this repository's own code has reached at the task's full setting; empty where nothing has been run.
     labels : tuple of str
         Names of the classes or labels; empty where numbers do.
     """
@@ -60,6 +62,7 @@ class Task:
     load: Callable[[LoadOptions], dict[str, Split]]
     tiny: dict[str, Any] = field(default_factory=dict)
     published: str = ""
+    reproduced: str = ""
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

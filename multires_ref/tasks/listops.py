@@ -1,0 +1,184 @@
+"""Long ListOps: the value, 0 to 9, of a nested expression given token by token; and a small version with short expressions.
+
+The files are the Long Range Arena's, or made by `multires-ref data listops`; see `listops_data.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..network.config import NetworkConfig
+from ..training.config import TrainingConfig
+from ..training.data import Split
+from .listops_data import FILES, Example, Limits, evaluate, generate, read_file, write_file
+from .task import LoadOptions, Task
+
+FOLDER = "data/listops"
+SIZES = {"train": 96_000, "val": 2_000, "test": 2_000}
+TOKENS = ("<pad>", "<unk>", "<eos>", *"0123456789", "[MIN", "[MAX", "[MED", "[SM", "X")  # X: the closing bracket
+PAD, UNKNOWN, END = 0, 1, 2
+MAX_LENGTH = 2048  # tokens, the end's included
+SHORT = Limits(min_length=7, max_length=48, max_depth=4, max_args=4)
+SHORT_SIZES = {"train": 20_000, "val": 1_000, "test": 1_000}
+SHORT_SEED = 5  # of the small version's data: every run sees the same
+
+LETTERS = {"[MIN": "a", "[MAX": "b", "[MED": "c", "[SM": "d", "]": "X"}  # one letter a token, for the table below
+TABLE = bytearray([UNKNOWN] * 256)
+for number, token in enumerate(TOKENS[3:], start=3):
+    TABLE[ord(LETTERS.get(token, token))] = number
+
+
+def encode(source: str) -> np.ndarray:
+    """The tokens of an expression as numbers (places in TOKENS), the end appended: parentheses dropped, `]` read as X.
+
+    Examples
+    --------
+    >>> [TOKENS[n] for n in encode("( ( ( [MAX 4 ) 3 ) ] )")]
+    ['[MAX', '4', '3', 'X', '<eos>']
+    """
+    for token, letter in LETTERS.items():
+        source = source.replace(token, letter)
+    codes = source.encode().translate(bytes(TABLE), delete=b"() ")
+    return np.frombuffer(codes[: MAX_LENGTH - 1] + bytes([END]), np.uint8)
+
+
+def to_split(examples: list[Example], length: int) -> Split:
+    """Tokens [N, length] (one byte each), right-padded, with their true lengths, and the values as classes."""
+    rows = [encode(source) for source, _ in examples]
+    lengths = np.array([len(row) for row in rows])
+    if lengths.max() > length:
+        raise ValueError(f"an expression has {lengths.max()} tokens with the end; at most {length} fit")
+    x = np.full((len(rows), length), PAD, np.uint8)
+    for place, row in zip(x, rows, strict=True):
+        place[: len(row)] = row
+    return Split(x, np.array([target for _, target in examples]), lengths)
+
+
+def load(options: LoadOptions) -> dict[str, Split]:
+    """The three files of `options.data_dir` (default data/listops).
+
+    Under scale "tiny" the first 200 examples of each; without files, 200 are generated.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing; the message says how to get them.
+    """
+    folder = Path(options.data_dir or FOLDER)
+    tiny = options.scale == "tiny"
+    missing = [name for name in FILES.values() if not (folder / name).exists()]
+    if missing and tiny and options.data_dir is None:
+        return split_examples(generate(300, SHORT_SEED), {"train": 200, "val": 50, "test": 50}, MAX_LENGTH)
+    if missing:
+        raise FileNotFoundError(
+            f"ListOps: {missing[0]} is not in {folder}. Generate the data with `multires-ref data listops --data-dir {folder}` "
+            "(a few minutes), or put the Long Range Arena's basic_train.tsv, basic_val.tsv and basic_test.tsv there."
+        )
+    return {part: to_split(read_file(folder / name)[: 200 if tiny else None], MAX_LENGTH) for part, name in FILES.items()}
+
+
+def load_short(options: LoadOptions) -> dict[str, Split]:
+    """Expressions of 8 to 47 tokens, at most three operators deep with 2 to 4 arguments, generated here.
+
+    Examples
+    --------
+    >>> load_short(LoadOptions(scale="tiny"))["val"].x.shape
+    (50, 48)
+    """
+    sizes = SHORT_SIZES if options.scale == "full" else {"train": 200, "val": 50, "test": 50}
+    return split_examples(generate(sum(sizes.values()), SHORT_SEED, SHORT), sizes, SHORT.max_length)
+
+
+def split_examples(examples: list[Example], sizes: dict[str, int], length: int) -> dict[str, Split]:
+    """The examples in order: the first for training, then validation, then test."""
+    parts = part_examples(examples, sizes)
+    return {name: to_split(part, length) for name, part in parts.items()}
+
+
+def part_examples(examples: list[Example], sizes: dict[str, int]) -> dict[str, list[Example]]:
+    """Consecutive stretches of the given sizes."""
+    ends = np.cumsum(list(sizes.values()))
+    return {name: examples[end - size : end] for (name, size), end in zip(sizes.items(), ends, strict=True)}
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `multires-ref data listops` can be told."""
+    for name, size in SIZES.items():
+        parser.add_argument(f"--{name}", type=int, default=size, help=f"examples for {name} (default {size})")
+    for name, text in (("min", "every length is above this"), ("max", "every length is below this")):
+        parser.add_argument(f"--{name}-length", type=int, default=getattr(Limits(), f"{name}_length"), help=text)
+    parser.add_argument("--max-depth", type=int, default=Limits().max_depth, help="levels of nesting, digits included")
+    parser.add_argument("--max-args", type=int, default=Limits().max_args, help="most arguments of an operator")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; they do not change the result")
+
+
+def prepare(args: argparse.Namespace) -> list[str]:
+    """Generate the files if none is there, check every target, and say what was done."""
+    folder = Path(args.data_dir or FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    if not any((folder / name).exists() for name in FILES.values()):
+        limits = Limits(args.min_length, args.max_length, args.max_depth, args.max_args)
+        sizes = {name: getattr(args, name) for name in FILES}
+        parts = part_examples(generate(sum(sizes.values()), args.seed, limits, args.workers), sizes)
+        for part, examples in parts.items():
+            write_file(folder / FILES[part], examples)
+        lines.append(f"generated {sum(sizes.values()):,} expressions with seed {args.seed} in {folder}: {limits}")
+    wrong = count = 0
+    for name in FILES.values():
+        examples = read_file(folder / name)
+        wrong += sum(evaluate(source) != target for source, target in examples)
+        count += len(examples)
+    if wrong:
+        raise ValueError(f"{folder}: {wrong} of {count:,} targets are not the value of their expression")
+    return [*lines, f"all {count:,} targets are the values of their expressions, by the independent evaluator"]
+
+
+LONG = Task(
+    name="listops",
+    title="Long ListOps: the value of nested expressions of 500 to 2,000 tokens (Long Range Arena)",
+    network=NetworkConfig(
+        d_input=len(TOKENS),
+        d_output=10,
+        d_model=128,
+        n_layers=10,
+        kernel_size=4,
+        max_length=MAX_LENGTH,
+        encoder="embedding",
+        norm="batch",
+        dropout=0.1,
+        indep_res_init=True,
+    ),
+    training=TrainingConfig(epochs=100, batch_size=50, lr=0.003, weight_decay=0.03, warmup_epochs=1),
+    objective="classification",
+    load=load,
+    tiny={"d_model": 16, "n_layers": 2, "epochs": 2, "batch_size": 20},
+    published="62.75 % test accuracy (61.85 % with filters untied across levels)",
+    labels=tuple("0123456789"),
+)
+SMALL = Task(
+    name="listops-short",
+    title="short ListOps: expressions of 8 to 47 tokens, generated here; learns on a CPU within minutes",
+    network=NetworkConfig(
+        d_input=len(TOKENS),
+        d_output=10,
+        d_model=48,
+        n_layers=4,
+        kernel_size=4,
+        max_length=SHORT.max_length,
+        encoder="embedding",
+        norm="batch",
+        indep_res_init=True,
+    ),
+    training=TrainingConfig(epochs=10, batch_size=50, lr=0.003, weight_decay=0.03, warmup_epochs=1),
+    objective="classification",
+    load=load_short,
+    tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
+    labels=tuple("0123456789"),
+)
+TASKS = {task.name: task for task in (LONG, SMALL)}
