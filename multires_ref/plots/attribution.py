@@ -58,7 +58,7 @@ def decision_parts(model: Model, x: np.ndarray, target: int) -> tuple[np.ndarray
 def last_layer(model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The last layer's input v and output c, [1, D, L] each."""
     seen: dict[str, Any] = {}
-    model(np.asarray(x)[None], probe=lambda name, array: seen.__setitem__(name, array))
+    model(np.asarray(x)[None], probe=lambda name, array: seen.__setitem__(name, array), engine="tree")
     last = model.config.n_layers - 1
     return seen["encoder" if last == 0 else f"blocks.{last - 1}.norm"], seen[f"blocks.{last}.conv"]
 

@@ -10,7 +10,7 @@ from .style import DIVERGING, new_axes, octaves, styled
 
 @styled
 def plot_parts(parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", bar: bool = True) -> Axes:
-    """What each scale (row) took from each lag (column, octaves): red speaks for the output, blue against it.
+    """What each scale (row) took from each lag (column, octaves): yellow speaks for the output, blue against it.
 
     On the octave axis a column's area grows with its width, so what is drawn are sums over the lags of each eighth of an octave,
     and the whole picture adds up to the output.

@@ -16,7 +16,7 @@ def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: 
     """The memory z_n over time: one row of the picture a row of the memory, coarse at the top, as `memory` orders them.
 
     Each row is divided by its own largest magnitude, since coarse coefficients are sums of many samples and would drown the
-    fine ones: red is positive, blue negative, white zero.
+    fine ones: yellow is positive, blue negative, grey zero.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def plot_frequency_responses(
     ['$b_{1}$', '$b_{2}$', '$a_{2}$']
     """
     ax = ax if ax is not None else new_axes(9, 3.6)
-    f = 2.0 ** np.linspace(-depth - 2, -1, 1201)  # up to half the sampling rate
+    f = 2.0 ** np.linspace(-depth - 2, -1, 601)  # up to half the sampling rate
     _, pairs = frequency_responses(*one_channel(h0, h1), depth, frequencies=f)
     rows = [(name, level, abs(r).reshape(-1) / 2 ** (level / 2)) for name, level, r in scales(pairs)]
     loudest = max(gain.max() for _, _, gain in rows)

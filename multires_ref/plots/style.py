@@ -46,7 +46,7 @@ COLOURS = {
 CYCLE = [COLOURS[name] for name in ("blue", "red", "green", "pink", "orange", "sky", "black")]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]  # a second code beside colour, for grey print
 APPROXIMATION, DETAIL, SIGNAL, MEMORY = COLOURS["blue"], COLOURS["orange"], COLOURS["black"], COLOURS["red"]
-DIVERGING = "RdBu_r"  # signed numbers around zero
+DIVERGING = "cividis"  # signed numbers: blue below zero, yellow above; unlike red and blue, grey print keeps them apart
 WIDTH = 9.0  # inches
 
 STYLE: dict[str, Any] = {
@@ -70,7 +70,6 @@ STYLE: dict[str, Any] = {
     "savefig.facecolor": "white",
     "svg.fonttype": "path",
     "svg.hashsalt": "multires_ref",
-    "path.simplify": False,
 }
 
 

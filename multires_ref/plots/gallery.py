@@ -1,0 +1,158 @@
+"""The figures of the README and the tutorials, put together from the functions of this room: name -> a function that draws it.
+
+They need no training and no measurement; what does is in `stored.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..filters import random_filters, wavelet_filters
+from ..tree import memory
+from .analysis import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
+from .filters import plot_gain, plot_taps
+from .kernel import plot_kernel
+from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
+from .responses import plot_frequency_responses, plot_impulse_responses
+from .style import WIDTH, new_figure, styled
+from .tree import plot_lags, plot_tree
+
+ECG_DEPTH, ECG_TIME = 9, 860  # Haar: 512 samples, a beat and a half; and a time just after a beat
+
+
+def ecg() -> np.ndarray:
+    """PyWavelets' electrocardiogram, 1,024 samples, its mean removed.
+
+    Examples
+    --------
+    >>> ecg().shape
+    (1024,)
+    """
+    import pywt
+
+    x = pywt.data.ecg().astype("float64")
+    return x - x.mean()
+
+
+def example_filters() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Filters worth comparing: {name: (h0, h1)}."""
+    h0, h1 = random_filters(np.random.default_rng(0), D=3, K=4, dtype="float64")
+    return {
+        "haar": wavelet_filters("haar"),
+        "db4": wavelet_filters("db4"),
+        "db4, minimum delay": wavelet_filters("db4", "minimum_delay"),
+        "random, K = 4": (h0[0], h1[0]),
+    }
+
+
+def three_memories(depth: int = ECG_DEPTH) -> dict[str, np.ndarray]:
+    """The matrices M of three ways to remember with m = depth + 1 numbers: {name: [m, R]}, with Haar's filters."""
+    h, m = wavelet_filters("haar"), depth + 1
+    fading = memory_matrix(*h, depth)[0]
+    uniform = memory_matrix(*h, depth, "uniform", m)[0]
+    return {"fading": fading, "uniform": uniform, f"last {m} samples": last_samples_matrix(m, fading.shape[1])}
+
+
+@styled
+def tree_figure() -> Figure:
+    """The tree with the memory outlined, for both TreeSelects."""
+    figure, ((left, right),) = new_figure(WIDTH, 3.9, columns=2, sharey=True)
+    plot_tree(4, 2, ax=left)
+    plot_tree(4, 2, "uniform", 8, ax=right)
+    return figure
+
+
+@styled
+def lags_figure() -> Figure:
+    """What each row of the memory has seen."""
+    figure, ((left, right),) = new_figure(WIDTH, 3.2, columns=2)
+    plot_lags(4, 2, ax=left)
+    plot_lags(4, 2, "uniform", 8, ax=right)
+    return figure
+
+
+@styled
+def filters_figure() -> Figure:
+    """Four pairs of filters, in time and in frequency."""
+    filters = example_filters()
+    figure, axes = new_figure(WIDTH, 5.0, rows=2, columns=len(filters), sharey="row")
+    for column, (name, pair) in zip(axes.T, filters.items(), strict=True):
+        plot_taps(*pair, column[0], title=name)
+        plot_gain(*pair, column[1])
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
+    figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def responses_figure() -> Figure:
+    """What each scale sees, over lag and over frequency, for wavelets and for random filters."""
+    filters = {name: pair for name, pair in example_filters().items() if name != "db4"}
+    figure, axes = new_figure(WIDTH, 7.4, rows=len(filters), columns=2)
+    for row, (name, pair) in zip(axes, filters.items(), strict=True):
+        plot_impulse_responses(*pair, 5, row[0], title=name)
+        plot_frequency_responses(*pair, 5, row[1])
+    for ax in axes[:-1].flat:
+        ax.set_xlabel("")
+    return figure
+
+
+@styled
+def memory_figure() -> Figure:
+    """An electrocardiogram and the memory of it, over time."""
+    figure, ((above,), (below,)) = new_figure(WIDTH, 5.6, rows=2, sharex=True, height_ratios=[1, 2.2])
+    plot_signal(ecg(), above, label="ECG (raw units)").set_xlabel("")
+    plot_memory(*memory(ecg(), *wavelet_filters("haar"), ECG_DEPTH), below)
+    return figure
+
+
+@styled
+def recovered_figure() -> Figure:
+    """What three memories of equal size still know of the past."""
+    memories = three_memories()
+    figure, axes = new_figure(WIDTH, 6.6, rows=3, columns=2, sharex="col", sharey=True, width_ratios=[2, 1])
+    for (wide, near), (name, M) in zip(axes, memories.items(), strict=True):
+        plot_recovered(ecg(), ECG_TIME, M, wide, title=f"{name}: {M.shape[0]} numbers for {M.shape[1]} samples")
+        plot_recovered(ecg(), ECG_TIME, M, near, window=40, title="the newest 40")
+    for ax in axes[:-1].flat:
+        ax.set_xlabel("")
+    axes[1, 0].set_ylabel("ECG (raw units)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def forgetting_figure() -> Figure:
+    """Forgetting: for white noise (in theory) and on the electrocardiogram (measured)."""
+    memories = three_memories()
+    figure, ((above,), (below,)) = new_figure(WIDTH, 5.8, rows=2, sharex=True)
+    plot_forgetting({name: forgetting_curve(M) for name, M in memories.items()}, above)
+    above.set(title="white noise, computed", xlabel="", ylabel="share of x[n-t] known")
+    plot_forgetting({name: measured_forgetting(ecg(), M) for name, M in memories.items()}, below)
+    below.set(title="the electrocardiogram, measured", ylabel="share of x[n-t] known")
+    below.get_legend().remove()
+    return figure
+
+
+@styled
+def kernel_figure() -> Figure:
+    """The long kernel of a layer of 24 numbers, and the scales it is the sum of."""
+    w = np.random.default_rng(0).uniform(-1, 1, 8) / 3
+    figure, ((ax,),) = new_figure(WIDTH, 3.6)
+    plot_kernel(*wavelet_filters("db4", "minimum_delay"), w, 0.1, ax)
+    ax.legend(ncols=3, loc="upper right")
+    return figure
+
+
+FIGURES = {
+    "tree": ("svg", tree_figure),
+    "lags": ("svg", lags_figure),
+    "filters": ("svg", filters_figure),
+    "responses": ("svg", responses_figure),
+    "memory": ("png", memory_figure),
+    "recovered": ("svg", recovered_figure),
+    "forgetting": ("svg", forgetting_figure),
+    "kernel": ("svg", kernel_figure),
+}

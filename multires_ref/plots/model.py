@@ -1,0 +1,202 @@
+"""Figures of a model that somebody trained: what its layers' scales respond to, weigh, remember, and became."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..network import Model, NetworkConfig, init_params
+from ..response import equivalent_kernel, frequency_responses
+from ..tree import memory, memory_rows
+from .analysis import forgetting_curve, memory_matrix, row_gains
+from .learned import plot_learned_filters, plot_scale_gains, scale_shares
+from .memory import plot_forgetting, plot_memory, plot_signal
+from .style import COLOURS, DASHES, WIDTH, level_colours, new_axes, new_figure, octaves, styled
+
+Conv = dict[str, np.ndarray]
+
+
+def layers(model: Model) -> list[Conv]:
+    """The convolution parameters of every layer, in float64."""
+    return [{name: np.asarray(a, np.float64) for name, a in block["conv"].items()} for block in model.params["blocks"]]
+
+
+def initial_layers(network: NetworkConfig, seed: int, dtype: str = "float32") -> list[Conv]:
+    """The same at the start of the run: parameters are the first thing that a run draws from its seed."""
+    params = init_params(network, np.random.default_rng(seed), dtype)
+    return [{name: np.asarray(a, np.float64) for name, a in block["conv"].items()} for block in params["blocks"]]
+
+
+@styled
+def plot_layer_responses(
+    conv: Conv, depth: int, tree_select: str = "fading", ax: Axes | None = None, *, title: str = "", floor: float = -40.0
+) -> Axes:
+    """What each scale adds to a layer's output, in decibels over frequency in octaves: root mean square over the channels.
+
+    The scale of level i adds |w| |B_i(f)| (the coarsest also its approximation, |w| |A_J(f)|); 0 dB is the loudest of all.
+
+    Parameters
+    ----------
+    conv : {"h0", "h1" [D, K] (or [J, D, K]), "w" [D, m], "w_skip" [D]}
+    depth : int, J;  tree_select : str
+
+    Examples
+    --------
+    >>> conv = {"h0": np.ones((1, 2)), "h1": np.array([[1.0, -1.0]]), "w": np.ones((1, 3)), "w_skip": np.zeros(1)}
+    >>> [line.get_label() for line in plot_layer_responses(conv, depth=2).lines]
+    ['$b_{1}$', '$b_{2}$', '$a_{2}$']
+    """
+    ax = ax if ax is not None else new_axes(WIDTH, 3.6)
+    f = 2.0 ** np.linspace(-depth - 2, -1, 601)
+    gains = scale_gains_over_frequency(conv, depth, tree_select, f)
+    loudest = max(gain.max() for gain in gains.values())
+    colours = level_colours(depth)
+    for n, ((kind, level), gain) in enumerate(gains.items()):
+        decibels = 20 * np.log10(np.maximum(gain / loudest, 1e-12))
+        ax.plot(f, decibels, color=colours[level - 1], ls=DASHES[n % 3], label=f"${kind}_{{{level}}}$")
+    ax.set_xscale("log", base=2)
+    ticks = [2.0**-e for e in range(depth + 2, 0, -2)]
+    ax.set_xticks(ticks, [f"1/{int(1 / t)}" for t in ticks])
+    ax.minorticks_off()
+    ax.grid()
+    ax.set(xlabel="cycles per sample", ylabel="gain (dB)", title=title, xlim=(f[0], 0.5), ylim=(floor, 3))
+    return ax
+
+
+def scale_gains_over_frequency(conv: Conv, depth: int, tree_select: str, f: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
+    """Root mean square over channels of |w| |response|, for each kind and level that the memory keeps, fine to coarse."""
+    _, pairs = frequency_responses(conv["h0"], conv["h1"], depth, frequencies=f)
+    rows = memory_rows(depth, conv["h0"].shape[-1], tree_select, conv["w"].shape[1])
+    gains: dict[tuple[str, int], np.ndarray] = {}
+    for w, row in reversed(list(zip(conv["w"].T, rows, strict=True))):
+        if row.kind != "unused":
+            power = (w[:, None] * abs(pairs[row.level - 1]["ab".index(row.kind)])) ** 2
+            gains[row.kind, row.level] = gains.get((row.kind, row.level), 0) + power.mean(axis=0)
+    return {key: np.sqrt(power) for key, power in gains.items()}
+
+
+def strongest_channel(conv: Conv, depth: int, tree_select: str) -> int:
+    """The channel whose output is largest for white noise."""
+    return int((row_gains(conv, depth, tree_select) ** 2).sum(axis=1).argmax())
+
+
+@styled
+def responses_of_model(model: Model) -> Figure:
+    """`plot_layer_responses` of every layer."""
+    config = model.config
+    columns = 2 if config.n_layers > 1 else 1
+    rows = -(-config.n_layers // columns)
+    figure, axes = new_figure(WIDTH, 0.7 + 2.3 * rows, rows=rows, columns=columns, sharex=True, sharey=True)
+    for n, (ax, conv) in enumerate(zip(axes.flat, layers(model), strict=False)):
+        plot_layer_responses(conv, config.J, config.tree_select, ax, title=f"layer {n + 1}")
+        ax.set(xlabel="" if n + columns < config.n_layers else ax.get_xlabel(), ylabel="" if n % columns else ax.get_ylabel())
+    for ax in axes.flat[config.n_layers :]:
+        ax.set_visible(False)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(12, config.J + 1))
+    return figure
+
+
+@styled
+def filters_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
+    """`plot_learned_filters` of every layer; without `before` only where the filters are now."""
+    after = layers(model)
+    before = before or after
+    columns = min(4, len(after))
+    rows = -(-len(after) // columns)
+    figure, axes = new_figure(WIDTH, 0.5 + 2.6 * rows, rows=rows, columns=columns)
+    for n, (ax, start, end) in enumerate(zip(axes.flat, before, after, strict=False)):
+        plot_learned_filters(start, end, ax, title=f"layer {n + 1}")
+        if n % columns:
+            ax.set_ylabel("")
+    for ax in axes.flat[len(after) :]:
+        ax.set_visible(False)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def scales_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
+    """`plot_scale_gains` of the layers as they are, beside (where `before` is given) as they began."""
+    config, after = model.config, layers(model)
+    tables = (
+        {"as trained (percent of the layer)": after}
+        if before is None
+        else {"at the start (percent)": before, "as trained": after}
+    )
+    top = max(scale_shares(blocks, config.J, config.tree_select).max() for blocks in tables.values())
+    figure, (axes,) = new_figure(WIDTH, 0.9 + 0.42 * len(after), columns=len(tables), sharey=True)
+    for ax, (title, blocks) in zip(axes, tables.items(), strict=True):
+        plot_scale_gains(blocks, config.J, config.tree_select, ax, title=title, top=top)
+    return figure
+
+
+@styled
+def memory_of_model(model: Model, x: np.ndarray, what: str) -> Figure:
+    """A signal and the memory of it in the first layer's strongest channel; and how each layer forgets.
+
+    Parameters
+    ----------
+    x : array [L], the signal, fed to the layer as it is;  what : its name
+    """
+    config, all_layers = model.config, layers(model)
+    conv = all_layers[0]
+    d = strongest_channel(conv, config.J, config.tree_select)
+    pair = [conv[name][..., d : d + 1, :] for name in ("h0", "h1")]
+    z, rows = memory(np.asarray(x, np.float64)[None], *pair, config.J, config.tree_select, config.m)
+    figure, axes = new_figure(WIDTH, 8.4, rows=3, height_ratios=[1, 2.2, 1.6])
+    plot_signal(x, axes[0, 0], label=what).set(title=f"a signal, and layer 1's memory of it in channel {d}", xlabel="")
+    plot_memory(z[0], rows, axes[1, 0])
+    axes[0, 0].sharex(axes[1, 0])
+    plot_forgetting({f"layer {n + 1}": mean_forgetting(c, config) for n, c in spread(all_layers)}, axes[2, 0])
+    axes[2, 0].set_title("how the layers forget white noise (mean over channels)")
+    return figure
+
+
+def spread(blocks: list[Conv], most: int = 6) -> list[tuple[int, Conv]]:
+    """At most six layers with their numbers, the first and the last among them."""
+    chosen = np.unique(np.linspace(0, len(blocks) - 1, most).round().astype(int))
+    return [(int(n), blocks[n]) for n in chosen]
+
+
+def mean_forgetting(conv: Conv, config: NetworkConfig, most: int = 64) -> np.ndarray:
+    """`forgetting_curve`, the mean over a layer's first channels (at most 64: the curves of more tell no more)."""
+    pair = [conv[name][..., :most, :] for name in ("h0", "h1")]
+    M, _ = memory_matrix(*pair, config.J, config.tree_select, config.m)
+    return np.mean([forgetting_curve(one) for one in M], axis=0)
+
+
+@styled
+def kernels_of_model(model: Model) -> Figure:
+    """Every layer's equivalent kernel in its strongest channel, divided by its largest weight."""
+    config, blocks = model.config, layers(model)
+    figure, ((ax,),) = new_figure(WIDTH, 1.0 + 0.6 * len(blocks))
+    for n, conv in enumerate(blocks):
+        d = strongest_channel(conv, config.J, config.tree_select)
+        one = {name: a[..., d : d + 1, :] if name in ("h0", "h1") else a[d : d + 1] for name, a in conv.items()}
+        kernel = equivalent_kernel(**one, tree_select=config.tree_select, depth=config.J)[0]
+        ax.axhline(-n, color=COLOURS["light"], lw=0.8)
+        ax.plot(
+            1 + np.arange(len(kernel)),
+            -n + 0.45 * kernel / abs(kernel).max(),
+            drawstyle="steps-mid",
+            lw=1.5,
+            color=COLOURS["black"],
+        )
+    ax.set_yticks([-n for n in range(len(blocks))], [f"layer {n + 1}" for n in range(len(blocks))])
+    octaves(ax, config.receptive_field)
+    ax.set(xlabel="samples back, t + 1", title="the long kernel each layer equals, in its strongest channel")
+    return figure
+
+
+def figures_of_model(model: Model, x: np.ndarray, what: str, before: list[Conv] | None = None) -> dict[str, tuple[str, Any]]:
+    """{name: (file kind, a function that draws it)}: all of the above for one model."""
+    return {
+        "responses": ("svg", lambda: responses_of_model(model)),
+        "filters": ("svg", lambda: filters_of_model(model, before)),
+        "scales": ("svg", lambda: scales_of_model(model, before)),
+        "memory": ("png", lambda: memory_of_model(model, x, what)),
+        "kernels": ("svg", lambda: kernels_of_model(model)),
+    }

@@ -1,0 +1,88 @@
+"""Figures of a trained network and of measurements, drawn from the small files in `figures/data`: nothing is trained anew.
+
+`figures/data/README.md` says which command made each file. A figure whose file is not there is left out by the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..network import Model
+from .attribution import decision_parts
+from .decision import plot_image, plot_parts
+from .learned import plot_learned_filters, plot_scale_gains, scale_shares
+from .model import Conv, initial_layers, layers
+from .style import WIDTH, new_figure, styled
+
+
+class Stored(NamedTuple):
+    """A figure drawn from a file: its own kind of file, the file it needs, and the function from that path to the figure."""
+
+    kind: str
+    needs: str
+    draw: Callable[[Path], Figure]
+
+
+def load_digits_run(path: Path) -> tuple[Model, list[Conv]]:
+    """The digits network in a checkpoint, and its layers as they were before training."""
+    from ..training.checkpoint import load_run, read_checkpoint
+
+    model, training = load_run(path), read_checkpoint(path)[1]["training"]
+    return model, initial_layers(model.config, training["seed"], training["dtype"])
+
+
+@styled
+def learned_figure(path: Path) -> Figure:
+    """What training on the digits made of the filters, layer by layer, and of the weight of each scale."""
+    model, before = load_digits_run(path)
+    config, after = model.config, layers(model)
+    figure, axes = new_figure(WIDTH, 6.2, rows=2, columns=12, height_ratios=[1.25, 1])
+    grid = axes[0, 0].get_gridspec()
+    for ax in axes.flat:
+        ax.remove()
+    width = 12 // len(after)
+    for n, (start, end) in enumerate(zip(before, after, strict=True)):
+        ax = figure.add_subplot(grid[0, n * width : (n + 1) * width])
+        plot_learned_filters(start, end, ax, title=f"layer {n + 1}")
+        ax.set_ylabel("" if n else ax.get_ylabel())
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    tables = {"weight of each scale at the start (percent)": before, "after training": after}
+    top = max(scale_shares(blocks, config.J).max() for blocks in tables.values())
+    for n, (title, blocks) in enumerate(tables.items()):
+        ax = figure.add_subplot(grid[1, 6 * n : 6 * n + 6])
+        plot_scale_gains(blocks, config.J, config.tree_select, ax, title=title, top=top)
+    return figure
+
+
+def digit_examples(classes: tuple[int, ...]) -> list[np.ndarray]:
+    """The first test example of each of the classes: [1, 64] each."""
+    from ..tasks.digits import load
+    from ..tasks.task import LoadOptions
+
+    test = load(LoadOptions())["test"]
+    return [test.x[int(np.argmax(test.y == c))] for c in classes]
+
+
+@styled
+def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
+    """Three digits, and which scales and lags of the last layer the decision for each rests on."""
+    model, _ = load_digits_run(path)
+    figure, axes = new_figure(WIDTH, 1.0 + 2.0 * len(classes), rows=len(classes), columns=2, width_ratios=[1, 3.4])
+    for (left, right), c, x in zip(axes, classes, digit_examples(classes), strict=True):
+        answer = int(model(x[None], engine="tree")[0].argmax())
+        plot_image(x.reshape(8, 8), left, title=f"a {c}, read as {answer}")
+        plot_parts(*decision_parts(model, x, answer), right, title=f"what speaks for {answer}")
+    for ax in axes[:-1, 1]:
+        ax.set_xlabel("")
+    return figure
+
+
+STORED = {
+    "learned": Stored("svg", "digits.safetensors", learned_figure),
+    "decision": Stored("svg", "digits.safetensors", decision_figure),
+}
