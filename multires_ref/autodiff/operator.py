@@ -111,12 +111,16 @@ def untied(h: Any, J: int) -> Any:
 
 @primitive
 def _multires_conv(x, h0, h1, w, w_skip, taps, engine):
+    if whole := getattr(get_engine(engine), "layer_forward", None):  # an engine that folds by itself
+        return whole(x, h0, h1, w, w_skip, taps)
     q, w_a = readout.fold(untied(h1, len(taps)), w, w_skip, taps)
     return get_engine(engine).forward(x, untied(h0, len(taps)), q, w_a)
 
 
 def _backward(g, x, h0, h1, w, w_skip, taps, engine):
     """The gradients of all five arrays; a tied filter's is the sum over the levels it serves."""
+    if whole := getattr(get_engine(engine), "layer_backward", None):
+        return whole(g, x, h0, h1, w, w_skip, taps)
     J = len(taps)
     q, w_a = readout.fold(untied(h1, J), w, w_skip, taps)
     dx, dh0, dq, dw_a = get_engine(engine).backward(g, x, untied(h0, J), q, w_a)

@@ -1,0 +1,267 @@
+"""A strict stand-in for CuPy, for machines without a GPU: NumPy inside, CuPy's rules outside, installed by `install`.
+
+Strict means: an array never turns into a NumPy array by itself (`np.asarray` raises, as do mixed operands, NumPy arrays as
+indices or values, and functions CuPy does not have); a result is always a device array, 0-d after a full reduction; and every
+act that makes the host wait for the device, or copies to it, is counted (`log`). `RawModule`, `ElementwiseKernel` and
+`ReductionKernel` compile the very source they are given with g++ and run it (`cuda_on_cpu.py`), so a kernel is executed and not
+replaced. CuPy's own kernels, cuBLAS, streams and speed are not modelled.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections import Counter
+from types import ModuleType
+
+import numpy as np
+from fake_cupy_kernels import ElementwiseKernel, RawModule, ReductionKernel
+
+log: Counter = Counter()  # "sync", "upload" and "launch", counted since the last clear()
+
+# Functions of cupy used by the package, or that NumPy's protocol may ask for: all exist in CuPy 14 (see test_gpu_kernels.py).
+FUNCTIONS = """abs add all any arange argmax array_equal broadcast_to ceil clip concatenate copyto cos cumsum diff divide
+dot einsum empty_like equal exp expand_dims expm1 flip floor full_like greater greater_equal iscomplexobj isfinite isnan less less_equal
+log log1p log2 logaddexp logical_and logical_not logical_or matmul max maximum mean min minimum mod multiply ndim negative
+not_equal ones_like outer pad power prod ravel reciprocal repeat reshape result_type rint round shape sign sin size split sqrt square stack
+subtract sum swapaxes take take_along_axis tanh tensordot tile transpose true_divide var where zeros_like bitwise_and bitwise_or
+bitwise_xor invert floor_divide remainder float_power""".split()
+CREATION = "arange empty eye full ones zeros linspace".split()
+
+
+def plain(value):
+    """The NumPy inside, refusing NumPy arrays, as CuPy does."""
+    if isinstance(value, ndarray):
+        return value._data
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}")
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)(plain(v) for v in value)
+    return value
+
+
+def device(value):
+    """A device array around NumPy's result; shapes, dtypes and Python values pass."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ndarray(np.asarray(value))
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+        return type(value)(device(v) for v in value)
+    return value
+
+
+def on_device(function):
+    """A NumPy function for device arrays."""
+
+    @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
+    def wrapped(*args, **kwargs):
+        log["launch"] += 1
+        out = kwargs.get("out")
+        result = function(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+        return out if isinstance(out, ndarray) else device(result)
+
+    return wrapped
+
+
+class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
+    """CuPy's array, as far as the package needs it."""
+
+    __array_priority__ = 100
+    __module__ = "cupy"
+    __slots__ = ("_data",)
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data = data
+
+    # what CuPy refuses
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly.")
+
+    # the two protocols
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        out = kwargs.pop("out", (None,))
+        if method != "__call__" or len(out) != 1:
+            return NotImplemented
+        function = getattr(sys.modules["cupy"], ufunc.__name__, None)
+        if function is None:
+            return NotImplemented
+        if out[0] is not None:
+            kwargs["out"] = out[0]
+            if not isinstance(out[0], ndarray):
+                raise TypeError("return arrays must be of cupy.ndarray type")
+        return function(*inputs, **kwargs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        ours = getattr(sys.modules["cupy"], function.__name__, None)
+        if ours is None or function.__module__.split(".")[0] != "numpy" or not all(t in (ndarray, np.ndarray) for t in types):
+            return NotImplemented
+        return ours(*args, **kwargs)
+
+    # waiting for the device
+    def get(self) -> np.ndarray:
+        log["sync"] += 1
+        return self._data.copy()
+
+    def item(self, *args):
+        return self.get().item(*args)
+
+    def tolist(self):
+        return self.get().tolist()
+
+    __bool__ = lambda self: bool(self.get())  # noqa: E731
+    __int__ = lambda self: int(self.get())  # noqa: E731
+    __float__ = lambda self: float(self.get())  # noqa: E731
+    __index__ = lambda self: self.get().__index__()  # noqa: E731
+    __str__ = lambda self: str(self.get())  # noqa: E731
+    __repr__ = lambda self: repr(self.get())  # noqa: E731
+    __format__ = lambda self, spec: format(self.get(), spec)  # noqa: E731
+
+    # shape and memory
+    shape = property(lambda self: self._data.shape)
+    dtype = property(lambda self: self._data.dtype)
+    ndim = property(lambda self: self._data.ndim)
+    size = property(lambda self: self._data.size)
+    nbytes = property(lambda self: self._data.nbytes)
+    itemsize = property(lambda self: self._data.itemsize)
+    strides = property(lambda self: self._data.strides)
+    flags = property(lambda self: self._data.flags)
+    T = property(lambda self: ndarray(self._data.T))
+
+    @property
+    def data(self):
+        pointer = ModuleType("memory_pointer")
+        pointer.ptr = self._data.ctypes.data
+        return pointer
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self):
+        return (self[n] for n in range(len(self)))
+
+    def __getitem__(self, index):
+        return device(self._data[index_of(index)])
+
+    def __setitem__(self, index, value):
+        log["launch"] += 1
+        self._data[index_of(index)] = plain(value)
+
+    def __hash__(self):
+        raise TypeError("unhashable type: 'cupy.ndarray'")
+
+
+def index_of(index):
+    """An index that may hold device arrays; a boolean one makes the host wait for the number of its elements."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(p, ndarray) and p.dtype == bool for p in parts):
+        log["sync"] += 1
+    parts = tuple(plain(p) for p in parts)
+    return parts if isinstance(index, tuple) else parts[0]
+
+
+def add_methods() -> None:
+    """Methods that simply run NumPy's."""
+    for name in "sum max min mean prod any all argmax reshape astype copy transpose fill ravel swapaxes squeeze view clip round".split():
+
+        def method(self, *args, _name=name, **kwargs):
+            log["launch"] += 1
+            return device(getattr(self._data, _name)(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()}))
+
+        method.__name__ = name
+        setattr(ndarray, name, method)
+
+
+add_methods()
+
+
+def asarray(a, dtype=None, order=None, *, blocking=False):
+    """Copies from the host, without waiting unless `blocking`; a device array stays itself."""
+    if isinstance(a, ndarray):
+        return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+    if isinstance(a, (list, tuple)) and any(isinstance(v, ndarray) for v in a):
+        return on_device(np.stack)(a)
+    log["upload"] += 1
+    log["sync"] += bool(blocking)
+    return ndarray(np.array(a, dtype=dtype))
+
+
+def asnumpy(a):
+    return a.get() if isinstance(a, ndarray) else np.asarray(a)
+
+
+def ascontiguousarray(a, dtype=None):
+    if not isinstance(a, ndarray):
+        return asarray(a, dtype)
+    return a if a.flags.c_contiguous and dtype in (None, a.dtype) else device(np.ascontiguousarray(a._data, dtype))
+
+
+def garbage(function):
+    """`empty` and `empty_like` hold NaN, so that what is never written shows."""
+
+    def wrapped(*args, **kwargs):
+        array = function(*(plain(a) for a in args), **kwargs)
+        array.fill(np.nan if array.dtype.kind == "f" else 77)
+        return ndarray(array)
+
+    return wrapped
+
+
+class Device:
+    """One Hopper-like device."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.id = number
+
+    attributes = {"MaxSharedMemoryPerBlockOptin": 232448, "MultiProcessorCount": 4}
+    compute_capability = "90"
+    mem_info = (70 * 2**30, 80 * 2**30)
+
+    def synchronize(self):
+        log["sync"] += 1
+
+
+def cuda_module() -> ModuleType:
+    cuda = ModuleType("cupy.cuda")
+    cuda.is_available = lambda: True
+    cuda.Device = Device
+    runtime = ModuleType("cupy.cuda.runtime")
+    runtime.getDeviceCount = lambda: 1
+    runtime.getDeviceProperties = lambda n: {"name": b"stand-in", "totalGlobalMem": 80 * 2**30, "major": 9, "minor": 0}
+    runtime.runtimeGetVersion = lambda: 13000
+    runtime.driverGetVersion = lambda: 13000
+    cuda.runtime = runtime
+    return cuda
+
+
+def modules() -> dict[str, ModuleType]:
+    """What stands in sys.modules while the stand-in is installed."""
+    cupy, cupyx, scipy, special = (ModuleType(n) for n in ("cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.special"))
+    for name in FUNCTIONS:
+        setattr(cupy, name, on_device(getattr(np, name)))
+    for name in CREATION:
+        setattr(cupy, name, lambda *args, _f=getattr(np, name), **kwargs: device(_f(*args, **kwargs)))
+    for value in (ndarray, asarray, asnumpy, ascontiguousarray, ElementwiseKernel, ReductionKernel, RawModule):
+        setattr(cupy, value.__name__, value)
+    cupy.array, cupy.empty, cupy.empty_like = asarray, garbage(np.empty), garbage(np.empty_like)
+    for name in "float32 float64 int32 int64 bool_ pi inf nan newaxis".split():
+        setattr(cupy, name, getattr(np, name))
+    cupy.cuda, cupy.__version__ = cuda_module(), "14.2.0 (stand-in)"
+    from scipy.special import erf
+
+    special.erf = on_device(erf)
+    cupyx.scipy, scipy.special = scipy, special
+    named = {"cupy": cupy, "cupy.cuda": cupy.cuda, "cupyx": cupyx, "cupyx.scipy": scipy, "cupyx.scipy.special": special}
+    return named
+
+
+def install(monkeypatch) -> ModuleType:
+    """Put the stand-in in CuPy's place until the test ends; returns the module."""
+    from multires_ref.autodiff import boxes
+    from multires_ref.engines import cuda, gpu
+
+    for name, module in modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for cached in (cuda.kernel, cuda.limits, gpu.plan):
+        cached.cache_clear()
+    boxes.register_cupy()
+    log.clear()
+    return sys.modules["cupy"]
