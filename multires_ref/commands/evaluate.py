@@ -40,13 +40,14 @@ def run(args: argparse.Namespace) -> int:
     check_choice("split", args.split, SPLITS)
     model, about, where = load(Path(args.run), args.device)
     task = get_task(about["task"])
-    splits = task.load(LoadOptions(args.data_dir or about.get("data_dir"), about.get("scale", "full")))
+    options = LoadOptions(args.data_dir or about.get("data_dir"), about.get("scale", "full"))
+    splits = task.load(options)
     check_splits(model.config, splits, task.objective)
     dtype = str(model.params["decoder"]["weight"].dtype)
     split, objective = cast(splits[args.split], dtype), get_objective(task.objective, model.config)
     scores, outputs = evaluate_with_outputs(model, split, objective, args.batch_size)
     report = {"checkpoint": where.name, "split": args.split, "examples": len(split)} | scores
-    report |= details(task.objective, task.labels, outputs, split.y)
+    report |= details(task.objective, task.label_names(options), outputs, split.y)
     write(where.parent, args.split, report, task)
     print("\n".join([f"{task.title}, {args.split} split, {len(split)} examples", *lines(report, objective.score_name)]))
     return 0

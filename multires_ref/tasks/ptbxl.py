@@ -90,9 +90,9 @@ def choose_parts(folds: np.ndarray, y: np.ndarray, scale: str) -> dict[str, np.n
     return parts if scale == "full" else {part: rows[:64] for part, rows in parts.items()}
 
 
-def label_names(options: LoadOptions, label_set: str) -> list[str]:
+def label_names(options: LoadOptions, label_set: str) -> tuple[str, ...]:
     """The labels of the set, in the order of the columns of y."""
-    return sorted(set(label_map(find_folder(options.data_dir), label_set).values()))
+    return tuple(sorted(set(label_map(find_folder(options.data_dir), label_set).values())))
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +136,7 @@ def make_task(label_set: str) -> Task:
         objective="multilabel",
         load=lambda options: load_label_set(options, label_set),
         tiny={"d_model": 16, "n_layers": 2, "epochs": 2, "batch_size": 16, "warmup_epochs": 0},
+        read_labels=lambda options: label_names(options, label_set),
         published=f"macro AUROC {PUBLISHED[label_set]:.3f} on fold 10",
     )
 

@@ -52,6 +52,8 @@ class Task:
         What this repository's own code has reached at the task's full setting; empty where nothing has been run.
     labels : tuple of str
         Names of the classes or labels; empty where numbers do.
+    read_labels : function (LoadOptions) -> tuple of str, or None
+        Where the names stand in the data's own files.
     """
 
     name: str
@@ -64,9 +66,14 @@ class Task:
     published: str = ""
     reproduced: str = ""
     labels: tuple[str, ...] = ()
+    read_labels: Callable[[LoadOptions], tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         check_choice("objective", self.objective, OBJECTIVES)
+
+    def label_names(self, options: LoadOptions) -> tuple[str, ...]:
+        """Names of the classes or labels, from the data's files where they stand there."""
+        return self.labels if self.read_labels is None else self.read_labels(options)
 
     def settings(self, scale: str = "full", **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
         """The network and the training at that scale, with `changes` of either by name.
