@@ -87,6 +87,8 @@ class NetworkConfig:
             raise ValueError("dropout must be below 1; got 1.0")
         if self.depth is not None:
             check_int("depth", self.depth, 1, MAX_DEPTH)
+        if self.memory_size is not None:
+            check_int("memory_size", self.memory_size, 1)
         self._check_wavelet()
         taps_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
 

@@ -212,7 +212,7 @@ def check_finite(job: Job, run: RunState) -> None:
     """Raise unless all parameters, statistics and moments are finite: others are never saved."""
     bad = first_bad_array({"params": run.params, "state": run.state, "optimizer": {k: run.opt_state[k] for k in "mv"}})
     if bad is not None or not all_finite(np.asarray(float(run.loss_sum))):
-        raise NonFiniteLoss(f"{bad or 'the loss'} is not finite in epoch {run.epoch + 1}, step {run.step}. {kept(job)}")
+        raise NonFiniteLoss(f"{bad or 'the loss'} is not finite after step {run.step} of {job.steps}. {kept(job)}")
 
 
 def save(job: Job, run: RunState) -> None:

@@ -1,0 +1,141 @@
+"""`multires-ref train` and `evaluate`: flags, files, the last line, and what they refuse."""
+
+import argparse
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from multires_ref import NetworkConfig
+from multires_ref.cli import main
+from multires_ref.commands.settings import add_setting_flags, given_settings
+from multires_ref.interop.load import load_model
+from multires_ref.tasks.digits import load
+from multires_ref.tasks.task import LoadOptions
+from multires_ref.training.config import TrainingConfig
+from multires_ref.training.metrics import absent_classes, class_aurocs, macro_auroc
+
+TINY = ["train", "digits", "--quiet", "--scale", "tiny", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert main([*TINY, "--out", str(run)]) == 0
+    return run
+
+
+def test_the_last_line_and_the_files(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(TINY) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("digits-")
+    out = capsys.readouterr().out
+    assert out.startswith("Test accuracy ")
+    assert f"multires-ref evaluate runs/{run.name}" in out
+    expected = {"config.json", "metrics.jsonl", "metrics.json", "last.safetensors", "best.safetensors", "curves.png"}
+    assert {path.name for path in run.iterdir()} == expected
+    assert (run / "curves.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_evaluate_repeats_the_test_score(trained, capsys):
+    assert main(["evaluate", str(trained)]) == 0
+    report = json.loads((trained / "evaluate-test.json").read_text())
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert report["accuracy"] == metrics["test_accuracy"]
+    table = np.array(report["confusion"])
+    assert table.sum() == report["examples"] == 64
+    assert np.trace(table) / 64 == report["accuracy"]
+    assert (trained / "confusion-test.png").read_bytes()[1:4] == b"PNG"
+    assert "true \\ said" in capsys.readouterr().out
+
+
+def test_evaluate_takes_a_checkpoint_and_a_split(trained):
+    assert main(["evaluate", str(trained / "last.safetensors"), "--split", "val", "--batch-size", "10"]) == 0
+    assert json.loads((trained / "evaluate-val.json").read_text())["checkpoint"] == "last.safetensors"
+
+
+def test_a_run_loads_as_a_model(trained):
+    split = load(LoadOptions(scale="tiny"))["test"]
+    accuracy = (load_model(trained)(split.x).argmax(axis=1) == split.y).mean()
+    assert accuracy == json.loads((trained / "metrics.json").read_text())["test_accuracy"]
+
+
+def test_settings_reach_the_run(tmp_path):
+    flags = ["--wavelet", "db2", "--untied", "--norm", "layer", "--lr", "0.005", "--clip", "1", "--depth", "3", "--seed", "5"]
+    assert main([*TINY, *flags, "--out", str(tmp_path / "run")]) == 0
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    network = config["network"]
+    assert (network["wavelet"], network["kernel_size"], network["tied"], network["depth"]) == ("db2", 4, False, 3)
+    assert (config["training"]["lr"], config["training"]["clip"], config["training"]["seed"]) == (0.005, 1.0, 5)
+    assert (config["task"], config["scale"], config["device"]) == ("digits", "tiny", "cpu")
+
+
+def test_every_setting_has_a_flag():
+    parser = argparse.ArgumentParser()
+    add_setting_flags(parser)
+    assert given_settings(parser.parse_args([])) == {}
+    flags = {flag for action in parser._actions for flag in action.option_strings}
+    for config in (NetworkConfig, TrainingConfig):
+        assert {"--" + field.name.replace("_", "-") for field in fields(config)} <= flags
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["train", "digit"], "did you mean 'digits'"),
+        (["train", "digits", "--optimizer", "sgd"], "must be one of 'adamw', 'adam'"),
+        (["train", "digits", "--norm", "bach"], "did you mean 'batch'"),
+        (["train", "digits", "--wavelet", "dbb2"], "did you mean 'db2'"),
+        (["train", "digits", "--wavelet", "db2", "--kernel-size", "3"], "kernel_size must be 4"),
+        (["train", "digits", "--engine", "tre"], "did you mean 'tree'"),
+        (["train", "digits", "--device", "tpu"], "device must be one of"),
+        (["train", "digits", "--scale", "small"], "scale must be one of"),
+        (["train", "digits", "--epochs", "0"], "epochs must be at least 1"),
+        (["train", "digits", "--depth", "0"], "depth must be between 1"),
+        (["train", "digits", "--tree-select", "uniform", "--memory-size", "0"], "memory_size must be at least 1"),
+        (["train", "digits", "--d-output", "5"], "train: y must be"),
+        (["train", "digits", "--d-input", "3"], "train: x must have shape"),
+        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "RUN", "--split", "tests"], "did you mean 'test'"),
+        (["evaluate", "RUN", "--batch-size", "0"], "batch_size must be at least 1"),
+        (["evaluate", "RUN/config.json"], "is no safetensors file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(argv, message, trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([word.replace("RUN", str(trained)) for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_number_that_is_none_says_so(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "digits", "--d-model", "wide"])
+    assert "invalid int value: 'wide'" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_ends_with_status_1(tmp_path, capsys):
+    flags = ["--norm", "layer", "--lr", "1e6", "--weight-decay", "1e6", "--epochs", "30"]
+    assert main([*TINY, *flags, "--out", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert "not finite" in error or "in the output of layer" in error
+    assert "The last good checkpoint is kept" in error
+    assert main(["evaluate", str(tmp_path / "run/last.safetensors")]) == 0
+
+
+def test_aurocs_are_sklearns_and_absent_classes_are_left_out(rng):
+    from sklearn.metrics import roc_auc_score
+
+    outputs, targets = rng.standard_normal((40, 4)), (rng.random((40, 4)) < 0.3).astype(float)
+    np.testing.assert_allclose(macro_auroc(outputs, targets), roc_auc_score(targets, outputs, average="macro"))
+    targets[:, 1], targets[:, 3] = 0, 1
+    assert absent_classes(targets) == [1, 3]
+    kept = [roc_auc_score(targets[:, c], outputs[:, c]) for c in (0, 2)]
+    np.testing.assert_allclose(macro_auroc(outputs, targets), np.mean(kept))
+    np.testing.assert_allclose(class_aurocs(outputs, targets), [kept[0], np.nan, kept[1], np.nan])
+    with pytest.raises(ValueError, match="hold none"):
+        macro_auroc(outputs, np.zeros((40, 4)))
