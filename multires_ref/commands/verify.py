@@ -72,7 +72,7 @@ def run_pytorch(args: argparse.Namespace) -> int:
 def the_model(
     args: argparse.Namespace, arrays: dict[str, np.ndarray] | None, rng: np.random.Generator
 ) -> tuple[Model, list[str]]:
-    """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; what was derived is printed."""
+    """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; prints what was derived."""
     from ..interop.authors import from_authors
     from ..interop.derive import derive, describe
     from ..interop.load import derived_settings, load_model

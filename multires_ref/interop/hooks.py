@@ -52,7 +52,8 @@ def layers_by_type(module: Any, config: NetworkConfig) -> dict[str, str]:
     """Layers recognised by what they are: for each kind there must be one a block, in order, or the kind is left out.
 
     GELU and GLU modules, LayerNorm or BatchNorm1d, linear maps D -> 2 D (and D -> D) by their weight's shape, and modules that
-    hold filters of their own ([D, K] or [D, 1, K], two or more); the first and the last linear map are encoder and decoder.
+    hold filters of their own ([D, K] or [D, 1, K], two or more). Of the other linear maps the first from d_input is the encoder,
+    the last to d_output the decoder.
     """
     torch = import_torch("comparing with a PyTorch module")
     nn, D, K, n = torch.nn, config.d_model, config.kernel_size, config.n_layers
@@ -66,18 +67,21 @@ def layers_by_type(module: Any, config: NetworkConfig) -> dict[str, str]:
     def width(layer: Any) -> tuple[int, int]:
         return tuple(layer.weight.shape[:2])
 
-    layers = {}
-    if maps:
-        layers = {maps[0][0]: "encoder", f"{maps[-1][0]}{INPUT}": "pool", maps[-1][0]: "decoder"}
-    if config.kind == "autoregressive" and maps:
-        del layers[f"{maps[-1][0]}{INPUT}"]
-    inner = maps[1:-1]
+    encoder_width = (config.d_input, D) if config.encoder == "embedding" else (D, config.d_input)
+    layers, tail = {}, config.kind == "autoregressive"
+    first = next((name for name, layer in maps if width(layer) == encoder_width), None)
+    last = next((name for name, layer in reversed(maps) if width(layer) == (config.d_output, D) and name != first), None)
+    inner = [(name, layer) for name, layer in maps if name not in (first, last)]
+    if first is not None:
+        layers[first] = "encoder"
+    if last is not None:
+        layers |= {last: "decoder"} if tail else {f"{last}{INPUT}": "pool", last: "decoder"}
     by_kind = {
         "gelu": [name for name, layer in named if isinstance(layer, nn.GELU)],
         "glu": [name for name, layer in named if isinstance(layer, nn.GLU)],
         "norm": [name for name, layer in named if isinstance(layer, (nn.LayerNorm, nn.BatchNorm1d))],
         "mix": [name for name, layer in inner if width(layer) == (2 * D, D)],
-        "mix2": [name for name, layer in inner if width(layer) == (D, D)] if config.kind == "autoregressive" else [],
+        "mix2": [name for name, layer in inner if width(layer) == (D, D)] if tail else [],
         "conv": [name for name, layer in named if holds_filters(layer)],
     }
     if by_kind["gelu"]:  # the layer itself may end before or after its GELU; what goes into the GELU is certain
