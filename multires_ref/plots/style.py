@@ -180,11 +180,20 @@ def save(figure: Figure | Axes, path: str | os.PathLike, dpi: int = 200) -> Path
     return path
 
 
+def fewer_colours(png: bytes, colours: int = 128) -> bytes:
+    """The PNG with a palette: a third of the size, and no difference to the eye."""
+    from PIL import Image  # matplotlib depends on it
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(out, format="png", optimize=True)
+    return out.getvalue()
+
+
 class Picture:
     """A drawn figure as a notebook shows it: a PNG of 100 dots an inch, with words for those who cannot see it."""
 
     def __init__(self, figure: Figure | Axes, words: str) -> None:
-        self.png, self.words = picture_bytes(figure, "png", dpi=100), words
+        self.png, self.words = fewer_colours(picture_bytes(figure, "png", dpi=100)), words
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {"image/png": self.png, "text/plain": self.words}

@@ -1,0 +1,110 @@
+"""Open the tutorials in JupyterLab, or rebuild the notebooks from their sources.
+
+multires-ref tutorials                   open JupyterLab on the folder tutorials/
+multires-ref tutorials --build           execute every tutorials/NN_name.py (jupytext py:percent) into NN_name.ipynb
+multires-ref tutorials --build 03 05     these only
+
+The .py file is the source of truth. A rebuilt notebook differs only where its cells or their outputs do: cell ids come from the
+cells' text, and no times, versions or widget states are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+INSTALL = "pip install 'multires-ref[tutorials]'"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--folder", type=Path, default=Path("tutorials"), help="where the tutorials are")
+    parser.add_argument("--build", nargs="*", metavar="NN", help="rebuild the notebooks (all, or those whose names begin so)")
+    parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take while building")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open, or build."""
+    if not args.folder.is_dir():
+        raise FileNotFoundError(f"no folder {args.folder}: the tutorials are in the repository, beside the package (--folder)")
+    if args.build is None:
+        return open_lab(args.folder)
+    for source in sources(args.folder, args.build):
+        print(build(source, args.timeout))
+    return 0
+
+
+def open_lab(folder: Path) -> int:
+    """JupyterLab on the folder, until it is closed."""
+    import importlib.util
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ImportError(f"JupyterLab is not installed: {INSTALL}")
+    return subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False).returncode
+
+
+def sources(folder: Path, beginnings: list[str]) -> list[Path]:
+    """The tutorials' sources in order, NN_name.py; with `beginnings` only those whose names begin with one of them."""
+    found = sorted(folder.glob("[0-9][0-9]_*.py"))
+    chosen = [path for path in found if not beginnings or path.name.startswith(tuple(beginnings))]
+    if not chosen:
+        raise FileNotFoundError(
+            f"no tutorial {' or '.join(beginnings)} in {folder}: there are {', '.join(p.stem for p in found)}"
+        )
+    return chosen
+
+
+def build(source: Path, timeout: int = 120) -> Path:
+    """Execute a source into the notebook beside it, written whole; returns the notebook's path."""
+    import nbformat
+
+    from ..training.files import write_whole
+
+    notebook = execute(read_source(source), source.parent, timeout)
+    path = source.with_suffix(".ipynb")
+    write_whole(path, (nbformat.writes(notebook) + "\n").encode())
+    return path
+
+
+def read_source(source: Path) -> Any:
+    """The notebook in a py:percent file, not executed, with cell ids made from the cells' text."""
+    try:
+        import jupytext
+    except ImportError:
+        raise ImportError(f"jupytext is not installed: {INSTALL}") from None
+    notebook = jupytext.read(source, fmt="py:percent")
+    notebook.metadata = dict(METADATA)
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[name] = seen.get(name, 0) + 1
+        cell["id"] = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    return notebook
+
+
+def execute(notebook: Any, folder: Path, timeout: int = 120) -> Any:
+    """Run all cells in a kernel of their own, in `folder`; an error in a cell is raised with the cell's text."""
+    try:
+        from nbclient import NotebookClient
+    except ImportError:
+        raise ImportError(f"nbclient is not installed: {INSTALL}") from None
+    client = NotebookClient(
+        notebook, timeout=timeout, kernel_name="python3", record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+    )  # fmt: skip
+    client.execute()
+    notebook.metadata = dict(METADATA)  # without the widgets' states, which are different each time
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+            cell.metadata.pop("execution", None)
+    return notebook

@@ -1,0 +1,143 @@
+"""The tutorials: sources and notebooks agree, cells are short, sections end in checks, all runs and says what is committed."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from multires_ref.cli import main
+from multires_ref.commands.tutorials import build, execute, read_source, sources
+
+FOLDER = Path(__file__).parent.parent / "tutorials"
+SOURCES = sources(FOLDER, [])
+LONGEST_CELL = 8  # lines
+LARGEST = 500_000  # bytes
+pytestmark = pytest.mark.filterwarnings("default")  # Jupyter's own deprecations are not ours to fix
+
+each_tutorial = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def notebook_of(source):
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+@each_tutorial
+def test_notebook_holds_the_cells_of_its_source(source):
+    ours, theirs = read_source(source).cells, notebook_of(source).cells
+    assert [(c.cell_type, c.source, c.id) for c in theirs] == [(c.cell_type, c.source, c.id) for c in ours]
+    assert [c.metadata for c in theirs] == [c.metadata for c in ours]
+
+
+@each_tutorial
+def test_notebook_is_small_and_holds_no_time_of_day(source):
+    text = source.with_suffix(".ipynb").read_text()
+    assert len(text.encode()) < LARGEST
+    assert not re.search(r"iopub|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", text)
+    assert "widget-view" not in text
+
+
+@each_tutorial
+def test_cells_are_short(source):
+    for cell in read_source(source).cells:
+        if cell.cell_type == "code" and "solution" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+
+
+def sections(notebook):
+    """(heading, its code cells' texts), in order, for every heading of the second rank."""
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found += [(line[3:], []) for line in cell.source.splitlines() if line.startswith("## ")]
+        elif found:
+            found[-1][1].append(cell.source)
+    return found
+
+
+def asserts(code):
+    return any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(code)))
+
+
+@each_tutorial
+def test_every_section_ends_in_a_check(source):
+    for heading, cells in sections(read_source(source)):
+        if heading != "Summary":
+            last = [code for code in cells if "interact(" not in code]
+            assert last, f"section {heading!r} has no code"
+            assert any(asserts(code) for code in last[-2:]), f"section {heading!r} ends without a check"
+
+
+@each_tutorial
+def test_closes_with_summary_exercises_and_folded_solutions(source):
+    notebook = read_source(source)
+    assert [heading for heading, _ in sections(notebook)][-2:] == ["Summary", "Exercises"]
+    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    exercises, solutions = prose.split("## Exercises")[1].split("<details>")
+    asked, solved = (re.findall(r"^\*\*(\d+)", text, flags=re.M) for text in (exercises, solutions.replace(".**", "**")))
+    assert asked == solved
+    assert len(asked) >= 4
+    last = notebook.cells[-1]
+    assert "solution" in last.metadata.tags
+    assert last.metadata.jupyter.source_hidden
+    assert asserts(last.source)
+
+
+def readable_outputs(notebook):
+    """The text that each code cell printed or returned; cells tagged "varies" may print what differs between machines."""
+    texts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "varies" not in cell.metadata.get("tags", []):
+            texts.append([output.get("text") or output.get("data", {}).get("text/plain") for output in cell.outputs])
+    return texts
+
+
+@each_tutorial
+def test_executes_and_says_what_is_committed(source):
+    fresh = execute(read_source(source), FOLDER)
+    assert readable_outputs(fresh) == readable_outputs(notebook_of(source))
+
+
+TINY = """# %% [markdown]
+# # Tiny
+
+# %%
+print(1 + 1)
+
+# %% tags=["varies"]
+import ipywidgets
+knob = ipywidgets.interact(lambda n: None, n=(0, 3))
+"""
+
+
+def test_building_twice_gives_the_same_bytes(tmp_path):
+    source = tmp_path / "01_tiny.py"
+    source.write_text(TINY)
+    once = build(source).read_bytes()
+    assert build(source).read_bytes() == once
+    cells = json.loads(once)["cells"]
+    assert cells[1]["outputs"][0]["text"] == ["2\n"]
+    assert cells[2]["outputs"] == []
+
+
+def test_an_error_in_a_cell_stops_the_build(tmp_path):
+    source = tmp_path / "01_wrong.py"
+    source.write_text("# %%\nassert 1 + 1 == 3\n")
+    with pytest.raises(Exception, match="AssertionError"):
+        build(source)
+    assert not source.with_suffix(".ipynb").exists()
+
+
+def test_command_builds_what_it_is_told(tmp_path, capsys):
+    (tmp_path / "02_two.py").write_text("# %%\nprint(2)\n")
+    assert main(["tutorials", "--folder", str(tmp_path), "--build", "02"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "02_two.ipynb")
+
+
+def test_command_says_what_is_missing(tmp_path, capsys):
+    assert main(["tutorials", "--folder", str(tmp_path / "none")]) == 2
+    assert "no folder" in capsys.readouterr().err
+    assert main(["tutorials", "--folder", str(FOLDER), "--build", "99"]) == 2
+    assert "no tutorial 99" in capsys.readouterr().err
