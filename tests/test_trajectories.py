@@ -23,7 +23,7 @@ OBJECTIVE = {"multilabel_db2_uniform": "multilabel", "autoregressive": "density"
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_twenty_steps(name):
+def test_trajectory(name):
     arrays, config = reference(name), CONFIGS[name]
     _, params, state = from_authors(group(arrays, "init"), **TOLD[name])
     lr, warmup = HIGHEST.get(name, 3e-3), WARMUP.get(name, 0)

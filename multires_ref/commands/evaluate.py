@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from ..training.data import cast, check_splits
     from ..training.evaluate import evaluate_with_outputs
     from ..training.objectives import get_objective
+    from ..training.step import NonFiniteLoss
 
     check_choice("split", args.split, SPLITS)
     model, about, where = load(Path(args.run), args.device)
@@ -45,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     check_splits(model.config, splits, task.objective)
     dtype = str(model.params["decoder"]["weight"].dtype)
     split, objective = cast(splits[args.split], dtype), get_objective(task.objective, model.config)
-    scores, outputs = evaluate_with_outputs(model, split, objective, args.batch_size)
+    try:
+        scores, outputs = evaluate_with_outputs(model, split, objective, args.batch_size)
+    except NonFiniteLoss as error:
+        raise ValueError(f"{where}: {error}") from None
     report = {"checkpoint": where.name, "split": args.split, "examples": len(split)} | scores
     report |= details(task.objective, task.label_names(options), outputs, split.y)
     write(where.parent, args.split, report, task)

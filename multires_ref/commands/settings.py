@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
-from ..checks import check_choice
 from ..filters import check_wavelet, wavelet_length
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
@@ -80,5 +79,6 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 def configs_from(recorded: dict[str, Any]) -> tuple[NetworkConfig, TrainingConfig]:
     """The settings in a run folder's config.json."""
     for part in ("network", "training"):
-        check_choice("config.json", part, recorded)
+        if not isinstance(recorded.get(part), dict):
+            raise ValueError(f"config.json must hold the settings of the {part}; got {recorded.get(part)!r}")
     return NetworkConfig.from_dict(recorded["network"]), TrainingConfig.from_dict(recorded["training"])

@@ -84,7 +84,7 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dict[str, Any]]:
-    """The run's own settings; one that is given again must be the same, only checkpoint_seconds and data_dir may change."""
+    """The run's own settings; one that is given again must be the same, only checkpoint_seconds, data_dir and device may change."""
     from ..training.run_folder import FREE, read_config
 
     recorded = read_config(out)
@@ -94,7 +94,7 @@ def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dic
     options = {name: recorded.get(name) for name in OPTIONS}
     known = network.to_dict() | training.to_dict() | options
     given = given_settings(args) | given_options(args)
-    changed = [name for name, value in given.items() if value != known[name] and name not in (*FREE, "data_dir")]
+    changed = [name for name, value in given.items() if value != known[name] and name not in (*FREE, "data_dir", "device")]
     if changed:
         what = "; ".join(f"{name} (the run: {known[name]}; now: {given[name]})" for name in changed)
         raise ValueError(f"cannot resume {out}: these settings differ: {what}")
@@ -128,6 +128,7 @@ def summary(metrics: dict[str, Any], score_name: str, out: Path) -> str:
     """
     value = metrics[f"test_{score_name}"]
     shown = {"accuracy": f"accuracy {value:.1%}".replace("%", " %"), "macro_auroc": f"macro AUROC {value:.3f}"}
+    shown["bits_per_dim"] = f"score {value:.3f} bits per dimension"
     more = {"accuracy": "the confusion table", "macro_auroc": "every label's score"}.get(score_name, "the score of any split")
     score = shown.get(score_name, f"{score_name.replace('_', ' ')} {value:.3f}")
     return (

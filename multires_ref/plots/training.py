@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .style import COLOURS, new_axes, new_figure, styled
 
@@ -32,16 +33,22 @@ def plot_curves(lines: Sequence[dict[str, Any]], score_name: str, title: str = "
 
 @styled
 def plot_losses(lines: Sequence[dict[str, Any]], ax: Axes | None = None) -> Axes:
-    """Training and validation loss by epoch, logarithmic where all are positive."""
+    """Training and validation loss by epoch, logarithmic where they span more than a factor of 10."""
     ax = ax if ax is not None else new_axes(5, 3.6)
-    epochs = [line["epoch"] for line in lines]
-    for name, label, dashes in (("train_loss", "training", "-"), ("val_loss", "validation", "--")):
-        ax.plot(epochs, [line[name] for line in lines], dashes, label=label)
-    if min(min(line["train_loss"], line["val_loss"]) for line in lines) > 0:
+    losses = np.array([[line["train_loss"], line["val_loss"]] for line in lines])  # [epochs, 2]
+    for column, label, dashes in ((0, "training", "-"), (1, "validation", "--")):
+        ax.plot([line["epoch"] for line in lines], losses[:, column], dashes, label=label, **marks(lines))
+    if 0 < 10 * losses.min() < losses.max():
         ax.set_yscale("log")
     ax.set(xlabel="epoch", ylabel="loss")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax
+
+
+def marks(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A dot an epoch where there are few: a line through one point cannot be seen."""
+    return {"marker": "."} if len(lines) < 10 else {}
 
 
 @styled
@@ -51,9 +58,10 @@ def plot_scores(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | Non
     epochs = [line["epoch"] for line in lines]
     scores = np.array([line[f"val_{score_name}"] for line in lines])
     best = int(scores.argmin() if score_name == "bits_per_dim" else scores.argmax())
-    ax.plot(epochs, scores, color=COLOURS["green"])
+    ax.plot(epochs, scores, color=COLOURS["green"], **marks(lines))
     ax.plot(epochs[best], scores[best], "o", color=COLOURS["red"], label=f"best: {scores[best]:.4g} in epoch {epochs[best]}")
     ax.set(xlabel="epoch", ylabel=f"validation {score_name.replace('_', ' ')}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import family
+from ..autodiff.boxes import register_cupy
 from ..checks import check_choice
 from .data import Split
 from .flat import map_tree
@@ -15,7 +16,7 @@ DEVICES = ("cpu", "gpu")
 
 
 def check_device(device: str) -> str:
-    """`device` if it is there: "cpu", or "gpu" with CuPy and a CUDA device."""
+    """`device` if it is there: "cpu", or "gpu" with CuPy, a CUDA device, and autograd told of CuPy's arrays."""
     if check_choice("device", device, DEVICES) == "gpu":
         try:
             import cupy
@@ -23,6 +24,7 @@ def check_device(device: str) -> str:
             raise ImportError("device='gpu' needs CuPy: pip install 'multires-ref[gpu]'") from None
         if not cupy.cuda.is_available():
             raise ValueError("device must be 'cpu' here: CuPy finds no CUDA device")
+        register_cupy()
     return device
 
 

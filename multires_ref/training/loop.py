@@ -27,6 +27,7 @@ from .files import read_json, write_json
 from .flat import count_numbers
 from .interrupt import RunInterrupted, StopRequest
 from .job import Job
+from .metrics import absent_classes
 from .objectives import Objective
 from .progress import Progress
 from .run_folder import check_same, identity, read_lines, start_folder, write_lines
@@ -58,7 +59,8 @@ def fit(
     out : path
         The run folder; see `run_folder.py` for what it holds. It must be new or empty, unless `resume`.
     resume : bool
-        Go on from last.safetensors. The result is bit for bit that of a run without a break, on one machine.
+        Go on from last.safetensors. The result is bit for bit that of a run without a break, on one machine with the same
+        packages.
     device : "cpu" or "gpu"
     about : dict
         Names to keep in config.json, such as {"task": "digits", "scale": "full"}.
@@ -239,5 +241,7 @@ def finish(job: Job, run: RunState) -> dict[str, Any]:
     metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
     metrics |= {"best_epoch": run.best_epoch, "epochs": run.epoch, "steps": run.step}
     metrics |= {"parameters": count_numbers(best.params), "seconds": round(time.monotonic() - job.started, 3)}
+    if job.objective.name == "multilabel":
+        metrics["test_left_out"] = absent_classes(job.splits["test"].y)  # labels without a ROC curve there
     write_json(job.out / "metrics.json", metrics)
     return metrics

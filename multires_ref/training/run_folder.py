@@ -65,9 +65,12 @@ def check_same(where: Path, before: dict[str, Any], now: dict[str, Any]) -> None
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(name, value before, value now) wherever both say something about network, training, data, device or objective."""
+    """(name, value before, value now) wherever both say something about network, training, data or objective.
+
+    The device may change: a checkpoint holds NumPy arrays, and the run goes on wherever it is told to.
+    """
     rows = []
-    for part in ("task", "scale", "objective", "device"):
+    for part in ("task", "scale", "objective"):
         if before.get(part) != now.get(part):
             rows.append((part, before.get(part), now.get(part)))
     for part in ("network", "training", "data"):
@@ -97,4 +100,7 @@ def read_config(out: Path) -> dict[str, Any]:
     """A run folder's config.json; a clear error where the folder holds none."""
     if not (out / "config.json").exists():
         raise FileNotFoundError(f"{out} is not a run folder: it has no config.json")
-    return read_json(out / "config.json")
+    config = read_json(out / "config.json")
+    if not isinstance(config, dict):
+        raise ValueError(f"{out / 'config.json'} must hold settings by name; got {str(config)[:80]}")
+    return config

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from autograd import value_and_grad
 
 from ..arrays import family
+from ..autodiff.gradient import value_and_gradients
 from ..network import NetworkConfig, apply
 from .config import TrainingConfig
 from .data import Split
@@ -76,5 +76,5 @@ def loss_and_gradients(
         out, new["state"] = apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, engine=engine)
         return objective.loss(out, batch.y)
 
-    value, grads = value_and_grad(loss)(params)
+    value, grads = value_and_gradients(loss, params)
     return value, grads, new["state"]
