@@ -63,7 +63,7 @@ def test_axes_in_any_order(moved, like, rng):
     assert aligned(ours[..., :2], ours) is None
 
 
-# ---- planted in PyTorch -------------------------------------------------------------------------------------------------------
+# ---- planted in PyTorch --------------------------------------------------
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 F, nn = torch.nn.functional, torch.nn
@@ -292,7 +292,7 @@ def test_a_right_module_is_cleared(kind, dtype, rng):
     assert [len(rows) for rows in report.layers.values()] == ([layers, layers + 4] if model.config.norm == "batch" else [layers])
 
 
-# ---- a module of the user's own: other names, other axes -------------------------------------------------------------------
+# ---- a module of the user's own: other names, other axes --------------------------------------------------
 
 
 class OwnLayer(nn.Module):

@@ -47,7 +47,8 @@ def measure(a: Any, b: Any, tolerance: float, scale: float = 0.0, dtype: Any = N
     distance = np.linalg.norm(difference.ravel())
     relative = float(distance / norm) if norm else float(0.0 if distance == 0 else np.inf)
     ulp = largest / float(np.spacing(dtype.type(peak))) if np.isfinite(peak) else np.inf
-    return Error(relative, largest, ulp, tolerance, bool(relative <= tolerance or largest <= tolerance * scale))
+    passed = np.isfinite(largest) and (relative <= tolerance or largest <= tolerance * scale)
+    return Error(relative, largest, ulp, tolerance, bool(passed))
 
 
 def abs_max(array: np.ndarray) -> float:

@@ -1,0 +1,128 @@
+"""Charts of errors: by layer, from a verification; and against depth, length or peak, from an error study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..checks import check_choice
+from ..interop.error_study import StudyRow, by_engine
+from ..interop.report import Report, Section
+from .style import COLOURS, CYCLE, DASHES, new_axes, new_figure, styled
+
+LOWEST = 1e-18  # where an error of exactly zero is drawn on the logarithmic axis
+
+
+@styled
+def plot_error_by_layer(report: Report, ax: Axes | None = None) -> Axes:
+    """The relative error of every layer and parameter: filled for outputs, open for gradients, a colour a section.
+
+    Dashed lines are the tolerances; a red ring marks what departs; exact agreement lies on the lowest line.
+
+    Parameters
+    ----------
+    report : Report, from `verify_pytorch` or `verify_reference`
+    ax : Axes or None for one of its own
+
+    Examples
+    --------
+    >>> from multires_ref.interop.errors import measure
+    >>> from multires_ref.interop.report import Row
+    >>> rows = [Row("encoder", forward=measure(np.ones(3), np.ones(3), 1e-12))]
+    >>> ax = plot_error_by_layer(Report("a report", [Section("float64", "float64", rows)]))
+    >>> ax.get_ylabel()
+    'relative error'
+    """
+    names = list(dict.fromkeys(row.name for section in report.sections for row in section.rows))
+    ax = ax if ax is not None else new_axes(max(9.0, 0.24 * len(names) + 2), 5.5)
+    for section, colour in zip(report.sections, CYCLE * len(report.sections), strict=False):
+        draw_section(ax, section, names, colour)
+    ax.set_yscale("log")
+    ax.set_ylim(LOWEST / 3, None)
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    ax.set_xlim(-0.7, len(names) - 0.3)
+    ax.grid(axis="y")
+    ax.set_ylabel("relative error")
+    ax.set_title(report.title, fontsize=10)
+    ax.plot([], [], "o", color=COLOURS["grey"], label="output")
+    ax.plot([], [], "o", color=COLOURS["grey"], fillstyle="none", label="gradient")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def draw_section(ax: Axes, section: Section, names: list[str], colour: str) -> None:
+    """The points of one section and its tolerances."""
+    place = {name: n for n, name in enumerate(names)}
+    tolerances = set()
+    for kind, fill in (("forward", "full"), ("gradient", "none")):
+        held = [(place[row.name], getattr(row, kind)) for row in section.rows if getattr(row, kind) is not None]
+        heights = [min(max(error.relative, LOWEST), 1e3) for _, error in held]
+        ax.plot([n for n, _ in held], heights, "o", color=colour, fillstyle=fill, markersize=5)
+        departing = [(n, height) for (n, error), height in zip(held, heights, strict=True) if not error.passed]
+        ax.plot([n for n, _ in departing], [y for _, y in departing], "o", color=COLOURS["red"], fillstyle="none", markersize=11)
+        tolerances |= {error.tolerance for _, error in held}
+    for tolerance in tolerances:
+        ax.axhline(tolerance, color=colour, linestyle="--", linewidth=1)
+    ax.plot([], [], "-", color=colour, label=section.title)
+
+
+@styled
+def plot_error_study(rows: Iterable[StudyRow], x: str = "depth", ax: Axes | None = None) -> Axes:
+    """Relative error of every engine against depth, length or peak: a colour an engine, a dash a dtype.
+
+    Parameters
+    ----------
+    rows : from `error_by_depth`, `error_by_length` or `error_by_peak`
+    x : "depth", "length" or "peak"
+    ax : Axes or None for one of its own
+
+    Examples
+    --------
+    >>> from multires_ref.interop.error_study import error_by_depth
+    >>> ax = plot_error_study(error_by_depth([1, 2, 3], length=32, engines=["tree"]))
+    >>> ax.get_xlabel(), len(ax.lines)
+    ('depth J', 2)
+    """
+    labels = {"depth": "depth J", "length": "length L, at the depth that covers it", "peak": "height of a later spike"}
+    check_choice("x", x, labels)
+    ax = ax if ax is not None else new_axes(6, 4)
+    curves = by_engine(rows, x)
+    engines, dtypes = (list(dict.fromkeys(key[n] for key in curves)) for n in range(2))
+    for (engine, dtype), (along, errors) in curves.items():
+        n = engines.index(engine)
+        dash = DASHES[dtypes.index(dtype)]
+        marker = "osD^v"[n % 5]
+        heights = [max(error, LOWEST) for error in errors]
+        ax.plot(along, heights, linestyle=dash, marker=marker, color=CYCLE[n], markersize=5, label=f"{engine}, {dtype}")
+    ax.set_yscale("log")
+    if x != "depth":
+        ax.set_xscale("log", base=2 if x == "length" else 10)
+    ax.set_xlabel(labels[x])
+    ax.set_ylabel("relative error")
+    ax.grid()
+    ax.legend(fontsize=8)
+    return ax
+
+
+@styled
+def plot_error_studies(by_depth: list[StudyRow], by_length: list[StudyRow], by_peak: list[StudyRow]) -> np.ndarray:
+    """The three studies side by side; returns the three Axes.
+
+    Examples
+    --------
+    >>> from multires_ref.interop.error_study import error_by_depth, error_by_length, error_by_peak
+    >>> only = {"engines": ["tree"], "dtypes": ["float32"]}
+    >>> axes = plot_error_studies(
+    ...     error_by_depth([1, 2], length=16, **only), error_by_length([8, 16], **only), error_by_peak([1.0], 16, 2, **only)
+    ... )
+    >>> [ax.get_title("left") for ax in axes]
+    ['by depth', 'by length', 'before a spike']
+    """
+    _, grid = new_figure(13, 4.2, columns=3)
+    titles = ("by depth", "by length", "before a spike")
+    for ax, rows, x, title in zip(grid[0], (by_depth, by_length, by_peak), ("depth", "length", "peak"), titles, strict=True):
+        plot_error_study(rows, x, ax)
+        ax.set_title(title)
+    return grid[0]
