@@ -1,0 +1,131 @@
+"""Training steps at the paper's four settings, here and in PyTorch: seconds a step, memory, hours an epoch.
+
+Every setting keeps its width, kernel, length, batch, dropout, norm and optimiser; data are random. Layers are fewer than the
+paper's where `--layers` says so, or where a step does not fit the memory: then a step is timed with two numbers of layers and
+carried on linearly to the paper's. Each measurement is a process of its own (`paper_step.py`): one step to warm up, then
+`--steps` timed ones, their median, and the largest memory the process ever held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+SETTINGS = {"scifar10": 45_000, "listops": 96_000, "ptbxl": 17_418, "cifar10-density": 48_000}  # training examples
+LAYERS = {"cifar10-density": 4}  # its 48 layers need more than 24 GB at batch 64
+SIDES = {"ours": "here", "torch": "PyTorch"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's arguments."""
+    parser.add_argument("--tasks", nargs="+", default=list(SETTINGS), help=f"which settings (default all: {', '.join(SETTINGS)})")
+    parser.add_argument("--layers", type=int, help="this many layers everywhere (default: the paper's; 4 for cifar10-density)")
+    parser.add_argument("--steps", type=int, default=2, help="timed steps of each (default 2)")
+    parser.add_argument("--memory", type=float, default=20.0, help="GiB that one process may hold (default 20)")
+    parser.add_argument("--seconds", type=float, default=240.0, help="give up on one measurement after this long (default 240)")
+    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
+    parser.add_argument("--out", help="write the numbers here, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure every setting, print a table, write JSON."""
+    from ..checks import check_choice, check_int
+    from ..training.files import write_json
+
+    check_int("steps", args.steps, 1)
+    sides = ["ours"] if args.no_torch or find_spec("torch") is None else ["ours", "torch"]
+    rows = []
+    print("\n".join(heading()))
+    for name in args.tasks:
+        check_choice("tasks", name, SETTINGS)
+        for side in sides:
+            rows.append(measure(name, side, args))
+            print(line(rows[-1]), flush=True)
+    print("\n".join(notes(rows)))
+    if args.out:
+        write_json(Path(args.out), rows)
+    return 0
+
+
+def measure(name: str, side: str, args: argparse.Namespace) -> dict[str, Any]:
+    """One setting by one side; with fewer layers where the paper's do not fit, until they do."""
+    from ..tasks import get_task
+
+    task = get_task(name)
+    paper = task.network.n_layers
+    layers = min(args.layers or LAYERS.get(name, paper), paper)
+    result = step(name, side, layers, args)
+    while "error" in result and result["error"] == "memory" and layers > 1:
+        layers //= 2
+        result = step(name, side, layers, args)
+    row = {"task": name, "side": side, "layers": layers, "paper_layers": paper} | result
+    if "error" in result:
+        return row
+    row["paper_seconds"] = result["seconds"]
+    if layers < paper:
+        fewer = max(1, layers // 2)
+        less = step(name, side, fewer, args) if fewer < layers else {"error": "one layer alone"}
+        if "error" in less:
+            return row | {"paper_seconds": None}
+        slope = (result["seconds"] - less["seconds"]) / (layers - fewer)
+        row |= {
+            "fewer_layers": fewer,
+            "fewer_seconds": less["seconds"],
+            "paper_seconds": result["seconds"] + slope * (paper - layers),
+        }
+    steps = -(-SETTINGS[name] // task.training.batch_size)
+    return row | {"steps_per_epoch": steps, "epoch_hours": row["paper_seconds"] * steps / 3600, "epochs": task.training.epochs}
+
+
+def step(name: str, side: str, layers: int, args: argparse.Namespace) -> dict[str, Any]:
+    """What the process prints: {"seconds", "peak_gib", ...}, or {"error": ...}."""
+    numbers = [str(number) for number in (layers, args.steps, args.memory)]
+    command = [sys.executable, "-m", "multires_ref.bench.paper_step", name, side, *numbers]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds)
+    except subprocess.TimeoutExpired:
+        return {"error": f"no result within {args.seconds:g} s"}
+    last = done.stdout.strip().splitlines()[-1:] or ["{}"]
+    try:
+        return json.loads(last[0]) or {"error": f"exit {done.returncode}: {done.stderr.strip()[-200:]}"}
+    except json.JSONDecodeError:
+        return {"error": f"exit {done.returncode}: {done.stderr.strip()[-200:]}"}
+
+
+def heading() -> list[str]:
+    """The table's first line."""
+    return [
+        f"{'setting':<16}{'':<9}{'layers':>9}{'s a step':>10}{'GiB':>7}{'s at all layers':>17}{'hours an epoch':>16}{'epochs':>8}"
+    ]
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row of the table."""
+    start = f"{row['task']:<16}{SIDES[row['side']]:<9}{row['layers']:>4} of {row['paper_layers']:<2}"
+    if "error" in row:
+        return f"{start}  {row['error']}"
+    start += f"{row['seconds']:>9.2f}{row['peak_gib']:>7.1f}"
+    if row["paper_seconds"] is None:
+        return f"{start}  too few layers to carry on to {row['paper_layers']}"
+    return f"{start}{row['paper_seconds']:>17.2f}{row['epoch_hours']:>16.2f}{row['epochs']:>8}"
+
+
+def notes(rows: list[dict[str, Any]]) -> list[str]:
+    """Ratios, and what was carried on."""
+    text = []
+    by = {(row["task"], row["side"]): row for row in rows}
+    for name in dict.fromkeys(row["task"] for row in rows):
+        ours, theirs = by.get((name, "ours"), {}), by.get((name, "torch"), {})
+        if ours.get("paper_seconds") and theirs.get("paper_seconds"):
+            text.append(f"{name}: PyTorch takes {theirs['paper_seconds'] / ours['paper_seconds']:.1f} times as long")
+    for row in rows:
+        if "fewer_layers" in row:
+            times = f"{row['fewer_seconds']:.2f} s with {row['fewer_layers']} and {row['seconds']:.2f} s with {row['layers']}"
+            text.append(f"{row['task']}, {SIDES[row['side']]}: carried on to {row['paper_layers']} layers from {times}")
+    versions = next((row["versions"] for row in rows if "versions" in row), None)
+    return text + ([versions] if versions else [])

@@ -1,0 +1,91 @@
+"""Draw samples from a run of a density task: a picture of them, and the numbers.
+
+multires-ref sample runs/digits-density-...                     25 images in samples.png and samples.npz of the run folder
+multires-ref sample runs/digits-density-... --temperature 0.8   more typical ones
+multires-ref sample runs/digits-density-... --complete          the lower halves of test images, the upper ones given
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_choice, check_int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("run", help="a run folder, or a checkpoint of an autoregressive network")
+    parser.add_argument("--n", type=int, default=25, help="how many (default 25)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="1: as the model says; less: more typical (default 1)")
+    parser.add_argument("--complete", action="store_true", help="give the upper half of test images, draw the lower")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data-dir", help="with --complete: where the task's data are (default: where the run found them)")
+    parser.add_argument("--device", default="cpu", help="cpu or gpu")
+    parser.add_argument(
+        "--out", help="the picture, .png or .svg; the numbers go beside it as .npz (default: samples.png in the run)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sample, draw, write."""
+    from ..network import Model
+    from ..network.sampling import sample
+    from ..training.checkpoint import load_run
+    from ..training.device import check_device, to_numpy, tree_to_device
+
+    check_int("n", args.n, 1)
+    check_int("seed", args.seed, 0)
+    path, device = Path(args.run), check_device(args.device)
+    model = load_run(path)
+    model = Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device))
+    out = output_path(args, path)
+    given = upper_halves(path, args.n, args.data_dir) if args.complete else None
+    began = time.perf_counter()
+    x = to_numpy(sample(model, np.random.default_rng(args.seed), args.n, temperature=args.temperature, given=given))
+    seconds = time.perf_counter() - began
+    write(out, x, 0 if given is None else given.shape[-1], f"temperature {args.temperature:g}, seed {args.seed}")
+    print(f"{args.n} samples of {x.shape[1]} x {x.shape[2]} numbers in {seconds:.1f} s: {out} and {out.with_suffix('.npz')}")
+    return 0
+
+
+def output_path(args: argparse.Namespace, path: Path) -> Path:
+    """--out, or a name in the run folder."""
+    if args.out is None:
+        folder = path if path.is_dir() else path.parent
+        return folder / ("completions.png" if args.complete else "samples.png")
+    check_choice("the ending of --out", Path(args.out).suffix, (".png", ".svg"))
+    return Path(args.out)
+
+
+def upper_halves(path: Path, n: int, data_dir: str | None) -> np.ndarray:
+    """The first half of the steps of n test sequences of the run's own task: [n, C, L // 2]."""
+    from ..tasks import get_task
+    from ..tasks.task import LoadOptions
+    from ..training.checkpoint import read_checkpoint
+
+    about: dict[str, Any] = read_checkpoint(path / "best.safetensors" if path.is_dir() else path)[1]
+    if "task" not in about:
+        raise ValueError(f"{path} does not say which task it was trained on, so there are no images to complete")
+    x = get_task(about["task"]).load(LoadOptions(data_dir or about.get("data_dir"), about.get("scale", "full")))["test"].x
+    if n > len(x):
+        raise ValueError(f"n must be at most {len(x)}, the test images there are; got {n}")
+    return x[:n, :, : x.shape[2] // 2]
+
+
+def write(out: Path, x: np.ndarray, given: int, title: str) -> None:
+    """The picture, and beside it the numbers: samples [N, C, L] and how many of the first steps were given."""
+    import io
+
+    from ..plots.samples import plot_samples
+    from ..plots.style import save
+    from ..training.files import write_whole
+
+    save(plot_samples(x, given=given, title=title), out)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, samples=x, given=given)
+    write_whole(out.with_suffix(".npz"), buffer.getvalue())
