@@ -46,7 +46,7 @@ TASK = Task(
         dropout=0.1,
         levels=LEVELS,
     ),
-    training=TrainingConfig(epochs=60, batch_size=50, lr=0.003, optimizer="adam", weight_decay=0.0),
+    training=TrainingConfig(epochs=40, batch_size=50, lr=0.005, optimizer="adam", weight_decay=0.0),
     objective="density",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
