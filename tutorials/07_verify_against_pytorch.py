@@ -1,0 +1,300 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 7. Verify against PyTorch
+#
+# Two programs are said to compute the same network. How would you know? Comparing the final outputs tells you *that* something is
+# wrong, and rarely what. In this notebook we load a checkpoint in the format of the authors' PyTorch code, compare layer by layer, find
+# a mistake that somebody planted, and learn to tell a mistake from rounding.
+#
+# No PyTorch is needed: its numbers were stored beforehand in `data/` (the README there says by which command). Where
+# PyTorch is installed, two cells run it live and check that the stored numbers are still what it says.
+
+# %%
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from multires_ref import load_model
+from multires_ref.interop.errors import measure, text_table
+from multires_ref.plots.style import show
+
+# %% [markdown]
+# ## When are two numbers the same?
+#
+# A float64 number has 53 binary digits. Numbers just above 1 are spaced 2^-52 = 2.2e-16, numbers just above 2 twice that. Every operation
+# rounds to the nearest, so two correct programs that add in another order will differ in the last places:
+
+# %%
+print(0.1 + 0.2 == 0.3, abs((0.1 + 0.2) - 0.3))
+ones = np.float32([1e8, 1.0, -1e8])
+print("in this order", ones[0] + ones[1] + ones[2], " and in that", ones[0] + ones[2] + ones[1])
+assert np.spacing(1.0) == 2**-52 and np.spacing(2.0) == 2**-51
+assert ones[0] + ones[1] + ones[2] == 0 and ones[0] + ones[2] + ones[1] == 1
+
+# %% [markdown]
+# So we do not ask whether arrays are equal but how far they are apart, and in three ways:
+#
+# - *relative*: |a - b| / |b| over the whole array (Euclidean norms). The one number to look at.
+# - *largest*: the largest difference of all.
+# - *ulp*: the largest difference, counted in spacings of the largest number ("units in the last place"). It says how many last digits
+#   are in doubt, in a way that does not depend on float32 or float64.
+#
+# A worked case: b = (1, 2 + 2^-51), and a is the same with 2 for the second. The largest difference is one spacing at 2, so 1 ulp, and the
+# relative error is 2^-51 / sqrt(1 + 4), about 2e-16.
+
+# %% tags=["varies"]
+error = measure(np.array([1.0, 2.0]), np.array([1.0, 2.0 + 2**-51]), tolerance=1e-12)
+print(error)
+assert error.ulp == 1 and error.largest == 2**-51 and error.passed
+assert np.isclose(error.relative, 2**-51 / np.sqrt(5))
+
+# %% [markdown]
+# ## Load a checkpoint
+#
+# `data/authors.safetensors` holds the parameters of a small classifier by the names that the authors' code gives them. (Their own
+# files end in .pth; `load_model` reads those too, if PyTorch is there.)
+
+# %%
+from safetensors.numpy import load_file
+
+tensors = {name.removeprefix("module."): a for name, a in load_file("data/authors.safetensors").items()}
+for name, array in tensors.items():
+    if name.startswith(("encoder", "seq_layers.0", "output")):
+        print(f"{name:24}", array.shape)
+
+# %% [markdown]
+# Three conventions stand between these arrays and ours:
+#
+# - their filters are stored *newest sample last* (PyTorch's conv1d weights the newest sample with the last tap); ours newest first;
+# - their w packs the memory's weights and the skip weight in one array, the skip last;
+# - the tree's depth is not in the file. A fading memory has m = J + 1 numbers and w has one more, so J = 7 - 2 = 5 here.
+
+# %%
+model = load_model("data/authors.safetensors")
+conv = model.params["blocks"][0]["conv"]
+assert model.config.J == tensors["seq_layers.0.w"].shape[1] - 2 == 5
+assert np.array_equal(conv["h0"], tensors["seq_layers.0.h0"][:, 0, ::-1])
+assert np.array_equal(conv["w"], tensors["seq_layers.0.w"][:, :-1])
+assert np.array_equal(conv["w_skip"], tensors["seq_layers.0.w"][:, -1])
+
+# %% [markdown]
+# What if you forget to turn the taps round? Nothing breaks: the shapes fit, training would go on, the outputs look reasonable. That is
+# why such a mistake lives long, and why it is the one that we shall plant.
+#
+# ## Layer by layer
+#
+# Run our model and note what comes out of every layer, with a *probe*: a function that is shown each intermediate array by name.
+# Then compare each with what PyTorch had in the same place, on the same input. In float64, first: there rounding is so small that any mistake
+# stands out by ten orders of magnitude.
+
+# %%
+from multires_ref.interop.cast import cast_model
+from multires_ref.interop.hooks import aligned  # PyTorch's norm has its axes in another order; this turns them
+
+stored = np.load("data/pytorch_layers.npz")
+wide, x = cast_model(model, "float64"), stored["x"]
+ours = {}
+out = wide(x, probe=lambda name, array: ours.__setitem__(name, array))
+
+
+# %%
+def errors_against(which, tolerance, mine=ours):
+    theirs = {name: aligned(stored[f"{which}/{name}"], mine[name]) for name in mine}
+    return {name: measure(mine[name], theirs[name], tolerance) for name in mine}
+
+
+def table(errors):
+    rows = [[name, f"{e.relative:.1e}", f"{e.ulp:.3g}", "ok" if e.passed else "DEPARTS"] for name, e in errors.items()]
+    print(text_table(["layer", "relative", "ulp", "verdict"], rows))
+
+
+# %% tags=["varies"]
+agreement = errors_against("float64", tolerance=1e-12)
+table(agreement)
+assert all(error.passed for error in agreement.values())
+
+# %% [markdown]
+# Two programs that share no line of code agree in every layer to a few units in the last place. Where PyTorch is installed, let us see
+# whether it still says what is stored:
+
+# %%
+if find_spec("torch"):
+    from multires_ref.interop.record import random_input
+    from multires_ref.interop.verify import verify_pytorch
+
+    report = verify_pytorch(wide, x, dtypes=("float64",))
+    assert report.passed and random_input(wide, np.random.default_rng(0), 2, 32)[0].shape == x.shape
+assert "float64/decoder" in stored
+
+# %% [markdown]
+# ## A planted mistake
+#
+# A colleague has written the network again, in PyTorch. Their outputs are off by less than a hundredth of their size; they suspect float32.
+# Their layers' outputs, computed in float64, are stored as "planted". Look at the output alone first, and then at the table.
+
+# %% tags=["varies"]
+suspicious = errors_against("planted", tolerance=1e-10)
+print(f"at the output: relative error {suspicious['decoder'].relative:.4f}")
+table(suspicious)
+first = next(name for name, error in suspicious.items() if not error.passed)
+assert first == "blocks.1.conv" and suspicious["decoder"].relative < 0.01
+
+# %% [markdown]
+# Read it from the top. Everything up to the first block's norm agrees to the last digits: so the encoder, the first block and the input are
+# right. The first layer to depart is the convolution of the second block, and it is off by more than half of its size. Then the error
+# *shrinks* on its way down: the residual sum carries the right numbers around the wrong ones, the norm and the mean over time
+# smooth. That is why the output looked almost right, and why one should never judge a network by its output alone.
+#
+# Which mistake is it? We can try: build a usual mistake into *our* network and see whether we then get *their* numbers. If a mistake
+# reproduces another program's wrong numbers to the last digits, it is the mistake.
+
+# %% tags=["varies"]
+from multires_ref.interop.quirks import Quirks, apply_with_quirks
+
+guesses = {"skip left out": {"skip": "missing"}, "filters swapped": {"filters": "swapped"}, "taps reversed": {"taps": "reversed"}}
+for name, guess in guesses.items():
+    mine = apply_with_quirks(wide, x, None, Quirks(**guess), blocks=[1])[first]
+    error = measure(mine, stored[f"planted/{first}"], tolerance=1e-10)
+    print(f"{name:16} {error.relative:.1e}")
+assert error.passed
+
+# %% [markdown]
+# The taps of the second block were stored in the opposite order. `compare(module, model, x)` does all this by itself for a PyTorch module of
+# yours: it finds which of your layers is which of ours, runs both, and goes through a list of usual suspects, and through pairs of
+# them. Here is what it said about this one, stored, and checked again where PyTorch is installed.
+
+# %%
+said = Path("data/compare.txt").read_text()
+print(said)
+assert "suspect: taps in the opposite order" in said
+
+# %%
+if find_spec("torch"):
+    from multires_ref import compare
+    from multires_ref.interop.torch_model import to_torch
+
+    module = to_torch(wide)
+    for h in (module.seq_layers[1].h0, module.seq_layers[1].h1):
+        h.data = h.data.flip(-1)
+    assert compare(module, wide, x).suspects == ["taps in the opposite order"]
+
+# %% [markdown]
+# ## Float32 against float64
+#
+# Networks are trained in float32, 24 binary digits, spaced 2^-23 = 1.2e-7 near 1. Two correct float32 programs therefore differ, and the question
+# becomes: which of them is nearer to the *truth*, which is what both would give without rounding? We take the float64 run for it; its own
+# rounding is a billion times smaller.
+
+# %% tags=["varies"]
+narrow = {}
+out = model(x.astype(np.float32), probe=lambda name, array: narrow.__setitem__(name, array))
+ours_off = [measure(narrow[name], ours[name], 1e-5).relative for name in ours]
+theirs_off = [measure(aligned(stored[f"float32/{name}"], ours[name]), ours[name], 1e-5).relative for name in ours]
+print("nearer to the truth: ours in", sum(a < b for a, b in zip(ours_off, theirs_off, strict=True)), "of", len(ours), "layers")
+assert max(ours_off) < 1e-6 and max(theirs_off) < 1e-6
+
+# %%
+from multires_ref.plots.agreement import plot_layer_errors
+
+both = {"NumPy, float32": ours_off, "PyTorch, float32": theirs_off}
+assert narrow["decoder"].dtype == np.float32
+show(
+    plot_layer_errors(list(ours), both, unit=2.0**-23),
+    "relative error of each layer in float32 against float64, for both programs",
+)
+
+# %% [markdown]
+# Both lie well within a few spacings; neither is better in a way that means anything. This picture is what "the same" looks
+# like: two clouds of the same size. A mistake looks like the table above: digits agree to the last place, and then, from one layer on,
+# they do not.
+#
+# How small a mistake could hide in float32? The tanh formula that is often used instead of the exact GELU differs from it by up to 4.7e-4
+# for the worst argument; for ours, which are small, by less. Beside rounding at 1e-7 that is plain to see:
+
+# %% tags=["varies"]
+tanh = apply_with_quirks(wide, x, None, Quirks(gelu="tanh"))
+off = measure(tanh["blocks.0.gelu"], ours["blocks.0.gelu"], 1e-5)
+print(f"relative {off.relative:.1e}, largest {off.largest:.1e}")
+assert not off.passed and off.largest < 4.8e-4
+
+# %% [markdown]
+# ## Gradients, too
+#
+# A forward pass may be right and the backward pass wrong. `tests/data` holds, for this network, the loss and the gradient of every
+# parameter as the authors' own code computed them in float64. The checkpoint was rounded to float32, by up to 6e-8 of each
+# parameter, so that much may differ and no more.
+
+# %% tags=["varies"]
+from multires_ref.interop.verify import verify_reference
+
+with np.load("../tests/data/classifier_layernorm.npz") as z:
+    arrays = {name: z[name] for name in z if name in ("x", "target", "loss", "eval_output") or name.startswith("grad/")}
+report = verify_reference(wide, arrays, "float64", rounded=True)
+print(report)
+assert report.passed
+
+# %% [markdown]
+# ## Summary
+#
+# - "The same" means: within a few units in the last place, in *every layer*, not just at the output.
+# - Compare in float64 first. There a mistake and rounding are ten orders of magnitude apart.
+# - The **first** layer that departs is where to look. Later errors are echoes, and they may shrink.
+# - A mistake is identified when, built into the right program, it gives the wrong program's numbers.
+# - On the command line: `multires-ref verify CHECKPOINT`; for a module of your own: `multires_ref.compare`.
+#
+# ## Exercises
+#
+# **1** (easy). How many ulp is an error of 1e-6 in a float32 array whose largest number is 1? And in a float64 array?
+#
+# **2** (easy). A table is fine down to `blocks.3.gelu` and departs from `blocks.3.mix` on. Which parameters do you look at?
+#
+# **3** (medium). Plant another mistake in our network: h0 and h1 swapped in the first block only. Which layer departs first, and how large is the
+# error at the output?
+#
+# **4** (medium). With *symmetric* filters, (c, c), the planted mistake would not show. Why? Which other mistakes can hide behind
+# special numbers?
+#
+# **5** (harder). Somebody reports: "float64 agrees to 1e-15 in all layers, float32 departs by 3e-3 in a BatchNorm". What do you suspect?
+
+# %% [markdown]
+# <details><summary>Solutions</summary>
+#
+# **1.** 1e-6 / 2^-23 = 8.4 ulp; in float64 1e-6 / 2^-52 = 4.5e9.
+#
+# **2.** The weight and bias of that 1x1 map (and the order of its axes: a square weight may be transposed unnoticed; D -> 2D cannot).
+#
+# **3.** See below: `blocks.0.conv` is the first.
+#
+# **4.** A filter whose taps are equal is its own mirror image. Zero biases hide a missing bias, a zero skip weight hides a missing skip, equal
+# lengths hide a mean over the padding, a freshly started BatchNorm (mean 0, variance 1) hides its statistics. So: verify with random numbers
+# everywhere, or with a trained network.
+#
+# **5.** A variance computed as mean(x²) - mean(x)² in float32: where the mean is large against the deviation, the digits cancel. Try it below.
+# </details>
+
+# %% jupyter={"source_hidden": true} tags=["solution", "varies"]
+assert round(1e-6 / 2**-23, 1) == 8.4 and f"{1e-6 / 2**-52:.1e}" == "4.5e+09"
+swapped = apply_with_quirks(wide, x, None, Quirks(filters="swapped"), blocks=[0])
+off = {name: measure(swapped[name], ours[name], 1e-10) for name in ours}
+print(f"at the output {off['decoder'].relative:.1e}")
+assert next(name for name, error in off.items() if not error.passed) == "blocks.0.conv"
+
+# %% jupyter={"source_hidden": true} tags=["solution", "varies"]
+v = np.float32(100 + np.random.default_rng(0).standard_normal(10_000))
+truth, careless = v.astype(float).var(), (v * v).mean() - v.mean() ** 2
+print(f"careless: off by {abs(careless - truth) / truth:.1e}; v.var(): off by {abs(v.var() - truth) / truth:.1e}")
+assert abs(v.var() - truth) < abs(careless - truth)
+mirror = np.array([0.7, 0.7])
+assert np.array_equal(mirror, mirror[::-1])

@@ -1,0 +1,66 @@
+"""Let PyTorch compute what tutorial 7 compares with, so that the tutorial itself needs no PyTorch.
+
+    python tutorials/data/pytorch_layers.py          needs PyTorch and tests/data
+
+authors.safetensors    the parameters of tests/data/classifier_layernorm.pth by the authors' names, nothing else
+pytorch_layers.npz     x, and every layer's output by PyTorch: "float64/<layer>", "float32/<layer>", and "planted/<layer>", in
+                       float64, of the same network with a mistake in it
+compare.txt            what `multires_ref.compare` says about the network with the mistake
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+from multires_ref import compare, load_model
+from multires_ref.interop.cast import cast_model
+from multires_ref.interop.hooks import authors_layers, record_module
+from multires_ref.interop.load import read_tensors
+from multires_ref.interop.torch_model import to_torch
+from multires_ref.training.files import write_whole
+
+HERE = Path(__file__).parent
+CHECKPOINT = HERE.parent.parent / "tests" / "data" / "classifier_layernorm"
+
+
+def layers_of(module: torch.nn.Module, x: np.ndarray, names: dict[str, str]) -> dict[str, np.ndarray]:
+    """Every layer's output of the module in evaluation mode."""
+    module = module.eval()
+    return record_module(module, lambda: module(torch.from_numpy(x)), names)[1]
+
+
+def with_mistake(module: torch.nn.Module) -> torch.nn.Module:
+    """The mistake: in the second block the filters' taps are stored in the opposite order."""
+    layer = module.seq_layers[1]
+    with torch.no_grad():
+        for h in (layer.h0, layer.h1):
+            h.copy_(h.flip(-1))
+    return module
+
+
+def main() -> None:
+    """All three files."""
+    tensors, _ = read_tensors(CHECKPOINT.with_suffix(".pth"))
+    write_whole(HERE / "authors.safetensors", save({name: np.ascontiguousarray(a) for name, a in tensors.items()}))
+    model = load_model(HERE / "authors.safetensors", max_length=32)
+    with np.load(CHECKPOINT.with_suffix(".npz")) as z:
+        x = z["x"][:2]
+    names, arrays = authors_layers(model.config), {"x": x}
+    for dtype in ("float64", "float32"):
+        values = layers_of(to_torch(cast_model(model, dtype)), x.astype(dtype), names)
+        arrays |= {f"{dtype}/{name}": a for name, a in values.items()}
+    wrong = with_mistake(to_torch(cast_model(model, "float64")))
+    arrays |= {f"planted/{name}": a for name, a in layers_of(wrong, x, names).items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_whole(HERE / "pytorch_layers.npz", buffer.getvalue())
+    write_whole(HERE / "compare.txt", f"{compare(wrong, model, x)}\n".encode())
+
+
+if __name__ == "__main__":
+    main()
