@@ -40,7 +40,7 @@ def build(source: str, options: tuple[str, ...] = ()) -> ctypes.CDLL:
     name = hashlib.sha256(repr((source, options)).encode()).hexdigest()[:16]
     path = Path(folder().name) / name
     path.with_suffix(".cpp").write_text(source)
-    flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas", *options]
+    flags = ["-std=c++20", "-O0", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas", *options]
     command = ["g++", *flags, str(path.with_suffix(".cpp")), "-o", str(path.with_suffix(".so"))]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

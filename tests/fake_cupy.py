@@ -9,24 +9,37 @@ replaced. CuPy's own kernels, cuBLAS, streams and speed are not modelled.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections import Counter
 from types import ModuleType
 
 import numpy as np
-from fake_cupy_kernels import ElementwiseKernel, RawModule, ReductionKernel
+from fake_cupy_kernels import ElementwiseKernel, RawModule, ReductionKernel, strided_gemm
 
 log: Counter = Counter()  # "sync", "upload" and "launch", counted since the last clear()
+launches: Counter = Counter()  # the launches by name
 
-# Functions of cupy used by the package, or that NumPy's protocol may ask for: all exist in CuPy 14 (see test_gpu_kernels.py).
-FUNCTIONS = """abs add all any arange argmax array_equal broadcast_to ceil clip concatenate copyto cos cumsum diff divide
-dot einsum empty_like equal exp expand_dims expm1 flip floor full_like greater greater_equal iscomplexobj isfinite isnan less less_equal
-log log1p log2 logaddexp logical_and logical_not logical_or matmul max maximum mean min minimum mod multiply ndim negative
-not_equal ones_like outer pad power prod ravel reciprocal repeat reshape result_type rint round shape sign sin size split sqrt square stack
-subtract sum swapaxes take take_along_axis tanh tensordot tile transpose true_divide var where zeros_like bitwise_and bitwise_or
-bitwise_xor invert floor_divide remainder float_power""".split()
-CREATION = "arange empty eye full ones zeros linspace".split()
+# Functions of cupy that the package uses or that NumPy's two protocols may ask for; CuPy 14 has them all (test_gpu_kernels.py).
+NAMES = """
+abs add all any arange argmax array_equal bitwise_and bitwise_or bitwise_xor broadcast_to ceil clip concatenate copyto cos
+cumsum diff divide dot einsum empty_like equal exp expand_dims expm1 eye flip floor floor_divide full full_like greater
+greater_equal invert iscomplexobj isfinite isnan less less_equal linspace log log1p log2 logaddexp logical_and logical_not
+logical_or matmul max maximum mean min minimum mod multiply ndim negative not_equal ones ones_like outer pad power prod ravel
+reciprocal remainder repeat reshape result_type rint round shape sign sin size split sqrt square squeeze stack subtract sum
+swapaxes take take_along_axis tanh tensordot tile transpose true_divide var where zeros zeros_like
+"""
+VIEWS = "broadcast_to expand_dims iscomplexobj ndim ravel reshape result_type shape size split squeeze swapaxes transpose view"
+METHODS = "sum max min mean prod any all argmax reshape astype copy transpose fill ravel swapaxes squeeze view clip round"
+CONSTANTS = "float32 float64 int32 int64 bool_ pi inf nan newaxis"
+
+
+def launched(name: str) -> None:
+    """Count a launch. (Some of CuPy's functions take more than one; a view takes none and is not counted.)"""
+    if name not in VIEWS.split():
+        log["launch"] += 1
+        launches[name] += 1
 
 
 def plain(value):
@@ -54,7 +67,7 @@ def on_device(function):
 
     @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
     def wrapped(*args, **kwargs):
-        log["launch"] += 1
+        launched(function.__name__)
         out = kwargs.get("out")
         result = function(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
         return out if isinstance(out, ndarray) else device(result)
@@ -74,7 +87,9 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
 
     # what CuPy refuses
     def __array__(self, *args, **kwargs):
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly.")
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+        )
 
     # the two protocols
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
@@ -142,7 +157,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
         return device(self._data[index_of(index)])
 
     def __setitem__(self, index, value):
-        log["launch"] += 1
+        launched("setitem")
         self._data[index_of(index)] = plain(value)
 
     def __hash__(self):
@@ -160,10 +175,10 @@ def index_of(index):
 
 def add_methods() -> None:
     """Methods that simply run NumPy's."""
-    for name in "sum max min mean prod any all argmax reshape astype copy transpose fill ravel swapaxes squeeze view clip round".split():
+    for name in METHODS.split():
 
         def method(self, *args, _name=name, **kwargs):
-            log["launch"] += 1
+            launched(_name)
             return device(getattr(self._data, _name)(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()}))
 
         method.__name__ = name
@@ -228,21 +243,30 @@ def cuda_module() -> ModuleType:
     runtime.getDeviceProperties = lambda n: {"name": b"stand-in", "totalGlobalMem": 80 * 2**30, "major": 9, "minor": 0}
     runtime.runtimeGetVersion = lambda: 13000
     runtime.driverGetVersion = lambda: 13000
-    cuda.runtime = runtime
+    cuda.runtime, cuda.device = runtime, ModuleType("cupy.cuda.device")
+    cuda.device.get_cublas_handle = lambda: 1
     return cuda
+
+
+def cublas_modules() -> dict[str, ModuleType]:
+    """cupy_backends.cuda.libs.cublas, with the two products the package calls."""
+    names = ["cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs", "cupy_backends.cuda.libs.cublas"]
+    found = {name: ModuleType(name) for name in names}
+    found[names[2]].cublas = cublas = found[names[3]]
+    cublas.sgemmStridedBatched, cublas.dgemmStridedBatched = strided_gemm("float32"), strided_gemm("float64")
+    cublas.setMathMode = lambda handle, mode: None
+    return found
 
 
 def modules() -> dict[str, ModuleType]:
     """What stands in sys.modules while the stand-in is installed."""
     cupy, cupyx, scipy, special = (ModuleType(n) for n in ("cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.special"))
-    for name in FUNCTIONS:
+    for name in NAMES.split():
         setattr(cupy, name, on_device(getattr(np, name)))
-    for name in CREATION:
-        setattr(cupy, name, lambda *args, _f=getattr(np, name), **kwargs: device(_f(*args, **kwargs)))
     for value in (ndarray, asarray, asnumpy, ascontiguousarray, ElementwiseKernel, ReductionKernel, RawModule):
         setattr(cupy, value.__name__, value)
     cupy.array, cupy.empty, cupy.empty_like = asarray, garbage(np.empty), garbage(np.empty_like)
-    for name in "float32 float64 int32 int64 bool_ pi inf nan newaxis".split():
+    for name in CONSTANTS.split():
         setattr(cupy, name, getattr(np, name))
     cupy.cuda, cupy.__version__ = cuda_module(), "14.2.0 (stand-in)"
     from scipy.special import erf
@@ -250,18 +274,29 @@ def modules() -> dict[str, ModuleType]:
     special.erf = on_device(erf)
     cupyx.scipy, scipy.special = scipy, special
     named = {"cupy": cupy, "cupy.cuda": cupy.cuda, "cupyx": cupyx, "cupyx.scipy": scipy, "cupyx.scipy.special": special}
-    return named
+    return named | cublas_modules()
 
 
-def install(monkeypatch) -> ModuleType:
-    """Put the stand-in in CuPy's place until the test ends; returns the module."""
-    from multires_ref.autodiff import boxes
+def forget_kernels() -> None:
+    """What the package has compiled belongs to the CuPy it was compiled with."""
+    from multires_ref.autodiff import cupy_norms, cupy_ops
     from multires_ref.engines import cuda, gpu
 
-    for name, module in modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    for cached in (cuda.kernel, cuda.limits, gpu.plan):
+    for cached in (cuda.kernel, cuda.limits, gpu.plan, cupy_ops.elementwise, cupy_norms.elementwise):
         cached.cache_clear()
-    boxes.register_cupy()
-    log.clear()
-    return sys.modules["cupy"]
+
+
+@contextlib.contextmanager
+def installed(monkeypatch):
+    """The stand-in in CuPy's place."""
+    from multires_ref.autodiff import boxes
+
+    with monkeypatch.context() as patch:
+        for name, module in modules().items():
+            patch.setitem(sys.modules, name, module)
+        forget_kernels()
+        boxes.register_cupy()
+        log.clear()
+        launches.clear()
+        yield sys.modules["cupy"]
+    forget_kernels()

@@ -9,16 +9,18 @@ from cuda_on_cpu import Module, build
 
 C_TYPES = {"float32": "float", "float64": "double", "int32": "int", "int64": "long long", "bool": "bool"}
 HEAD = """#include <cmath>
-using std::erf; using std::exp; using std::expm1; using std::log; using std::log1p; using std::sqrt; using std::tanh; using std::abs;
+#define __device__
+using std::abs; using std::erf; using std::exp; using std::expm1;
+using std::log; using std::log1p; using std::sqrt; using std::tanh;
 template <class T> T min(T a, T b) { return b < a ? b : a; }
 template <class T> T max(T a, T b) { return a < b ? b : a; }
 """
 
 
-def count(what: str) -> None:
-    from fake_cupy import log
+def count(name: str) -> None:
+    from fake_cupy import launched
 
-    log[what] += 1
+    launched(name)
 
 
 class RawKernel:
@@ -28,7 +30,7 @@ class RawKernel:
         self.run, self.name, self.max_dynamic_shared_size_bytes = launch, name, 48 * 1024
 
     def __call__(self, grid, block, args, *, shared_mem=0):
-        count("launch")
+        count(self.name)
         if shared_mem > self.max_dynamic_shared_size_bytes:
             raise RuntimeError(f"CUDA_ERROR_INVALID_VALUE: {self.name} was not given {shared_mem} bytes of shared memory")
         if not 1 <= int(np.prod(block)) <= 1024 or any(n < 1 for n in grid):
@@ -56,7 +58,7 @@ class RawModule:
 
 
 def parse(params: str) -> list[tuple[str, str, bool]]:
-    """"T x, raw I table" as [(type, name, raw)]."""
+    """ "T x, raw I table" as [(type, name, raw)]."""
     parsed = []
     for param in filter(None, (p.strip() for p in params.split(","))):
         *raw, kind, name = param.split()
@@ -94,12 +96,11 @@ class ElementwiseKernel:
         return "\n".join([HEAD, *lines, self.preamble, f'extern "C" void run(long long n, {", ".join(params)}) {{ {body} }}'])
 
     def __call__(self, *args, size=None):
-        count("launch")
+        count(self.name)
         types = self.types_of(args)
         dtype_of = lambda kind: np.dtype(types.get(kind, kind))  # noqa: E731
         values = [a._data if hasattr(a, "_data") else np.asarray(a, dtype_of(self.inputs[n][0])) for n, a in enumerate(args)]
-        whole = [v for v, (_, _, raw) in zip(values, self.inputs + self.outputs, strict=False) if not raw]
-        shape = np.broadcast_shapes(*(v.shape for v in whole))
+        shape = np.broadcast_shapes(*(v.shape for v, (_, _, raw) in zip(values, self.inputs, strict=False) if not raw))
         given = values[len(self.inputs) :]
         results = given or [np.empty(shape, dtype_of(kind)) for kind, _, _ in self.outputs]
         self.run(types, values[: len(self.inputs)], results, shape)
@@ -112,7 +113,10 @@ class ElementwiseKernel:
         for (kind, name, _), a in zip(self.inputs, inputs, strict=True):
             if len(kind) > 1 and str(a.dtype) != kind:
                 raise TypeError(f"{self.name}: {name} must be {kind}; got {a.dtype}")
-        spread = [np.ascontiguousarray(a if raw else np.broadcast_to(a, shape)) for (_, _, raw), a in zip(self.inputs, inputs, strict=True)]
+        spread = [
+            np.ascontiguousarray(a if raw else np.broadcast_to(a, shape))
+            for (_, _, raw), a in zip(self.inputs, inputs, strict=True)
+        ]
         copies = [np.ascontiguousarray(r) for r in results]  # an output that is also an input is read before it is written
         pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*spread, *copies)]
         build(self.code(types)).run(ctypes.c_longlong(int(np.prod(shape))), *pointers)
@@ -143,7 +147,7 @@ class ReductionKernel(ElementwiseKernel):
     def __call__(self, *args, axis, keepdims=False):
         from fake_cupy import ndarray
 
-        count("launch")
+        count(self.name)
         types = self.types_of(args)
         shape = np.broadcast_shapes(*(a.shape for a in args))
         axes = tuple(a % len(shape) for a in ((axis,) if isinstance(axis, int) else axis))
@@ -157,3 +161,25 @@ class ReductionKernel(ElementwiseKernel):
         return ndarray(out.reshape([1 if k in axes else s for k, s in enumerate(shape)]) if keepdims else out)
 
 
+def strided_gemm(dtype: str):
+    """cuBLAS's gemmStridedBatched, from its documentation: column-major matrices at addresses, leading dimensions, strides."""
+    c_type, size = {"float32": (ctypes.c_float, 4), "float64": (ctypes.c_double, 8)}[dtype]
+
+    def matrix(address: int, transposed: int, rows: int, columns: int, leading: int) -> np.ndarray:
+        """op(A) [rows, columns]: stored as `columns` columns of `leading` numbers, or transposed as `rows` of them."""
+        stored, used = (rows, columns) if transposed else (columns, rows)
+        assert leading >= used, "leading dimension smaller than the matrix"
+        flat = np.ctypeslib.as_array((c_type * (leading * (stored - 1) + used)).from_address(address))
+        lines = np.lib.stride_tricks.as_strided(flat, (stored, used), (leading * size, size))
+        return lines if transposed else lines.T
+
+    def gemm(handle, transa, transb, m, n, k, alpha, a, lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, batch):
+        count("gemm")
+        factor = [c_type.from_address(p).value for p in (alpha, beta)]
+        for i in range(batch):
+            left = matrix(a + i * stride_a * size, transa, m, k, lda)
+            right = matrix(b + i * stride_b * size, transb, k, n, ldb)
+            out = matrix(c + i * stride_c * size, 0, m, n, ldc)
+            out[...] = factor[0] * (left @ right) + (factor[1] * out if factor[1] else 0)
+
+    return gemm

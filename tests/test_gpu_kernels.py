@@ -1,32 +1,209 @@
-"""The tree's CUDA kernels, compiled by g++ and run thread by thread on the CPU, held to the oracle; and compiled by nvcc.
+"""The CUDA kernels, compiled by g++ and run thread by thread on the CPU, held to the oracle; and compiled by nvcc and NVRTC.
 
 Nothing here runs on a GPU (`test_gpu.py` does, where there is one).
 """
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+
+import fake_cupy
 import numpy as np
 import pytest
 from cases import conv_case, conv_cases, random_arguments
-from cuda_on_cpu import NO_COMPILER, ORDERS, have_compiler
+from cuda_on_cpu import NO_COMPILER, ORDERS, Module, guarded, guards_hold, have_compiler
 
-import multires_ref as mr
-from multires_ref.engines import gpu, readout, tree
+from multires_ref.autodiff.operator import _backward, check_arguments
+from multires_ref.engines import cuda, gpu, readout, tree
+from multires_ref.tree import taps_per_level
 
-pytestmark = pytest.mark.skipif(not have_compiler(), reason=NO_COMPILER)
-TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
+TOLERANCE = {"float64": 1e-13, "float32": 1e-5}  # relative to the largest number of an array
+needs_compiler = pytest.mark.skipif(not have_compiler(), reason=NO_COMPILER)
+needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on the PATH")
 
 
 @pytest.fixture
 def cupy(monkeypatch):
-    import fake_cupy
+    if not have_compiler():
+        pytest.skip(NO_COMPILER)
+    with fake_cupy.installed(monkeypatch) as module:
+        yield module
 
-    return fake_cupy.install(monkeypatch)
+
+def assert_close(got, wanted, tolerance):
+    got = got.get()
+    assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * max(np.abs(wanted).max(), 1e-30))
 
 
 @pytest.mark.parametrize("name", conv_cases())
-def test_forward_and_gradients_of_the_reference_cases(name, cupy):
+def test_reference_cases(name, cupy):
+    """y and all gradients of the authors' code."""
     case = conv_case(name)
-    x, *params = (cupy.asarray(a) for a in case["args"])
-    y = mr.multires_conv(x, *params, engine="gpu", **case["options"])
-    np.testing.assert_allclose(y.get(), case["y"], rtol=1e-11, atol=1e-12)
+    arrays = [cupy.asarray(a) for a in case["args"]]
+    *checked, taps = check_arguments(*arrays, case["options"]["tree_select"], case["options"]["depth"])
+    assert_close(gpu.layer_forward(*checked, taps), case["y"], 1e-12)
+    for got, wanted in zip(gpu.layer_backward(cupy.asarray(case["dy"]), *checked, taps), case["grads"], strict=True):
+        assert_close(got, wanted, 1e-12)
+
+
+SETTINGS = {  # shapes, and what they exercise
+    "one warp": {"L": 100, "J": 7, "K": 2},
+    "two warps, float32": {"L": 700, "J": 10, "K": 2, "dtype": "float32"},
+    "row longer than its items": {"L": 513, "J": 4, "K": 4},
+    "dilations beyond the row": {"L": 5, "J": 40, "K": 2},
+    "more filters than a chunk": {"L": 90, "J": 5, "K": 6, "untied": True},
+    "uniform": {"L": 70, "J": 6, "K": 2, "m": 40, "tree_select": "uniform"},
+    "uniform with unused weights": {"L": 9, "J": 3, "K": 3, "m": 60, "tree_select": "uniform", "untied": True},
+}
+
+
+def problem(L, J, K, m=None, tree_select="fading", untied=False, dtype="float64"):
+    """Arguments, the gradient of the output, and the taps of a layer."""
+    rng = np.random.default_rng(L + J)
+    args = random_arguments(rng, B=3, D=2, L=L, K=K, J=J, m=m, untied=untied, dtype=dtype)
+    g = rng.standard_normal(args[0].shape).astype(dtype)
+    return args, g, taps_per_level(J, K, tree_select, args[3].shape[1])
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["shared", "scratch"])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_layer_against_the_tree_engine(setting, long, cupy, monkeypatch):
+    """In shared memory, and with so little of it that the levels go to scratch space."""
+    args, g, taps = problem(**SETTINGS[setting])
+    itemsize, q = args[0].itemsize, readout.fold(broadcast(args[2], len(taps)), *args[3:], taps)[0]
+    enough = itemsize * (sum(q_i.shape[1] for q_i in q) + len(taps) * args[1].shape[-1] + 1)
+    monkeypatch.setattr(gpu, "limits", lambda: (enough, 1) if long else (232448, 4))
+    tolerance = TOLERANCE[str(g.dtype)]
+    arrays = [cupy.asarray(a) for a in args]
+    assert_close(
+        gpu.layer_forward(*arrays, taps), tree.forward(args[0], broadcast(args[1], len(taps)), q, args[3][:, 0]), tolerance
+    )
+    launched = set(fake_cupy.launches)
+    assert ("tree_forward_long" in launched) == long
+    for got, wanted in zip(gpu.layer_backward(cupy.asarray(g), *arrays, taps), _backward(g, *args, taps, "tree"), strict=True):
+        assert_close(got, wanted, tolerance)
+
+
+def broadcast(h, J):
+    return h if h.ndim == 3 else np.broadcast_to(h, (J, *h.shape))
+
+
+def test_the_seam_of_all_engines(cupy):
+    """`forward` and `backward` with readout filters that are already folded, levels without any among them."""
+    (x, h0, h1, w, w_skip), g, taps = problem(L=50, J=4, K=3, m=5, tree_select="uniform")
+    q, w_a = readout.fold(broadcast(h1, 4), w, w_skip, taps)
+    assert 0 in [q_i.shape[1] for q_i in q]
+    device = [
+        cupy.asarray(x),
+        cupy.asarray(np.ascontiguousarray(broadcast(h0, 4))),
+        [cupy.asarray(a) for a in q],
+        cupy.asarray(w_a),
+    ]
+    assert_close(gpu.forward(*device), tree.forward(x, broadcast(h0, 4), q, w_a), 1e-13)
+    dx, dh0, dq, dw_a = gpu.backward(cupy.asarray(g), *device)
+    wanted = tree.backward(g, x, broadcast(h0, 4), q, w_a)
+    for got, want in zip((dx, dh0, *dq, dw_a), (wanted[0], wanted[1], *wanted[2], wanted[3]), strict=True):
+        assert_close(got, want, 1e-12) if want.size else None
+
+
+def test_launches_and_no_waiting(cupy):
+    args, g, taps = problem(L=64, J=6, K=2)
+    arrays = [cupy.asarray(a) for a in args]
+    gpu.plan(gpu.layer_of(arrays[1], arrays[3], taps))  # uploaded once for each kind of layer
+    fake_cupy.log.clear()
+    gpu.layer_forward(*arrays, taps)
+    assert fake_cupy.log == {"launch": 1}
+    gpu.layer_backward(arrays[0], *arrays, taps)
+    assert fake_cupy.log == {"launch": 3}
+
+
+def test_a_batch_equals_its_parts(cupy):
+    """A row's result does not depend on the others, bit for bit."""
+    args, g, taps = problem(L=64, J=6, K=2)
+    arrays, g = [cupy.asarray(a) for a in args], cupy.asarray(g)
+    whole = gpu.layer_backward(g, *arrays, taps)
+    parts = [gpu.layer_backward(g[b : b + 1], arrays[0][b : b + 1], *arrays[1:], taps) for b in range(3)]
+    np.testing.assert_array_equal(whole[0].get(), np.concatenate([p[0].get() for p in parts]))
+    assert_close(whole[1], sum(p[1].get() for p in parts), 1e-14)
+
+
+def emulated(name, files, settings, dtype="float64"):
+    """A kernel without the engine around it."""
+    options = (f"-DREAL={cuda.REAL[dtype]}", *(f"-D{k}={v}" for k, v in settings.items()))
+    return Module(cuda.source(files), options)[name]
+
+
+def forward_arguments():
+    """Arguments of tree_forward between guards, its grid and its shared memory, and what should come out."""
+    args, _, taps = problem(L=100, J=7, K=2)
+    x, h0, h1, w, w_skip = (guarded(a) for a in args)
+    layer = gpu.layer_of(h0, w, taps)
+    at = [1 + sum(taps[i + 1 :]) for i in range(7)]
+    plan = guarded(np.array([7, 2, 8, layer.Q, 0, 1, *layer.starts, *taps, *at], np.int32))
+    q, w_a = readout.fold(broadcast(args[2], 7), *args[3:], taps)
+    y = tree.forward(args[0], broadcast(args[1], 7), q, w_a)
+    shared = 8 * (7 * 2 + layer.Q + 1 + 2 * 32 * 4)
+    return [x, guarded(np.full_like(args[0], np.nan)), h0, h1, w, w_skip, plan, np.int32(2), np.int32(100)], shared, y
+
+
+FORWARD = (("engines/plan.cu", "engines/forward.cu"), {"THREADS": 32, "ITEMS": 4, "TAPS": 2})
+
+
+@needs_compiler
+@pytest.mark.parametrize("order", ORDERS)
+def test_threads_in_any_order_and_nothing_out_of_bounds(order):
+    arguments, shared, wanted = forward_arguments()
+    emulated("tree_forward", *FORWARD)((6,), (32,), arguments, shared, order)
+    np.testing.assert_allclose(arguments[1], wanted, rtol=1e-13, atol=1e-13)
+    assert all(guards_hold(a) for a in arguments if isinstance(a, np.ndarray))
+
+
+@needs_compiler
+def test_the_emulator_sees_a_missing_barrier_and_too_little_shared_memory():
+    """The check of the checks: the same kernel, broken on purpose."""
+    arguments, shared, wanted = forward_arguments()
+    files, settings = FORWARD
+    options = ("-DREAL=double", *(f"-D{k}={v}" for k, v in settings.items()))
+    without = cuda.source(files).replace("__syncthreads();", "")
+    wrong = []
+    for order in ORDERS:
+        Module(without, options)["tree_forward"]((6,), (32,), arguments, shared, order)
+        wrong.append(not np.allclose(arguments[1], wanted))
+    assert any(wrong)
+    with pytest.raises(RuntimeError, match="beyond the shared memory"):
+        emulated("tree_forward", files, settings)((6,), (32,), arguments, shared - 8)
+    with pytest.raises(RuntimeError, match="do not fit the kernel's parameters"):
+        emulated("tree_forward", files, settings)((6,), (32,), arguments[:-1], shared)
+
+
+# Compilation by NVIDIA's compilers
+
+TREE, SMALL = "engines/plan.cu engines/", {"THREADS": 64, "ITEMS": 16}
+BUILDS = {  # settings that the engine chooses, at the paper's sizes and at the ends of its ranges
+    "forward, L=1024, K=2": (TREE + "forward.cu", SMALL | {"TAPS": 2}),
+    "forward, L=1024, uniform": (TREE + "forward.cu", SMALL | {"TAPS": 9}),
+    "forward, L=8192, K=4": (TREE + "forward.cu", {"THREADS": 512, "ITEMS": 16, "TAPS": 4}),
+    "forward, any L": (TREE + "forward_long.cu", {"THREADS": 1024}),
+    "backward, L=1024, K=2": (TREE + "backward.cu", {"THREADS": 128, "CHUNK": 4, "SCRATCH": 0}),
+    "backward, any L": (TREE + "backward.cu", {"THREADS": 512, "CHUNK": 8, "SCRATCH": 1}),
+    "norms": ("autodiff/norms.cu", {}),
+}
+
+
+@needs_nvcc
+@pytest.mark.parametrize("build", BUILDS)
+def test_nvcc_compiles_without_warnings_and_spills(build, tmp_path):
+    """To machine code for Ampere and Hopper, in both precisions; registers that overflow into memory would cost the speed."""
+    files, settings = BUILDS[build]
+    (tmp_path / "kernel.cu").write_text(cuda.source(tuple(files.split())))
+    for arch, real in (("sm_80", "float"), ("sm_90", "double")):
+        macros = [f"-DREAL={real}", *(f"-D{k}={v}" for k, v in settings.items())]
+        flags = ["-std=c++17", f"-arch={arch}", "-cubin", "-Werror", "all-warnings", "-Xptxas", "-v"]
+        command = ["nvcc", *flags, *macros, "kernel.cu", "-o", "kernel.cubin"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        print(f"{build:<24} {arch} {real:<6}", *re.findall(r"Used \d+ registers|\d+ bytes spill stores", done.stderr))
+        assert sum(int(n) for n in re.findall(r"(\d+) bytes spill stores", done.stderr)) <= 16, done.stderr

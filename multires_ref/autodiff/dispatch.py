@@ -14,7 +14,7 @@ from importlib import import_module
 from ..arrays import get_xp
 
 DEFINITIONS = ("conv", "pointwise", "channels", "norms", "losses", "mixture", "update")
-FAST: dict[str, tuple[str, ...]] = {"numpy": (), "cupy": ()}
+FAST: dict[str, tuple[str, ...]] = {"numpy": (), "cupy": ("cupy_ops", "cupy_linear", "cupy_norms")}
 
 
 @cache

@@ -27,6 +27,8 @@ def choose(engine: str, x: Any, depth: int, taps: tuple[int, ...], kernel_size: 
     check_choice("engine", engine, (*ENGINES, "auto"))
     if engine != "auto":
         return engine
+    if family(getattr(x, "_value", x)) == "cupy":  # also where autograd traces x
+        return "gpu"
     return "tree"
 
 

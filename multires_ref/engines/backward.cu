@@ -2,7 +2,7 @@
 // of two up to 32. SCRATCH: 1 where a row's levels lie in global memory, 0 where they fit in shared memory.
 //
 // Every row writes its own sums over time, and backward_finish adds them up over the batch in a fixed order: no atomics, so the
-// same arguments give the same bits. The sums of level i are those of q_i and then of h_i, from start[i] + i K on; the last is w_a's.
+// same arguments give the same bits. The sums of level i stand from start[i] + i K on, q_i's and then h_i's; the last is w_a's.
 
 const int WARPS = THREADS / 32;
 

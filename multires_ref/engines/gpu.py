@@ -128,7 +128,7 @@ def run_backward(layer: Layer, g: Any, x: Any, coefficients: list[Any]) -> tuple
 
     (B, D, L), dtype = x.shape, str(x.dtype)
     dx, partial = cupy.empty_like(x), cupy.empty((B, D, layer.sums), dtype=x.dtype)
-    threads = threads_for(L, 8)
+    threads = threads_for(L, 8, 512)
     own = layer.J * layer.K + layer.Q + 1  # coefficients
     levels = (layer.J + 2) * L + layer.sums * (threads // 32)
     fits = x.itemsize * (own + levels) <= limits()[0]
@@ -157,7 +157,7 @@ def layer_backward(g: Any, x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, taps: 
     """dx, dh0, dh1, dw and dw_skip of sum(g y), in the shapes of the arguments: two launches, no atomics."""
     import cupy
 
-    layer, (B, D, _) = layer_of(h0, w, taps), x.shape
+    layer = layer_of(h0, w, taps)
     g, x, *coefficients = contiguous(g, x, h0, h1, w, w_skip)
     dx, partial, settings = run_backward(layer, g, x, coefficients)
     gradients = [cupy.empty_like(c) for c in coefficients]  # h0, h1, w, w_skip

@@ -105,7 +105,7 @@ class Stream:
         """Encoder and blocks for one sample: [B, D]."""
         table = self.params["encoder"].get("table")
         x = self._map("encoder", x) if table is None else table[x]
-        reading, writing = self.rings.reading(self.time), self.rings.writing(self.time)
+        reading, writing = (get_xp(self.ring).asarray(n) for n in (self.rings.reading(self.time), self.rings.writing(self.time)))
         for i, (block, layer) in enumerate(zip(self.params["blocks"], self.layers, strict=True)):
             y = pointwise.gelu(conv_step(x, self.ring[i], layer, reading, writing))
             r = pointwise.glu(channels.linear(y, block["mix"]["weight"], block["mix"]["bias"]))
