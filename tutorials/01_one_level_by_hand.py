@@ -24,9 +24,7 @@ import numpy as np
 import pywt
 
 from multires_ref.definition import dilated_filter_loops
-from multires_ref.plots.gallery import ecg
-from multires_ref.plots.levels import plot_levels
-from multires_ref.plots.style import show
+from multires_ref.plots import ecg, plot_levels, show
 
 # %% [markdown]
 # ## Eight numbers

@@ -25,10 +25,7 @@ import pywt
 from ipywidgets import interact
 
 from multires_ref import causal_delay, causal_iswt, causal_swt, depth_for, pyramid, receptive_field, wavelet_filters
-from multires_ref.plots.gallery import ecg
-from multires_ref.plots.levels import plot_levels
-from multires_ref.plots.style import show
-from multires_ref.plots.tree import plot_tree
+from multires_ref.plots import ecg, plot_levels, plot_tree, show
 
 # %% [markdown]
 # ## The same step, twice as wide

@@ -22,18 +22,8 @@ import numpy as np
 from ipywidgets import interact
 
 from multires_ref import memory, memory_rows, wavelet_filters
-from multires_ref.plots.analysis import (
-    forgetting_curve,
-    last_samples_matrix,
-    measured_forgetting,
-    memory_matrix,
-    past,
-    recover_past,
-)
-from multires_ref.plots.gallery import ecg, memory_figure, recovered_figure, tree_figure
-from multires_ref.plots.memory import plot_forgetting, plot_recovered
-from multires_ref.plots.style import show
-from multires_ref.plots.tree import plot_lags
+from multires_ref.plots import ecg, plot_forgetting, plot_lags, plot_recovered, show
+from multires_ref.plots.gallery import memory_figure, recovered_figure, tree_figure
 
 # %% [markdown]
 # ## Four numbers for eight samples
@@ -78,6 +68,8 @@ assert np.array_equal(z[:, 7], [32, 0, 12, 0])
 # with R the receptive field. And what M does is seen best by its rows, each of which is the impulse response of a coefficient:
 
 # %%
+from multires_ref.plots import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix, past, recover_past
+
 M, rows = memory_matrix(h0, h1, depth=3)
 print(M.astype(int))
 newest_first = past(x, n=7, length=8)
@@ -186,11 +178,9 @@ fading, uniform = memory_matrix(*haar, 9)[0], memory_matrix(*haar, 9, "uniform",
 memories = {"fading": fading, "uniform": uniform, "last 10 samples": last_samples_matrix(10, 512)}
 p = past(heart, n=860, length=512)
 for name, M in memories.items():
-    known = recover_past(M @ p, M)
-    print(
-        f"{name:16} keeps {np.sum(known**2) / np.sum(p**2):.0%} of the energy, {np.sum(known[:32] ** 2) / np.sum(p[:32] ** 2):.0%} of the newest 32"
-    )
-    assert np.allclose(M @ known, M @ p)
+    share = np.cumsum(recover_past(M @ p, M) ** 2) / np.cumsum(p**2)
+    print(f"{name:16} keeps {share[-1]:.0%} of the energy of 512 samples, {share[31]:.0%} of that of the newest 32")
+    assert np.allclose(M @ recover_past(M @ p, M), M @ p)
 
 # %% [markdown]
 # Turn the knob n and watch a beat grow old.

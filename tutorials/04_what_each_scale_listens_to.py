@@ -22,9 +22,8 @@ from ipywidgets import interact
 
 from multires_ref import equivalent_kernel, frequency_responses, impulse_responses, multires_conv, pyramid, wavelet_filters
 from multires_ref.filters import energy_centre
-from multires_ref.plots.gallery import ecg, filters_figure, kernel_figure, responses_figure
-from multires_ref.plots.responses import plot_frequency_responses, plot_impulse_responses
-from multires_ref.plots.style import show
+from multires_ref.plots import ecg, plot_frequency_responses, plot_impulse_responses, show
+from multires_ref.plots.gallery import filters_figure, kernel_figure, responses_figure
 
 # %% [markdown]
 # ## One click
@@ -165,12 +164,6 @@ for order in ("analysis", "minimum_delay"):
     details, a5 = [round(energy_centre(d)) for _, d in levels], round(energy_centre(levels[-1][0]))
     print(f"{order:14} b_1 ... b_5 after {details} samples, a_5 after {a5}")
 
-# %%
-for order, early in (("analysis", False), ("minimum_delay", True)):
-    (_, d1), *_, (g5, d5) = impulse_responses(*wavelet_filters("db8", order), 5)
-    assert (energy_centre(g5) < 100) == early and (energy_centre(d1) < 5) != early
-    assert np.allclose(abs(np.fft.fft(g5, 1024)), abs(np.fft.fft(g5[::-1], 1024)))  # the gain knows nothing of it
-
 # %% [markdown]
 # The approximation, the trend, is known hundreds of samples earlier. Each detail comes some ten samples later than before, at every level,
 # since there the low-pass filters' gain meets a high-pass filter that has become late. Which is better depends on what the task needs;
@@ -181,6 +174,12 @@ show(plot_impulse_responses(*wavelet_filters("db8"), 5, title="db8 as PyWavelets
 
 # %%
 show(plot_impulse_responses(*wavelet_filters("db8", "minimum_delay"), 5, title="db8 reversed"), "impulse responses, early")
+
+# %%
+for order, early in (("analysis", False), ("minimum_delay", True)):
+    (_, d1), *_, (g5, d5) = impulse_responses(*wavelet_filters("db8", order), 5)
+    assert (energy_centre(g5) < 100) == early and (energy_centre(d1) < 5) != early
+    assert np.allclose(abs(np.fft.fft(g5, 1024)), abs(np.fft.fft(g5[::-1], 1024)))  # the gain knows nothing of it
 
 # %% [markdown]
 # Compare the row a₅ of the two, and the row b₁.

@@ -14,3 +14,50 @@
 `analysis` and `attribution` compute what `memory` and `decision` draw; `gallery` and `stored` put the package's own figures
 together. Nothing here is imported by `import multires_ref`.
 """
+
+from importlib import import_module
+
+PUBLIC = {
+    "show": "style",
+    "save": "style",
+    "new_figure": "style",
+    "plot_levels": "levels",
+    "plot_tree": "tree",
+    "plot_lags": "tree",
+    "plot_taps": "filters",
+    "plot_gain": "filters",
+    "plot_impulse_responses": "responses",
+    "plot_frequency_responses": "responses",
+    "plot_memory": "memory",
+    "plot_signal": "memory",
+    "plot_recovered": "memory",
+    "plot_forgetting": "memory",
+    "plot_kernel": "kernel",
+    "plot_learned_filters": "learned",
+    "plot_scale_gains": "learned",
+    "plot_parts": "decision",
+    "plot_image": "decision",
+    "plot_layer_responses": "model",
+    "figures_of_model": "model",
+    "memory_matrix": "analysis",
+    "last_samples_matrix": "analysis",
+    "past": "analysis",
+    "recover_past": "analysis",
+    "forgetting_curve": "analysis",
+    "measured_forgetting": "analysis",
+    "split_output": "analysis",
+    "decision_parts": "attribution",
+    "ecg": "gallery",
+}
+__all__ = [*PUBLIC]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module when it is first used, as the package itself does."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PUBLIC])
