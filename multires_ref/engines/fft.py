@@ -1,0 +1,74 @@
+"""The FFT engine (SciPy's pocketfft): the layer is one causal filter a channel, so convolve with it in the frequency domain.
+
+The kernel is what the tree makes of an impulse, cut to L samples. Then, with capitals for transforms long enough not to wrap,
+
+    Y = K X;    dX = conj(K) G;    dK = sum over the batch of conj(X) G, and one inverse transform a channel gives dk.
+
+The kernel's gradient goes back to the filters through the small tree of one impulse (the `tree` engine, batch 1). Cost:
+O(B D L log L) whatever K and the number of readout taps; the tree engine's is O(B D L) times the number of taps.
+Channels are taken a few at a time, so that transforms of only those are in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .threads import num_threads
+
+BLOCK = 2**18  # numbers in one block of transforms: their pass through memory is shared with the products that follow
+
+
+def impulse(D: int, L: int, dtype: Any) -> np.ndarray:
+    """1 at time 0 in each of D channels: [1, D, L]."""
+    x = np.zeros((1, D, L), dtype)
+    x[..., 0] = 1
+    return x
+
+
+def channel_blocks(B: int, D: int, n: int) -> Iterator[slice]:
+    """Slices of the channels, each of about BLOCK numbers in transforms of length n."""
+    step = max(1, BLOCK // (B * n))
+    return (slice(d, d + step) for d in range(0, D, step))
+
+
+def transforms(L: int) -> tuple[Any, Any]:
+    """rfft and its inverse along the last axis, zero-padded so that a convolution of two rows of L samples does not wrap."""
+    from scipy import fft
+
+    n, workers = fft.next_fast_len(2 * L - 1, real=True), num_threads()
+    return lambda a: fft.rfft(a, n, workers=workers), lambda A: fft.irfft(A, n, workers=workers)[..., :L]
+
+
+def forward(x: Any, h0: Any, q: list[Any], w_a: Any) -> Any:
+    """y [B, D, L] from x [B, D, L], h0 [J, D, K], readout filters q (J arrays [D, Q_i]) and w_a [D]."""
+    B, D, L = x.shape
+    kernel = tree.forward(impulse(D, L, x.dtype), h0, q, w_a)[0]  # [D, L]
+    rfft, irfft = transforms(L)
+    y = np.empty_like(x)
+    for d in channel_blocks(B, D, 2 * L):
+        X = rfft(x[:, d])
+        X *= rfft(kernel[d])
+        y[:, d] = irfft(X)
+    return y
+
+
+def backward(g: Any, x: Any, h0: Any, q: list[Any], w_a: Any) -> tuple[Any, Any, list[Any], Any]:
+    """dx [B, D, L], dh0 [J, D, K], dq (J arrays [D, Q_i]) and dw_a [D] of sum(g y), for g [B, D, L]."""
+    B, D, L = x.shape
+    one = impulse(D, L, x.dtype)
+    kernel = tree.forward(one, h0, q, w_a)[0]
+    rfft, irfft = transforms(L)
+    dx, dkernel = np.empty_like(x), np.empty_like(kernel)
+    for d in channel_blocks(B, D, 2 * L):
+        X, G = rfft(x[:, d]), rfft(g[:, d])
+        np.conjugate(X, out=X)
+        X *= G
+        dkernel[d] = irfft(X.sum(axis=0))
+        G *= rfft(kernel[d]).conj()
+        dx[:, d] = irfft(G)
+    _, dh0, dq, dw_a = tree.backward(dkernel[None], one, h0, q, w_a)
+    return dx, dh0, dq, dw_a

@@ -1,0 +1,241 @@
+"""The compiled loops of the fused engine (Numba): one row x[b, d] at a time, through all levels, inside the cache.
+
+The layer's sum, y = sum_i q_i * a_{i-1} + w_a a_J, is evaluated from coarse to fine, as Horner's rule does a polynomial:
+
+    r_{J+1} = w_a x + top;    r_i = q_i * x + h0_i * r_{i+1}    (i = J ... 1);    y = r_1
+
+`*` being the causal convolution with dilation 2^(i-1). One array is read and one written a level, and there are only two. The
+same walk with delays turned into advances takes g to dx, and its r_{i+1} is then the gradient of a_i, so that
+
+    dh0_i[k] = sum_n r_{i+1}[n + k 2^(i-1)] a_{i-1}[n],    dq_i[j] = sum_n g[n + j 2^(i-1)] a_{i-1}[n].
+
+How it is made fast, and safe:
+- All rows of a thread lie in one buffer, `work`, with `pad` zeros before, between and behind them, so that a row is a position in
+  `work`, and a shifted row another. (A slice costs an atomic reference count; a few of them cost as much as a level's arithmetic.
+  And positions are unsigned, because the check for negative indices would stop the compiler from using vector instructions.)
+- Taps are taken two at a time: fewer loads and stores, for any K. h and q of a channel are flat, level after level.
+- Channels, and chunks of the batch where channels are few, run in parallel. A unit of work writes what no other does and the
+  units do not depend on the number of threads: the same numbers come out, bit for bit, whatever that number is.
+- No `nnan` or `ninf` among the fast-math flags: the compiler may reorder sums, but NaN and inf stay what they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+compiled = njit(cache=True, fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
+compiled_parallel = njit(cache=True, fastmath=FASTMATH, parallel=True)
+
+
+@compiled
+def add_one(work, out, v, c, L):
+    """out += c v."""
+    out, v = np.uint64(out), np.uint64(v)
+    for n in range(np.uint64(L)):
+        work[out + n] += c * work[v + n]
+
+
+@compiled
+def set_one(work, out, v, c, L):
+    """out = c v."""
+    out, v = np.uint64(out), np.uint64(v)
+    for n in range(np.uint64(L)):
+        work[out + n] = c * work[v + n]
+
+
+@compiled
+def add_two(work, out, v, c, L):
+    """out += c[0] v[0] + c[1] v[1]."""
+    out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
+    for n in range(np.uint64(L)):
+        work[out + n] += c0 * work[v0 + n] + c1 * work[v1 + n]
+
+
+@compiled
+def set_two(work, out, v, c, L):
+    """out = c[0] v[0] + c[1] v[1]."""
+    out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
+    for n in range(np.uint64(L)):
+        work[out + n] = c0 * work[v0 + n] + c1 * work[v1 + n]
+
+
+@compiled
+def set_four(work, out, v, c, u, e, L):
+    """out = c[0] v[0] + c[1] v[1] + e[0] u[0] + e[1] u[1]."""
+    out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
+    u0, u1, e0, e1 = np.uint64(u[0]), np.uint64(u[1]), e[0], e[1]
+    for n in range(np.uint64(L)):
+        work[out + n] = c0 * work[v0 + n] + c1 * work[v1 + n] + e0 * work[u0 + n] + e1 * work[u1 + n]
+
+
+@compiled
+def dot_two(work, a, v, L):
+    """sum a v[0] and sum a v[1]."""
+    a, v0, v1 = np.uint64(a), np.uint64(v[0]), np.uint64(v[1])
+    t0 = t1 = work.dtype.type(0)
+    for n in range(np.uint64(L)):
+        t0 += work[a + n] * work[v0 + n]
+        t1 += work[a + n] * work[v1 + n]
+    return t0, t1
+
+
+@compiled
+def pair(row, k, s, frame):
+    """Where `row` shifted by k s and by (k + 1) s begins; frame = (L, pad, -1 to delay or 1 to advance)."""
+    _, pad, sign = frame
+    return row + sign * min(k * s, pad), row + sign * min((k + 1) * s, pad)
+
+
+@compiled
+def add_taps(work, out, row, c, taps, s, frame):
+    """out[n] += sum of c[k] row[n -+ k s] over the taps = (first k, end of k, where tap 0 stands in c)."""
+    k, end, at = taps
+    while k < end - 1:
+        add_two(work, out, pair(row, k, s, frame), (c[at + k], c[at + k + 1]), frame[0])
+        k += 2
+    if k < end:
+        add_one(work, out, pair(row, k, s, frame)[0], c[at + k], frame[0])
+
+
+@compiled
+def low_pass(work, out, a, h, level, frame):
+    """out[n] = sum_k h[k] a[n - k s]: from a_{i-1} to a_i, level = (s, where the level begins in h, K)."""
+    s, at, K = level
+    set_two(work, out, pair(a, 0, s, frame), (h[at], h[at + 1]), frame[0])
+    add_taps(work, out, a, h, (2, K, at), s, frame)
+
+
+@compiled
+def horner_step(work, out, rows, h, q, level, frame):
+    """out[n] = sum_k h[k] r[n -+ k s] + sum_j q[j] x[n -+ j s]: from r_{i+1} to r_i; level = (s, in h, K, in q, Q_i)."""
+    (r, x), (s, in_h, K, in_q, Q) = rows, level
+    shifted, taps = pair(r, 0, s, frame), (h[in_h], h[in_h + 1])
+    if Q < 2:
+        set_two(work, out, shifted, taps, frame[0])
+        add_taps(work, out, x, q, (0, Q, in_q), s, frame)
+    else:
+        set_four(work, out, shifted, taps, pair(x, 0, s, frame), (q[in_q], q[in_q + 1]), frame[0])
+        add_taps(work, out, x, q, (2, Q, in_q), s, frame)
+    add_taps(work, out, r, h, (2, K, in_h), s, frame)
+
+
+@compiled
+def add_correlations(total, taps, work, a, row, s, frame):
+    """total[at + k] += sum_n row[n + k s] a[n] for the taps = (at, K)."""
+    at, K = taps
+    for k in range(0, K, 2):
+        t0, t1 = dot_two(work, a, pair(row, k, s, frame), frame[0])
+        total[at + k] += t0
+        if k + 1 < K:
+            total[at + k + 1] += t1
+
+
+@compiled
+def load(work, at, x, b, d):
+    """work[at : at + L] = x[b, d]."""
+    for n in range(x.shape[2]):
+        work[np.uint64(at) + np.uint64(n)] = x[b, d, n]
+
+
+@compiled
+def store(x, b, d, work, at):
+    """x[b, d] = work[at : at + L]."""
+    for n in range(x.shape[2]):
+        x[b, d, n] = work[np.uint64(at) + np.uint64(n)]
+
+
+@compiled
+def start_row(work, r, x, w_a, top, b, d, L):
+    """r_{J+1} = w_a x + top[b, d]; an empty `top` [B, D, 0] counts as zero."""
+    set_one(work, r, x, w_a, L)
+    for n in range(top.shape[2]):
+        work[np.uint64(r) + np.uint64(n)] += top[b, d, n]
+
+
+@compiled
+def forward_rows(work, y, x, top, filters, shape, rows):
+    """y[b, d] for rows = (d, first b, end of b), by one channel's flat filters (h, q, starts of q_i, w_a); shape = (K, pad)."""
+    (h, q, starts, w_a), (K, pad), (d, first, end) = filters, shape, rows
+    L, J = x.shape[2], starts.shape[0] - 1
+    x_row, r, t = pad, pad + (L + pad), pad + 2 * (L + pad)
+    for b in range(first, end):
+        load(work, x_row, x, b, d)
+        start_row(work, r, x_row, w_a, top, b, d, L)
+        for i in range(J - 1, -1, -1):
+            level = (min(1 << i, L), i * K, K, starts[i], starts[i + 1] - starts[i])
+            horner_step(work, t, (r, x_row), h, q, level, (L, pad, -1))
+            r, t = t, r
+        store(y, b, d, work, r)
+
+
+@compiled
+def backward_rows(work, gradients, g, x, top, filters, shape, rows):
+    """dx[b, d], and what these rows add to the gradients of the channel's filters: dh [J K], dq [sum of Q_i], dw_a [1]."""
+    (dx, dh, dq, dw_a), (h, q, starts, w_a), (K, pad), (d, first, end) = gradients, filters, shape, rows
+    L, J = x.shape[2], starts.shape[0] - 1
+    g_row, r, t = pad + (J + 1) * (L + pad), pad + (J + 2) * (L + pad), pad + (J + 3) * (L + pad)
+    for b in range(first, end):
+        load(work, pad, x, b, d)  # the rows a_0 ... a_J, the tree of x[b, d], are recomputed
+        for i in range(J):
+            a = pad + i * (L + pad)
+            low_pass(work, a + L + pad, a, h, (min(1 << i, L), i * K, K), (L, pad, -1))
+        load(work, g_row, g, b, d)
+        dw_a[0] += dot_two(work, g_row, (pad + J * (L + pad), g_row), L)[0]
+        start_row(work, r, g_row, w_a, top, b, d, L)
+        for i in range(J - 1, -1, -1):
+            a, s, Q, frame = pad + i * (L + pad), min(1 << i, L), starts[i + 1] - starts[i], (L, pad, 1)
+            add_correlations(dh, (i * K, K), work, a, r, s, frame)
+            add_correlations(dq, (starts[i], Q), work, a, g_row, s, frame)
+            horner_step(work, t, (r, g_row), h, q, (s, i * K, K, starts[i], Q), frame)
+            r, t = t, r
+        store(dx, b, d, work, r)
+
+
+@compiled
+def approximation_rows(work, out, x, h, levels, shape, rows):
+    """out[b, d] = a_J for J = levels."""
+    (K, pad), (d, first, end) = shape, rows
+    L = x.shape[2]
+    r, t = pad, pad + L + pad
+    for b in range(first, end):
+        load(work, r, x, b, d)
+        for i in range(levels):
+            low_pass(work, t, r, h, (min(1 << i, L), i * K, K), (L, pad, -1))
+            r, t = t, r
+        store(out, b, d, work, r)
+
+
+@compiled_parallel
+def forward(y, x, top, filters, shape, chunks):
+    """Fills y [B, D, L]; filters h [D, J K], q [D, sum of Q_i], starts [J + 1], w_a [D]; top [B, D, L] or [B, D, 0]."""
+    B, D, L = x.shape
+    h, q, starts, w_a = filters
+    for unit in prange(D * chunks):
+        d, c = unit % D, unit // D
+        work = np.zeros(shape[1] + 3 * (L + shape[1]), x.dtype)
+        forward_rows(work, y, x, top, (h[d], q[d], starts, w_a[d]), shape, (d, c * B // chunks, (c + 1) * B // chunks))
+
+
+@compiled_parallel
+def backward(gradients, g, x, top, filters, shape, chunks):
+    """Fills dx [B, D, L] and, a part for each chunk and in float64, dh [chunks, D, J K], dq [chunks, D, ...], dw_a [chunks, D, 1]."""
+    B, D, L = x.shape
+    dx, dh, dq, dw_a = gradients
+    h, q, starts, w_a = filters
+    for unit in prange(D * chunks):
+        d, c = unit % D, unit // D
+        work = np.zeros(shape[1] + (starts.shape[0] + 3) * (L + shape[1]), x.dtype)  # a_0 ... a_J, g, r, t
+        own, parts = (h[d], q[d], starts, w_a[d]), (dx, dh[c, d], dq[c, d], dw_a[c, d])
+        backward_rows(work, parts, g, x, top, own, shape, (d, c * B // chunks, (c + 1) * B // chunks))
+
+
+@compiled_parallel
+def approximation(out, x, h, levels, shape, chunks):
+    """Fills out [B, D, L] with a_J, J = levels: the low-pass half of the tree alone; h [D, J K]."""
+    B, D, L = x.shape
+    for unit in prange(D * chunks):
+        d, c = unit % D, unit // D
+        work = np.zeros(shape[1] + 2 * (L + shape[1]), x.dtype)
+        approximation_rows(work, out, x, h[d], levels, shape, (d, c * B // chunks, (c + 1) * B // chunks))
