@@ -182,3 +182,6 @@ def test_short_listops_needs_no_files(tmp_path):
     assert main(["train", "listops-short", "--out", str(out), "--quiet", *settings]) == 0
     assert get_task("listops-short").network.d_input == len(TOKENS)
     assert json.loads((out / "metrics.json").read_text())["steps"] == 4
+    example = tmp_path / "example.png"
+    assert main(["data", "listops-short", "--out", str(example)]) == 0
+    assert [path.name for path in tmp_path.iterdir() if path != out] == ["example.png"]  # no files of data are written

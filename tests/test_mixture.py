@@ -1,5 +1,7 @@
 """The discretised mixture of logistics: the golden numbers, its gradient, float32, and that it is a distribution."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from autograd import grad, value_and_grad
@@ -10,7 +12,7 @@ from multires_ref.network import NetworkConfig, apply
 from multires_ref.network.config import mixture_channels
 from multires_ref.training.mixture import bits_per_dimension, mixture_nll
 
-GOLDEN = np.load("tests/data/autoregressive.npz")
+GOLDEN = np.load(Path(__file__).parent / "data" / "autoregressive.npz")
 CONFIG = NetworkConfig(3, 40, 8, 2, 4, 64, kind="autoregressive", indep_res_init=True)
 STATE = {"blocks": [{}, {}]}
 RTOL = 1e-12  # float64: rounding only

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         task.add_argument("--example", type=int, default=0, help="which training example to draw (default 0)")
         more = getattr(import_module(f"..tasks.{module}", __package__), "add_data_arguments", None)
         if more:
-            more(task)
+            more(task, name)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -113,7 +113,7 @@ def load_density(options: LoadOptions) -> dict[str, Split]:
     return {name: Split(x, x) for name, x in parts.items()}
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     """What `multires-ref data scifar10` can be told."""
     parser.add_argument("--url", default=URL, help="where to fetch the archive if it is not there")
     parser.add_argument("--hash", default=HASH, help="what the archive must hash to")

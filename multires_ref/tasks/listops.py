@@ -105,8 +105,10 @@ def part_examples(examples: list[Example], sizes: dict[str, int]) -> dict[str, l
     return {name: examples[end - size : end] for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `multires-ref data listops` can be told."""
+def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
+    """What `multires-ref data listops` can be told; the small version takes nothing."""
+    if task == "listops-short":
+        return
     for name, size in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=size, help=f"examples for {name} (default {size})")
     for name, text in (("min", "every length is above this"), ("max", "every length is below this")):
@@ -119,6 +121,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def prepare(args: argparse.Namespace) -> list[str]:
     """Generate the files if none is there, check every target, and say what was done."""
+    if args.task == "listops-short":
+        return [f"generated when they are loaded, with seed {SHORT_SEED}, every target checked as it is made: {SHORT}"]
     folder = Path(args.data_dir or FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
     lines = []

@@ -95,7 +95,7 @@ def label_names(options: LoadOptions, label_set: str) -> tuple[str, ...]:
     return tuple(sorted(set(label_map(find_folder(options.data_dir), label_set).values())))
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     """Nothing beside the folder."""
 
 
