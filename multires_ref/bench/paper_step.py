@@ -29,6 +29,7 @@ def main(task: str, side: str, layers: str, steps: str, gib: str) -> None:
     setting = get_task(task)
     network = replace(setting.network, n_layers=int(layers))
     batch = random_batch(network, setting)
+    before = peak_gib()
     try:
         one_step = {"ours": our_step, "torch": torch_step}[side](network, setting, batch)
         losses, times = [one_step()], []
@@ -40,9 +41,21 @@ def main(task: str, side: str, layers: str, steps: str, gib: str) -> None:
         memory = isinstance(error, MemoryError) or "alloc" in str(error)
         print(json.dumps({"error": "memory" if memory else str(error)[:200]}))
         return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
-    result = {"seconds": float(np.median(times)), "all_seconds": times, "peak_gib": peak, "losses": losses}
+    result = {"seconds": float(np.median(times)), "all_seconds": times, "losses": losses}
+    result |= {"peak_gib": peak_gib(), "before_gib": before}
     print(json.dumps(result | {"versions": versions(side)}))
+
+
+def peak_gib() -> float:
+    """The most memory this process has held, in GiB.
+
+    From /proc where there is one: `getrusage` also counts what the parent held when it started this process.
+    """
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 2**20
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
 
 
 def random_batch(network: NetworkConfig, setting: Task) -> Split:

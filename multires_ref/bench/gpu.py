@@ -1,0 +1,206 @@
+"""The layer and a whole training step on a GPU: here, and in PyTorch as the authors write it, eager and compiled.
+
+All in one process on one device, alternating, timed by CUDA events; medians and quartiles. The limits are measured in the same
+run: the copy bandwidth (bytes read and written by a copy of the layer's input) and the matrix rate (a float32 product, TF32 off).
+Equal precision: TF32 is off on both sides. Results are compared before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Contestants = dict[str, Callable[[], Any]]
+TOLERANCE = 1e-4  # of the largest number, float32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's arguments."""
+    parser.add_argument("--batch", type=int, default=64, help="sequences, at 1024 time steps; fewer where longer (default 64)")
+    parser.add_argument("--width", type=int, default=256, help="channels (default 256)")
+    parser.add_argument(
+        "--lengths", type=int, nargs="+", default=[1024, 2048, 4096, 16384], help="time steps of the layer's input"
+    )
+    parser.add_argument("--kernel-sizes", type=int, nargs="+", default=[2, 4], help="filter taps (default 2 and 4)")
+    parser.add_argument("--task", default="scifar10", help="whose training step is timed (default scifar10)")
+    parser.add_argument("--rounds", type=int, default=15, help="times every contestant is timed (default 15)")
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")
+    parser.add_argument("--no-step", action="store_true", help="the layer alone")
+    parser.add_argument("--out", help="write the numbers here, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print tables, write JSON."""
+    from ..engines.device import gpu_report
+    from ..training.device import check_device
+    from ..training.files import write_json
+    from .gpu_step import measure_step
+
+    check_device("gpu")
+    print("\n".join(gpu_report()))
+    results: dict[str, Any] = {"machine": gpu_report(), "limits": limits(args), "layer": []}
+    bandwidth, rate = results["limits"]["bytes_per_second"], results["limits"]["flops"]
+    print(f"copy {bandwidth / 1e9:.0f} GB/s, float32 product {rate / 1e12:.1f} TFLOP/s")
+    for L in args.lengths:
+        for K in args.kernel_sizes:
+            rows = measure_layer(args, L, K)
+            results["layer"] += rows
+            print("\n".join(layer_lines(rows, results["limits"])), flush=True)
+    if not args.no_step:
+        results["step"] = measure_step(args)
+        print("\n".join(table(results["step"], f"training step of {args.task}")))
+    if args.out:
+        write_json(Path(args.out), results)
+    return 0
+
+
+def milliseconds(contestants: Contestants, rounds: int, calls: int = 10) -> dict[str, list[float]]:
+    """Each contestant's time for one call, alternating; the first round is a warm-up and not counted.
+
+    An event is a mark in the device's queue. Several calls stand between two of them, so the host's own time counts only where
+    the device has to wait for it call after call.
+    """
+    import cupy
+
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+    for round_ in range(rounds + 1):
+        for name, call in contestants.items():
+            begin.record()
+            for _ in range(calls):
+                call()
+            end.record()
+            end.synchronize()
+            if round_:
+                times[name].append(cupy.cuda.get_elapsed_time(begin, end) / calls)
+    return times
+
+
+def quartiles(times: list[float]) -> list[float]:
+    """25, 50 and 75 %."""
+    return [float(q) for q in np.percentile(times, (25, 50, 75))]
+
+
+def limits(args: argparse.Namespace) -> dict[str, float]:
+    """What the device can do at best: bytes a second of a copy, operations a second of a float32 matrix product."""
+    import cupy
+
+    n = 4096
+    a = cupy.zeros((args.batch, args.width, 1024), dtype="float32")
+    b, square = cupy.empty_like(a), cupy.ones((n, n), dtype="float32")
+    product = cupy.empty_like(square)
+    calls = {"copy": lambda: cupy.copyto(b, a), "product": lambda: cupy.matmul(square, square, out=product)}
+    times = {name: quartiles(t)[1] / 1e3 for name, t in milliseconds(calls, args.rounds).items()}
+    return {"bytes_per_second": 2 * a.nbytes / times["copy"], "flops": 2 * n**3 / times["product"]}
+
+
+def measure_layer(args: argparse.Namespace, L: int, K: int) -> list[dict[str, Any]]:
+    """Forward, and forward with backward, of one layer: a row for each contestant."""
+    from ..network import Model, NetworkConfig
+
+    config = NetworkConfig(1, 2, d_model=args.width, n_layers=1, kernel_size=K, max_length=L)
+    conv = Model.init(config, np.random.default_rng(0)).params["blocks"][0]["conv"]
+    B = max(1, args.batch * 1024 // L)
+    arrays = np.random.default_rng(1).standard_normal((2, B, args.width, L)).astype(np.float32)  # x and g
+    ours = our_layer(config, conv, *arrays)
+    theirs = {} if args.no_torch else torch_layers(config, conv, *arrays, not args.no_compile)
+    rows = []
+    for part in ("forward", "both"):
+        calls = {"here": ours[part]} | {name: layer[part] for name, layer in theirs.items()}
+        check_agreement(calls)
+        for name, times in milliseconds(calls, args.rounds).items():
+            rows.append({"B": B, "L": L, "K": K, "J": config.J, "part": part, "who": name, "ms": quartiles(times)})
+            rows[-1]["bytes"] = arrays[0].nbytes * (2 if part == "forward" else 5)  # x, y; then g, x again and dx
+    return rows
+
+
+def our_layer(config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Contestants:
+    """The GPU engine on the device's arrays; `both` gives dx."""
+    import cupy
+
+    from ..engines import gpu
+    from ..tree import taps_per_level
+
+    taps = taps_per_level(config.J, config.kernel_size)
+    x, g, *params = (cupy.asarray(a) for a in (x, g, *(conv[name] for name in ("h0", "h1", "w", "w_skip"))))
+
+    def both() -> Any:
+        gpu.layer_forward(x, *params, taps)
+        return gpu.layer_backward(g, x, *params, taps)[0]
+
+    return {"forward": lambda: gpu.layer_forward(x, *params, taps), "both": both}
+
+
+def torch_layers(
+    config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray, compiled: bool
+) -> dict[str, Contestants]:
+    """The authors' formulation in PyTorch: pads and dilated depthwise convolutions; eager, and compiled."""
+    from ..interop.torch_model import MultiresLayer, torch
+
+    equal_precision(torch)
+    layer = MultiresLayer(config).cuda()
+    with torch.no_grad():
+        for name in ("h0", "h1"):
+            getattr(layer, name)[:, 0] = torch.from_numpy(conv[name][:, ::-1].copy())
+        layer.w[:] = torch.from_numpy(np.concatenate([conv["w"], conv["w_skip"][:, None]], axis=1))
+    x, g = torch.from_numpy(x).cuda().requires_grad_(), torch.from_numpy(g).cuda()
+
+    def calls(function: Callable) -> Contestants:
+        def forward() -> Any:
+            with torch.no_grad():
+                return function(x)
+
+        def both() -> Any:
+            layer.zero_grad()
+            return torch.autograd.grad(function(x), [x, *layer.parameters()], g)[0]
+
+        return {"forward": forward, "both": both}
+
+    layers = {"PyTorch": calls(layer.conv)}
+    return layers | ({"PyTorch, compiled": calls(torch.compile(layer.conv))} if compiled else {})
+
+
+def equal_precision(torch: Any) -> None:
+    """float32 products and convolutions in float32: no TF32."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+
+def check_agreement(calls: Contestants) -> None:
+    """All give the same array, to `TOLERANCE` of its largest number; this also compiles what is to be compiled."""
+    wanted = to_host(calls["here"]())
+    for name, call in calls.items():
+        worst = float(np.abs(to_host(call()) - wanted).max() / np.abs(wanted).max())
+        if not worst < TOLERANCE:
+            raise ValueError(f"{name} and the engine here disagree: {worst:.1e} of the largest number")
+
+
+def to_host(array: Any) -> np.ndarray:
+    """A CuPy array or PyTorch tensor as NumPy."""
+    return array.get() if hasattr(array, "get") else array.detach().cpu().numpy()
+
+
+def layer_lines(rows: list[dict[str, Any]], limit: dict[str, float]) -> list[str]:
+    """The tables of one shape, with the part of the copy bandwidth reached here."""
+    lines = []
+    for part in ("forward", "both"):
+        of_part = [row for row in rows if row["part"] == part]
+        B, L, K, J = (of_part[0][name] for name in "BLKJ")
+        share = of_part[0]["bytes"] / (of_part[0]["ms"][1] / 1e3) / limit["bytes_per_second"]
+        title = f"B = {B}, L = {L}, K = {K}, J = {J}, {'forward' if part == 'forward' else 'forward and backward'}"
+        lines += table(of_part, f"{title}: here {share:.0%} of the copy bandwidth")
+    return lines
+
+
+def table(rows: list[dict[str, Any]], title: str) -> list[str]:
+    """Milliseconds of each contestant, and how many times as long as here."""
+    ours = rows[0]["ms"][1]
+    lines = [title, f"  {'':<20}{'ms':>10}{'quartiles':>20}{'x here':>9}"]
+    for row in rows:
+        low, middle, high = row["ms"]
+        lines.append(f"  {row['who']:<20}{middle:>10.3f}{f'{low:.3f} to {high:.3f}':>20}{middle / ours:>9.1f}")
+    return lines

@@ -1,0 +1,71 @@
+"""The operator alone, forward and forward with backward: our engines against PyTorch, and against copying the array once."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from .contestants import check_agreement, operator_arguments, our_contestants, torch_contestants
+from .timing import alternate, summary, table, verdict
+
+FULL, QUICK = (50, 256, 1024, 2), (8, 32, 512, 2)  # B, D, L, K
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None of its own."""
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of every contestant, forward and forward with backward."""
+    B, D, L, K = QUICK if args.quick else FULL
+    arguments, g = operator_arguments(B, D, L, K)
+    agreement = check_agreement(contestants, arguments, g)
+    made = contestants(arguments, g)
+    target = np.empty_like(arguments[0])
+    copy = {"copying x once": lambda: np.copyto(target, arguments[0])}
+    forward = alternate(copy | {name: c.forward for name, c in made.items()}, args.repeats)
+    both = alternate({name: c.both for name, c in made.items()}, args.repeats)
+    return {
+        "shape": {"B": B, "D": D, "L": L, "K": K, "dtype": "float32"},
+        "agreement": agreement,
+        "forward": {name: summary(seconds) for name, seconds in forward.items()},
+        "forward and backward": {name: summary(seconds) for name, seconds in both.items()},
+    }
+
+
+def contestants(arguments: tuple[Any, ...], g: Any) -> dict[str, Any]:
+    """Everybody who can run here."""
+    return our_contestants(arguments, g) | torch_contestants(arguments, g)
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The two tables, and the targets."""
+    shape = result["shape"]
+    text = [
+        f"operator: batch {shape['B']}, {shape['D']} channels, {shape['L']:,} steps, K = {shape['K']}, float32; "
+        f"all agree to {result['agreement']:.0e} of the norm",
+    ]
+    for part in ("forward", "forward and backward"):
+        rows = result[part]
+        others = {f"/ {name}": name for name in ("copying x once", "fused", "fft") if name in rows}
+        text += [f" {part}", *table(rows, others)]
+    return text + verdicts(result)
+
+
+def verdicts(result: dict[str, Any]) -> list[str]:
+    """The targets of the operator."""
+    both = {name: row["median"] for name, row in result["forward and backward"].items()}
+    forward = {name: row["median"] for name, row in result["forward"].items()}
+    text = []
+    best = min((both[name] for name in ("PyTorch fft", "PyTorch tree", "PyTorch compiled") if name in both), default=None)
+    if "fused" in both:
+        text.append(verdict("fused forward over copying once", forward["fused"] / forward["copying x once"], 4, at_least=False))
+    if "fused" in both and best:
+        text.append(verdict("fused, times faster than PyTorch conv1d", both["PyTorch conv1d"] / both["fused"], 50))
+        text.append(verdict("fused, times faster than PyTorch's best", best / both["fused"], 5))
+    if "fft" in both and best:
+        text.append(verdict("fft, times faster than PyTorch conv1d", both["PyTorch conv1d"] / both["fft"], 8))
+        text.append(verdict("fft, times faster than PyTorch fft", both["PyTorch fft"] / both["fft"], 1))
+    return text

@@ -1,0 +1,121 @@
+"""How everything is timed: contestants take turns, each round all of them, and the medians are compared.
+
+Taking turns spreads whatever else the machine does over all contestants; the median leaves out a round that was disturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from ..checks import check_int
+
+PACKAGES = ("numpy", "scipy", "numba", "torch", "autograd", "PyWavelets")
+
+
+def alternate(
+    contestants: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Seconds of every contestant in every round; one round before them warms up and is not counted.
+
+    Examples
+    --------
+    >>> ticks = iter(range(100))
+    >>> alternate({"a": lambda: None, "b": lambda: None}, repeats=2, clock=lambda: next(ticks))
+    {'a': [1, 1], 'b': [1, 1]}
+    """
+    check_int("repeats", repeats, 1)
+    for run in contestants.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(repeats):
+        for name, run in contestants.items():
+            began = clock()
+            run()
+            seconds[name].append(clock() - began)
+    return seconds
+
+
+def summary(seconds: list[float]) -> dict[str, Any]:
+    """Median, quartiles and number of rounds.
+
+    Examples
+    --------
+    >>> summary([1.0, 2.0, 9.0])
+    {'median': 2.0, 'low': 1.5, 'high': 5.5, 'rounds': 3}
+    """
+    low, median, high = (float(q) for q in np.percentile(seconds, (25, 50, 75)))
+    return {"median": median, "low": low, "high": high, "rounds": len(seconds)}
+
+
+@contextmanager
+def threads(n: int | None) -> Iterator[int]:
+    """Inside: at most n threads for our engines, for BLAS and for PyTorch; None leaves all that is allowed. Yields the number."""
+    from threadpoolctl import threadpool_limits
+
+    from ..engines.threads import num_threads, set_num_threads
+
+    set_num_threads(n)
+    used = num_threads()
+    try:
+        import torch
+
+        torch.set_num_threads(used)
+    except ImportError:
+        pass
+    try:
+        with threadpool_limits(used):
+            yield used
+    finally:
+        set_num_threads(None)
+
+
+def machine(used_threads: int) -> dict[str, Any]:
+    """The processor, the threads used, and the versions of what was measured."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {"processor": processor(), "cores": os.cpu_count(), "threads": used_threads, "versions": versions}
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine_line(about: dict[str, Any]) -> str:
+    """`machine` in a line."""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return f"{about['processor']}, {about['cores']} cores, {about['threads']} threads; {versions}"
+
+
+def table(rows: dict[str, dict[str, Any]], against: dict[str, str], unit: float = 1e3) -> list[str]:
+    """Lines of name, median (quartiles) in ms, and how many times as long as each row named in `against` {heading: name}."""
+    width = max(len(name) for name in rows)
+    lines = [f"  {'':<{width}}{'ms':>11}{'(quartiles)':>22}" + "".join(f"{heading:>18}" for heading in against)]
+    for name, row in rows.items():
+        spread = f"{unit * row['low']:,.2f} to {unit * row['high']:,.2f}"
+        ratios = "".join(f"{row['median'] / rows[other]['median']:>17.2f}x" for other in against.values())
+        lines.append(f"  {name:<{width}}{unit * row['median']:>11,.2f}{spread:>22}{ratios}")
+    return lines
+
+
+def verdict(what: str, measured: float, target: float, at_least: bool = True) -> str:
+    """One line: the figure against its target."""
+    met = measured >= target if at_least else measured <= target
+    return f"  {'met   ' if met else 'MISSED'} {what}: {measured:.2f} (target {'>=' if at_least else '<='} {target:g})"

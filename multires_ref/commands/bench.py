@@ -1,0 +1,78 @@
+"""Measure speed and memory, against PyTorch where it is installed; without a part: operator, step, scaling, pyramid and startup.
+
+    multires-ref bench                      all five, in a few minutes
+    multires-ref bench operator --quick     one, small
+    multires-ref bench sample               drawing images: streaming against recomputing
+    multires-ref bench paper                training steps at the paper's full settings
+
+Everything is checked to agree before it is timed; contestants take turns; medians and quartiles are printed, and written with the
+machine's description to bench.json and bench.svg in --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+PARTS = ("operator", "step", "scaling", "pyramid", "startup")  # measured and charted together
+OTHERS = ("sample", "paper")  # commands of their own
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments: one sub-command a part, each with its own."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not for figures")
+    common.add_argument("--repeats", type=int, default=7, help="rounds (default 7)")
+    common.add_argument("--threads", type=int, help="at most this many threads for everybody (default: all that are allowed)")
+    common.add_argument("--out", help="folder for bench.json and bench.svg (default runs/bench-<time>)")
+    parts = parser.add_subparsers(dest="part", metavar="PART")
+    for name in ("all", *PARTS):
+        sub = parts.add_parser(name, parents=[common])
+        if name != "all":
+            module(name).add_arguments(sub)
+    for name in OTHERS:
+        module(name).add_arguments(parts.add_parser(name))
+    parser.set_defaults(quick=False, repeats=7, threads=None, out=None)
+
+
+def module(name: str) -> Any:
+    """The module of a part."""
+    return import_module(f"multires_ref.bench.{name}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, write."""
+    if args.part in OTHERS:
+        return module(args.part).run(args)
+    from ..bench.timing import machine, machine_line, threads
+    from ..checks import check_int
+    from ..training.files import write_json
+
+    check_int("repeats", args.repeats, 1)
+    if args.threads is not None:
+        check_int("threads", args.threads, 1)
+    out = Path(args.out or time.strftime("runs/bench-%Y%m%d-%H%M%S"))
+    results: dict[str, Any] = {}
+    with threads(args.threads) as used:
+        results["machine"] = machine(used)
+        print(machine_line(results["machine"]))
+        for name in PARTS if args.part in (None, "all") else (args.part,):
+            results[name] = module(name).measure(args)
+            print("\n".join(module(name).lines(results[name])), flush=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "bench.json", results)
+    chart(results, out / "bench.svg")
+    print(f"wrote {out / 'bench.json'} and {out / 'bench.svg'}")
+    return 0
+
+
+def chart(results: dict[str, Any], path: Path) -> None:
+    """The picture of what was measured."""
+    from ..plots.speed import plot_bench
+    from ..plots.style import save
+
+    save(plot_bench(json.loads(json.dumps(results))), path)

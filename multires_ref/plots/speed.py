@@ -1,0 +1,103 @@
+"""Figures of `multires-ref bench`: times of the operator and of the training step, and time a step against length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .style import COLOURS, WIDTH, new_axes, new_figure, octaves, styled
+
+OURS, THEIRS, LIMIT = COLOURS["blue"], COLOURS["grey"], COLOURS["orange"]
+LIMITS = ("copying x once", "matrix products")
+
+
+@styled
+def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: str = "") -> Axes:
+    """Medians as horizontal bars on a logarithmic axis of milliseconds, quartiles as whiskers; fastest first.
+
+    Parameters
+    ----------
+    rows : {name: {"median", "low", "high"}} in seconds
+    ax : Axes or None
+    title : str
+
+    Examples
+    --------
+    >>> rows = {"fused": {"median": 0.01, "low": 0.009, "high": 0.012}, "PyTorch fft": {"median": 0.1, "low": 0.1, "high": 0.1}}
+    >>> [round(float(bar.get_width()), 6) for bar in plot_times(rows).patches]
+    [10.0, 100.0]
+    """
+    ax = ax if ax is not None else new_axes(WIDTH, 0.6 + 0.4 * len(rows))
+    names = sorted(rows, key=lambda name: rows[name]["median"])
+    for place, name in enumerate(names):
+        median, low, high = (1e3 * rows[name][key] for key in ("median", "low", "high"))
+        colour = LIMIT if name in LIMITS else THEIRS if name.startswith("PyTorch") else OURS
+        ax.barh(place, median, color=colour, height=0.7)
+        ax.plot([low, high], [place, place], color="black", linewidth=1.2)
+        ax.annotate(f" {median:,.3g} ms", (max(median, high), place), va="center", fontsize=9)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    longest = max(1e3 * row["high"] for row in rows.values())
+    shortest = min(1e3 * row["low"] for row in rows.values())
+    ax.set_xlim(shortest / 2, longest * 6)  # room for the last label
+    ax.set(xlabel="time (ms, logarithmic)", title=title)
+    return ax
+
+
+@styled
+def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
+    """Nanoseconds a step and channel against the number of steps, and what growth like J would give.
+
+    Examples
+    --------
+    >>> row = {"L": 1024, "J": 10, "forward and backward": {"median": 1e-3}}
+    >>> ax = plot_scaling({"channels": 1, "rows": [row, row | {"L": 2048, "J": 11}]})
+    >>> ax.lines[0].get_ydata().round(1)
+    array([976.6, 488.3])
+    """
+    ax = ax if ax is not None else new_axes(WIDTH, 3)
+    rows, channels = result["rows"], result["channels"]
+    steps = [row["L"] for row in rows]
+    times = [1e9 * row["forward and backward"]["median"] / (row["L"] * channels) for row in rows]
+    like_depth = [times[0] * row["J"] / rows[0]["J"] for row in rows]
+    ax.plot(steps, times, "o-", color=OURS, label="measured")
+    ax.plot(steps, like_depth, "--", color=THEIRS, label="growing like J")
+    octaves(ax, max(steps))
+    ax.set_xlim(min(steps) * 0.8, max(steps) * 1.25)
+    ax.set_xticks(steps, [f"$2^{{{step.bit_length() - 1}}}$" for step in steps])
+    ax.set_ylim(0, 1.25 * max(times + like_depth))
+    ax.set(xlabel="steps of the sequence", ylabel="ns a step and channel", title="operator, forward and backward, by length")
+    ax.legend(loc="lower right")
+    return ax
+
+
+@styled
+def plot_bench(results: dict[str, Any]) -> Figure:
+    """All that one `multires-ref bench` measured, one panel a part.
+
+    Examples
+    --------
+    >>> rows = {"import numpy": {"median": 0.1, "low": 0.1, "high": 0.1}}
+    >>> len(plot_bench({"startup": {"rows": rows}}).axes)
+    1
+    """
+    panels: list[tuple[str, Any]] = []
+    if "operator" in results:
+        shape = results["operator"]["shape"]
+        size = f"{shape['B']} x {shape['D']} x {shape['L']:,}, K = {shape['K']}"
+        panels += [(f"operator, {part}: {size}", results["operator"][part]) for part in ("forward", "forward and backward")]
+    if "step" in results:
+        layers = results["step"]["layers"]
+        panels += [(f"training step, {name}, {layers} layers", row["seconds"]) for name, row in results["step"]["rows"].items()]
+    panels += [(part, results[part]["rows"]) for part in ("pyramid", "startup") if part in results]
+    scaling = results.get("scaling")
+    heights = [0.75 + 0.42 * len(rows) for _, rows in panels] + ([3.0] if scaling else [])
+    figure, axes = new_figure(WIDTH, sum(heights), rows=len(heights), height_ratios=heights)
+    for (title, rows), (ax,) in zip(panels, axes, strict=False):
+        plot_times(rows, ax, title)
+    if scaling:
+        plot_scaling(scaling, axes[-1, 0])
+    return figure
