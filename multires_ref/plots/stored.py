@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,7 +18,10 @@ from .attribution import decision_parts
 from .decision import plot_image, plot_parts
 from .learned import plot_learned_filters, plot_scale_gains, scale_shares
 from .model import Conv, initial_layers, layers
-from .style import WIDTH, new_figure, styled
+from .style import WIDTH, new_axes, new_figure, styled
+
+if TYPE_CHECKING:
+    from ..interop.report import Report
 
 
 class Stored(NamedTuple):
@@ -82,7 +86,55 @@ def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
     return figure
 
 
+def read_report(path: Path) -> Report:
+    """The verification in a report.json that `multires-ref verify pytorch --out` wrote."""
+    from ..interop.errors import Error
+    from ..interop.report import Report, Row, Section
+
+    def error(values: dict[str, Any] | None) -> Error | None:
+        return None if values is None else Error(**values)
+
+    def row(values: dict[str, Any]) -> Row:
+        nearer = (values["nearer_forward"], values["nearer_gradient"])
+        return Row(values["name"], error(values["forward"]), error(values["gradient"]), *nearer)
+
+    stored = json.loads(path.read_text())
+    sections = [Section(s["title"], s["dtype"], [row(r) for r in s["rows"]], s["notes"]) for s in stored["sections"]]
+    return Report(stored["title"], sections)
+
+
+@styled
+def agreement_figure(path: Path) -> Figure:
+    """How far every layer's output and every gradient is from PyTorch's, in float64 and float32."""
+    from .errors import plot_error_by_layer
+
+    ax = plot_error_by_layer(read_report(path), new_axes(WIDTH, 6.0))
+    handles, names = ax.get_legend_handles_labels()
+    ax.get_legend().remove()
+    ax.set_title("")
+    ax.figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    return ax.figure
+
+
+@styled
+def samples_figure(path: Path) -> Figure:
+    """Digits that the density network drew."""
+    from .samples import plot_samples
+
+    return plot_samples(np.load(path, allow_pickle=False)["samples"], inch=0.75)
+
+
+def speed_figure(path: Path) -> Figure:
+    """What `multires-ref bench` measured."""
+    from .speed import plot_bench
+
+    return plot_bench(json.loads(path.read_text()))
+
+
 STORED = {
     "learned": Stored("svg", "digits.safetensors", learned_figure),
     "decision": Stored("svg", "digits.safetensors", decision_figure),
+    "agreement": Stored("svg", "agreement.json", agreement_figure),
+    "samples": Stored("png", "samples.npz", samples_figure),
+    "speed": Stored("svg", "bench.json", speed_figure),
 }
