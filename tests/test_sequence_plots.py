@@ -5,7 +5,7 @@ import pytest
 
 from multires_ref.plots.agreement import plot_layer_errors
 from multires_ref.plots.scores import plot_costs, plot_runs
-from multires_ref.plots.sequences import plot_beliefs, plot_images, plot_reading
+from multires_ref.plots.sequences import plot_ages, plot_beliefs, plot_images, plot_reading
 
 
 def lines_of(ax, label):
@@ -25,6 +25,12 @@ def test_the_path_of_reading_names_both_ends_of_each_row():
     ax = plot_reading(np.arange(16.0))
     assert [text.get_text() for text in ax.texts] == ["0", "3", "4", "7", "8", "11", "12", "15"]
     np.testing.assert_array_equal(ax.images[0].get_array(), np.arange(16.0).reshape(4, 4))
+
+
+def test_ages_count_back_from_the_pixel():
+    ax = plot_ages(4, 2, 1)
+    assert [int(text.get_text()) for text in ax.texts] == list(range(9, -1, -1))
+    assert ax.images[0].get_array().mask.sum() == 16 - 10
 
 
 def test_beliefs_draw_every_class_and_name_the_likeliest():

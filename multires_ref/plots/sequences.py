@@ -86,3 +86,23 @@ def plot_beliefs(
     )
     ax.set_yticks([0, 0.5, 1])
     return ax
+
+
+@styled
+def plot_ages(side: int, row: int, column: int, ax: Axes | None = None, *, title: str = "how many steps ago") -> Axes:
+    """How many steps ago each pixel of a square image came, seen from one pixel; those still to come are left white.
+
+    Examples
+    --------
+    >>> [text.get_text() for text in plot_ages(3, 1, 1).texts]
+    ['4', '3', '2', '1', '0']
+    """
+    ages = side * row + column - np.arange(side * side).reshape(side, side)
+    ax = ax if ax is not None else new_axes(3.6, 3.6)
+    ax.imshow(np.ma.masked_less(ages, 0), cmap="cividis_r")
+    for (i, j), age in np.ndenumerate(ages):
+        if age >= 0:
+            ax.text(j, i, str(age), ha="center", va="center", color="white" if 2 * age > ages.max() else "black", fontsize=9)
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.spines[:].set_visible(False)
+    return ax
