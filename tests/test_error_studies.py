@@ -1,10 +1,13 @@
 """The error studies: the truth is the truth, what they show is there, and their pictures are drawn."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.fft import irfft, next_fast_len, rfft
 
 from multires_ref import multires_conv, multires_conv_loops
+from multires_ref.cli import main
 from multires_ref.interop import error_study
 from multires_ref.interop.error_study import (
     arguments,
@@ -108,9 +111,20 @@ def test_tables_and_pictures():
     assert len(format_study(depth).splitlines()) == 5
     axes = plot_error_studies(depth, length, peak)
     assert [ax.get_xscale() for ax in axes] == ["linear", "log", "log"]
-    assert [len(ax.lines) for ax in axes] == [2, 2, 1]
+    curves = [[line for line in ax.lines if len(line.get_xdata())] for ax in axes]
+    assert [len(lines) for lines in curves] == [2, 2, 1]
+    assert list(curves[0][0].get_ydata()) == [row.relative for row in depth if row.dtype == "float32"]
     with pytest.raises(ValueError, match="x must be one of 'depth', 'length', 'peak'"):
         plot_error_study(depth, "size")
+
+
+def test_the_command_writes_tables_and_the_picture(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(error_study, "engines_here", lambda: ["tree"])
+    assert main(["verify", "errors", "--longest", "32", "--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["error_studies.json", "error_studies.png"]
+    rows = json.loads((tmp_path / "error_studies.json").read_text())
+    assert {name: len(study) for name, study in rows.items()} == {"depth": 10, "length": 4, "peak": 7}
+    assert capsys.readouterr().out.count("relative error") == 3
 
 
 def test_error_by_layer_marks_what_departs():

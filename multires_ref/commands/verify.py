@@ -5,6 +5,7 @@ multires-ref verify pytorch CHECKPOINT               a run folder, our .safetens
 multires-ref verify pytorch --reference FILE.npz     against stored outputs and gradients; needs no PyTorch
 multires-ref verify pywavelets db4 sym5              the nine relations (all: every discrete wavelet)
 multires-ref verify gradients --op gelu              our gradients against finite differences and PyTorch's
+multires-ref verify errors                           rounding against depth, length and peak, every engine (no verdict)
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ RANDOM_NETWORK = NetworkConfig(d_input=3, d_output=10, d_model=16, n_layers=3, m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    kinds = parser.add_subparsers(dest="against", required=True, metavar="pytorch | pywavelets | gradients")
+    kinds = parser.add_subparsers(dest="against", required=True, metavar="pytorch | pywavelets | gradients | errors")
     pytorch = kinds.add_parser("pytorch", help="layer by layer against PyTorch, or against stored numbers")
     pytorch.add_argument("checkpoint", nargs="?", help="run folder, .safetensors or .pth; nothing for a random network")
     pytorch.add_argument(
@@ -42,11 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pywavelets.add_argument("--level", type=int, default=3)
     gradients = kinds.add_parser("gradients", help="every operation's gradient, by finite differences and by PyTorch")
     gradients.add_argument("--op", metavar="NAME", help="one operation (default: all)")
+    errors = kinds.add_parser("errors", help="studies of the rounding error")
+    errors.add_argument("--longest", type=int, default=4096, help="longest sequence (default: 4096)")
+    errors.add_argument("--out", metavar="DIR", help="write error_studies.json and error_studies.png there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one verification."""
-    return {"pytorch": run_pytorch, "pywavelets": run_pywavelets, "gradients": run_gradients}[args.against](args)
+    runs = {"pytorch": run_pytorch, "pywavelets": run_pywavelets, "gradients": run_gradients, "errors": run_errors}
+    return runs[args.against](args)
 
 
 def run_pytorch(args: argparse.Namespace) -> int:
@@ -171,3 +176,29 @@ def run_gradients(args: argparse.Namespace) -> int:
     rows = check_gradients(args.op)
     print(format_gradients(rows))
     return 0 if all(row.passed for row in rows) else 1
+
+
+def run_errors(args: argparse.Namespace) -> int:
+    """The three error studies, as tables and as a picture."""
+    from ..interop.error_study import error_by_depth, error_by_length, error_by_peak, format_study
+    from ..plots.errors import plot_error_studies
+    from ..plots.style import save
+    from ..training.files import write_json
+
+    longest = check_int("longest", args.longest, 16)
+    J = longest.bit_length() - 1
+    studies = {
+        "depth": error_by_depth(range(1, J + 1), longest),
+        "length": error_by_length([2**n for n in range(min(6, J - 1), J + 1)]),
+        "peak": error_by_peak(length=longest, depth=J),
+    }
+    for name, rows in studies.items():
+        print(f"relative error by {name}" if name != "peak" else "relative error before a spike")
+        print(format_study(rows), end="\n\n")
+    if args.out:
+        folder = Path(args.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "error_studies.json", {name: [row._asdict() for row in rows] for name, rows in studies.items()})
+        path = save(plot_error_studies(*studies.values())[0].figure, folder / "error_studies.png")
+        print(f"wrote {folder / 'error_studies.json'} and {path}")
+    return 0

@@ -82,8 +82,8 @@ def plot_error_study(rows: Iterable[StudyRow], x: str = "depth", ax: Axes | None
     --------
     >>> from multires_ref.interop.error_study import error_by_depth
     >>> ax = plot_error_study(error_by_depth([1, 2, 3], length=32, engines=["tree"]))
-    >>> ax.get_xlabel(), len(ax.lines)
-    ('depth J', 2)
+    >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
+    ('depth J', ['tree', 'float32', 'float64'])
     """
     labels = {"depth": "depth J", "length": "length L, at the depth that covers it", "peak": "height of a later spike"}
     check_choice("x", x, labels)
@@ -95,14 +95,17 @@ def plot_error_study(rows: Iterable[StudyRow], x: str = "depth", ax: Axes | None
         dash = DASHES[dtypes.index(dtype)]
         marker = "osD^v"[n % 5]
         heights = [max(error, LOWEST) for error in errors]
-        ax.plot(along, heights, linestyle=dash, marker=marker, color=CYCLE[n], markersize=5, label=f"{engine}, {dtype}")
+        label = engine if dtype == dtypes[0] else None
+        ax.plot(along, heights, linestyle=dash, marker=marker, color=CYCLE[n], markersize=5, label=label)
+    for dtype, dash in zip(dtypes, DASHES, strict=False):
+        ax.plot([], [], linestyle=dash, color=COLOURS["grey"], label=dtype)
     ax.set_yscale("log")
     if x != "depth":
         ax.set_xscale("log", base=2 if x == "length" else 10)
     ax.set_xlabel(labels[x])
     ax.set_ylabel("relative error")
     ax.grid()
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     return ax
 
 
