@@ -52,9 +52,12 @@ def test_classifier_gives_the_logits_of_every_prefix(name, dtype):
 
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_autoregressive_gives_every_position(name, dtype):
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_autoregressive_gives_every_position(name, dtype, engine):
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed")
     model, x = make(dtype, kind="autoregressive", **VARIANTS[name]), data(dtype=dtype)
-    stream = Stream(model, batch=3)
+    stream = Stream(model, batch=3, engine=engine)
     out = np.stack([stream.step(x[:, :, n]) for n in range(x.shape[2])], axis=2)
     np.testing.assert_allclose(out, model(x), atol=ATOL[dtype])
 
@@ -154,6 +157,8 @@ def test_bad_samples_are_named():
         stream.step(np.zeros((3, 2), np.float32))
     with pytest.raises(ValueError, match="tokens between 0 and 6"):
         Stream(make(d_input=7, encoder="embedding"), batch=1).step(np.array([7]))
+    with pytest.raises(ValueError, match="engine must be one of 'auto', 'numpy', 'numba'"):
+        Stream(make(), engine="fused")
     with pytest.raises(ValueError, match="fewer streams"):
         Stream(make(), batch=2**24)
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..arrays import get_xp
+from ..arrays import family, get_xp
 from ..autodiff import channels, norms, pointwise
-from ..checks import check_floats, check_int, check_shape
+from ..checks import check_choice, check_floats, check_int, check_shape
 from ..tree import taps_per_level
+from . import rings
 from .model import Model
-from .rings import MAX_RING_NUMBERS, conv_step, layer_weights, plan_rings
+from .rings import MAX_RING_NUMBERS, layer_weights, plan_rings
 
 
 class Stream:
@@ -31,6 +33,10 @@ class Stream:
     max_length : int or None
         None: a stream of any length. With a length, taps that reach further back are left out and a longer stream is refused:
         needed for trees so deep that their rings would not fit.
+
+    engine : "auto", "numpy" or "numba"
+        How the convolutions are stepped. "numpy" is for CuPy arrays too; "auto" takes the compiled loop where Numba is installed
+        and the parameters are NumPy arrays.
 
     Raises
     ------
@@ -55,7 +61,7 @@ class Stream:
     (True, True)
     """
 
-    def __init__(self, model: Model, batch: int = 1, max_length: int | None = None) -> None:
+    def __init__(self, model: Model, batch: int = 1, max_length: int | None = None, engine: str = "auto") -> None:
         config, self.params, self.norm_state = model.config, model.params, model.state
         self.config, self.batch = config, check_int("batch", batch, 1)
         self.max_length = None if max_length is None else check_int("max_length", max_length, 1)
@@ -66,7 +72,7 @@ class Stream:
             raise ValueError(f"rings of shape {shape} are too large: give fewer streams, or a smaller max_length")
         self.layers = [layer_weights(block["conv"], taps, self.rings) for block in model.params["blocks"]]
         weight = model.params["decoder"]["weight"]
-        xp = get_xp(weight)
+        xp, self.conv_step = get_xp(weight), find_conv_step(engine, weight)
         self.ring = xp.zeros(shape, weight.dtype)
         self.total = xp.zeros((batch, config.d_model), weight.dtype)  # classifier: the sum of the last block's outputs
         self.previous = xp.zeros((batch, config.d_input), weight.dtype)  # autoregressive: the sample before, zero at first
@@ -107,7 +113,7 @@ class Stream:
         x = self._map("encoder", x) if table is None else table[x]
         reading, writing = (get_xp(self.ring).asarray(n) for n in (self.rings.reading(self.time), self.rings.writing(self.time)))
         for i, (block, layer) in enumerate(zip(self.params["blocks"], self.layers, strict=True)):
-            y = pointwise.gelu(conv_step(x, self.ring[i], layer, reading, writing))
+            y = pointwise.gelu(self.conv_step(x, self.ring[i], layer, reading, writing))
             r = pointwise.glu(channels.linear(y, block["mix"]["weight"], block["mix"]["bias"]))
             if "mix2" in block:
                 r = channels.linear(r, block["mix2"]["weight"], block["mix2"]["bias"])
@@ -178,6 +184,19 @@ class Stream:
             raise ValueError(f"{path} holds the state of another network: {written_for}")
         xp = get_xp(self.ring)
         self.restore({name: array if name == "time" else xp.asarray(array) for name, array in state.items()})
+
+
+def find_conv_step(engine: str, array: Any) -> Callable:
+    """`conv_step` of `rings.py`, or its compiled twin."""
+    if check_choice("engine", engine, ("auto", "numpy", "numba")) == "numpy" or (engine == "auto" and family(array) == "cupy"):
+        return rings.conv_step
+    try:
+        from .rings_numba import conv_step
+    except ImportError:
+        if engine == "numba":
+            raise ImportError("engine 'numba' needs Numba: pip install 'multires-ref[fast]'") from None
+        return rings.conv_step
+    return conv_step
 
 
 def norm_step(x: Any, r: Any, params: dict[str, Any], state: dict[str, Any]) -> Any:

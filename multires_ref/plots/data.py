@@ -52,6 +52,7 @@ def plot_example(x: np.ndarray, ax: Axes | None = None, *, title: str = "", toke
 def plot_tokens(ax: Axes, x: np.ndarray, tokens: tuple[str, ...]) -> None:
     """Which token stands at which step."""
     ax.plot(x, "|", markersize=6)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("step")
     ax.set_ylabel("token")
     if tokens:
