@@ -29,9 +29,22 @@ def have_compiler() -> bool:
     return shutil.which("g++") is not None
 
 
+FLAGS = ("-std=c++20", "-O0", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas")
+
+
 @functools.cache
 def folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="cuda_on_cpu_")
+    """Where the libraries go, with the header, which is compiled once."""
+    made = tempfile.TemporaryDirectory(prefix="cuda_on_cpu_")
+    header = Path(shutil.copy(HEADER, made.name))
+    run_compiler("-x", "c++-header", header, "-o", f"{header}.gch")
+    return made
+
+
+def run_compiler(*arguments: object) -> None:
+    done = subprocess.run(["g++", *FLAGS, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
 
 
 @functools.cache
@@ -40,11 +53,7 @@ def build(source: str, options: tuple[str, ...] = ()) -> ctypes.CDLL:
     name = hashlib.sha256(repr((source, options)).encode()).hexdigest()[:16]
     path = Path(folder().name) / name
     path.with_suffix(".cpp").write_text(source)
-    flags = ["-std=c++20", "-O0", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas", *options]
-    command = ["g++", *flags, str(path.with_suffix(".cpp")), "-o", str(path.with_suffix(".so"))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
+    run_compiler("-shared", *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so"))
     return ctypes.CDLL(str(path.with_suffix(".so")))
 
 
@@ -55,7 +64,7 @@ class Module:
         names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(", code)
         launchable = "".join(f"LAUNCHABLE({name})\n" for name in names)
         defines = tuple(option for option in options if option.startswith("-D"))
-        self.library = build(f'#include "{HEADER}"\n{code}\n{launchable}', defines)
+        self.library = build(f'#include "{HEADER.name}"\n{code}\n{launchable}', defines)
 
     def __getitem__(self, name: str):
         function = getattr(self.library, f"run_{name}")

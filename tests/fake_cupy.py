@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import time
 from collections import Counter
 from types import ModuleType
 
@@ -234,10 +235,21 @@ class Device:
         log["sync"] += 1
 
 
+class Event:
+    """A mark in the device's queue; here, the host's clock."""
+
+    def record(self):
+        self.time = time.perf_counter()
+
+    def synchronize(self):
+        log["sync"] += 1
+
+
 def cuda_module() -> ModuleType:
     cuda = ModuleType("cupy.cuda")
     cuda.is_available = lambda: True
-    cuda.Device = Device
+    cuda.Device, cuda.Event = Device, Event
+    cuda.get_elapsed_time = lambda begin, end: 1e3 * (end.time - begin.time)
     runtime = ModuleType("cupy.cuda.runtime")
     runtime.getDeviceCount = lambda: 1
     runtime.getDeviceProperties = lambda n: {"name": b"stand-in", "totalGlobalMem": 80 * 2**30, "major": 9, "minor": 0}

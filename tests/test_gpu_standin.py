@@ -1,4 +1,4 @@
-"""Training, evaluation, checkpoints, streaming and sampling on a strict stand-in for CuPy (`fake_cupy.py`), beside NumPy.
+"""A training step and its operations on a strict stand-in for CuPy (`fake_cupy.py`), beside NumPy.
 
 What passes here touches no NumPy array by accident and does not wait for the device within a step. Speed, streams and CuPy's own
 functions need a GPU: `test_gpu.py`. With a C++ compiler the package's CUDA sources run; without one, the definitions.
@@ -6,51 +6,30 @@ functions need a GPU: `test_gpu.py`. With a C++ compiler the package's CUDA sour
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import json
 
 import fake_cupy
 import numpy as np
 import pytest
 from autograd import make_vjp
-from cuda_on_cpu import NO_COMPILER, have_compiler
+from golden import CONFIGS, TOLD, WEIGHT_DECAY, group, reference
+from gpu_cases import NETWORKS, any_cupy, batch_for, network, stand_in_with_kernels, start  # noqa: F401 (two fixtures)
+from test_trajectories import OBJECTIVE
 
 import multires_ref as mr
 from multires_ref.autodiff import dispatch
-from multires_ref.network.config import mixture_channels
+from multires_ref.interop.authors import from_authors
+from multires_ref.network import apply
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.device import batch_to_device, tree_to_device
-from multires_ref.training.evaluate import evaluate, predict
 from multires_ref.training.flat import flatten
-from multires_ref.training.loop import fit
 from multires_ref.training.objectives import get_objective
 from multires_ref.training.optim import adam_init
 from multires_ref.training.step import loss_and_gradients, train_step
 
 SUM_ORDER = {"float64": 1e-12, "float32": 2e-5}  # NumPy and the kernels add up in different orders
-
-
-@pytest.fixture(params=["kernels", "definitions"])
-def cupy(request, monkeypatch):
-    """The stand-in with the CUDA kernels, and with nothing but array operations (the tree engine and the definitions)."""
-    if request.param == "kernels" and not have_compiler():
-        pytest.skip(NO_COMPILER)
-    with fake_cupy.installed(monkeypatch) as module:
-        module.engine = "auto" if request.param == "kernels" else "tree"
-        if request.param == "definitions":
-            monkeypatch.setitem(dispatch.FAST, "cupy", ())
-        dispatch.find.cache_clear()
-        yield module
-    dispatch.find.cache_clear()
-
-
-@pytest.fixture
-def kernels(monkeypatch):
-    if not have_compiler():
-        pytest.skip(NO_COMPILER)
-    with fake_cupy.installed(monkeypatch) as module:
-        yield module
 
 
 # The stand-in itself
@@ -82,37 +61,6 @@ def test_the_stand_in_is_strict(kernels):
 # One step
 
 
-def network(**settings):
-    defaults = {"d_input": 3, "d_output": 4, "d_model": 6, "n_layers": 2, "max_length": 24, "dropout": 0.2}
-    return mr.NetworkConfig(**(defaults | settings))
-
-
-DENSITY = {"kind": "autoregressive", "d_output": mixture_channels(2, 3), "levels": 16}
-NETWORKS = {
-    "layer norm": (network(), "classification"),
-    "batch norm, untied": (network(norm="batch", tied=False), "classification"),
-    "tokens with lengths": (network(encoder="embedding", d_input=9, norm="batch"), "classification"),
-    "uniform, labels": (network(tree_select="uniform", memory_size=9, kernel_size=3), "multilabel"),
-    "autoregressive": (network(**DENSITY), "density"),
-}
-
-
-def batch_for(config, objective, N=4, dtype="float64"):
-    rng, L = np.random.default_rng(5), config.max_length
-    if objective == "density":
-        x = (2 * rng.integers(0, config.levels, (N, config.d_input, L)) / (config.levels - 1) - 1).astype(dtype)
-        return Split(x, x)
-    labels = (rng.random((N, config.d_output)) < 0.5).astype(dtype)
-    y = labels if objective == "multilabel" else rng.integers(0, config.d_output, N)
-    if config.encoder == "embedding":
-        return Split(rng.integers(0, config.d_input, (N, L)), y, rng.integers(1, L + 1, N))
-    return Split(rng.standard_normal((N, config.d_input, L)).astype(dtype), y)
-
-
-def start(config, dtype="float64"):
-    return mr.init_params(config, np.random.default_rng(1), dtype), mr.init_state(config, dtype)
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_three_steps(name, cupy):
     """Losses, parameters and running statistics as on NumPy; nothing waits, and only the dropout masks travel."""
@@ -128,14 +76,35 @@ def test_three_steps(name, cupy):
     for step in range(3):
         loss, state = train_step(config, params, state, moments, batch, 0.01, rngs[0], objective, cpu)
         fake_cupy.log.clear()
-        got, on_device[1] = train_step(config, *on_device, device_moments, device_batch, 0.01, rngs[1], objective, gpu)
+        with cupy.no_waiting() if step else contextlib.nullcontext():  # at first kernels are compiled
+            got, on_device[1] = train_step(config, *on_device, device_moments, device_batch, 0.01, rngs[1], objective, gpu)
         assert fake_cupy.log["sync"] == 0
-        if step:  # a kind of layer is described to the device once
+        if step and not cupy.real:  # a kind of layer is described to the device once
             assert fake_cupy.log["upload"] == config.n_layers
         np.testing.assert_allclose(float(got), loss, rtol=1e-11)
     for tree, other in ((params, on_device[0]), (state, on_device[1])):
         for path, array in flatten(tree).items():
             np.testing.assert_allclose(flatten(other)[path].get(), array, rtol=1e-9, atol=1e-10, err_msg=path)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_authors_trajectories(name, cupy):
+    """Optimiser steps of the four reference networks: every loss, as the authors' PyTorch code gave it. (All twenty, but where
+    kernels run on the CPU, thread by thread, the first four.)"""
+    numbers, config = reference(name), CONFIGS[name]
+    _, *trees = from_authors(group(numbers, "init"), **TOLD[name])
+    batch = batch_to_device(Split(numbers["x"], numbers["target"], numbers.get("lengths")), "gpu")
+    params, state = (tree_to_device(tree, "gpu") for tree in trees)
+    state = apply(config, params, state, batch.x, batch.lengths, training=True, engine=cupy.engine)[1]
+    optimizer = "adam" if name == "autoregressive" else "adamw"
+    training = TrainingConfig(20, 4, 0.1, optimizer, WEIGHT_DECAY[name], dtype="float64", engine=cupy.engine)
+    moments, objective = adam_init(params), get_objective(OBJECTIVE.get(name, "classification"), config)
+    losses = []
+    rates = numbers["traj_lr"] if cupy.real or cupy.engine == "tree" else numbers["traj_lr"][:4]
+    for lr in rates:
+        loss, state = train_step(config, params, state, moments, batch, lr, np.random.default_rng(0), objective, training)
+        losses.append(float(loss))
+    np.testing.assert_allclose(losses, numbers["traj_loss"][: len(rates)], rtol=1e-11)
 
 
 def test_float32_stays_float32(cupy):
@@ -250,91 +219,3 @@ def test_auto_takes_the_gpu_engine(kernels):
     fake_cupy.launches.clear()
     mr.multires_conv(*args)
     assert set(fake_cupy.launches) == {"tree_forward"}
-
-
-# Whole runs
-
-
-def splits_for(config, objective):
-    return {name: batch_for(config, objective, N=n, dtype="float32") for name, n in (("train", 8), ("val", 4), ("test", 4))}
-
-
-SETTINGS = {"epochs": 2, "batch_size": 4, "lr": 0.01}
-
-
-@pytest.mark.parametrize("name", ["batch norm, untied", "tokens with lengths", "autoregressive"])
-def test_a_run_on_the_device_equals_one_on_the_cpu(name, cupy, tmp_path):
-    config, objective_name = NETWORKS[name]
-    objective, splits = get_objective(objective_name, config), splits_for(config, objective_name)
-    cpu = fit(config, TrainingConfig(**SETTINGS), splits, objective, tmp_path / "cpu", quiet=True)
-    gpu = fit(config, TrainingConfig(**SETTINGS), splits, objective, tmp_path / "gpu", device="gpu", quiet=True)
-    assert cpu.keys() == gpu.keys()
-    assert gpu["test_loss"] == pytest.approx(cpu["test_loss"], rel=1e-4)
-
-
-def test_a_run_resumes_on_the_other_device(kernels, tmp_path, monkeypatch):
-    """Stopped on one device after its first epoch, finished on the other: as one run on the CPU, and back."""
-    config, objective_name = NETWORKS["batch norm, untied"]
-    objective, splits = get_objective(objective_name, config), splits_for(config, objective_name)
-    whole = fit(config, TrainingConfig(**SETTINGS), splits, objective, tmp_path / "whole", quiet=True)
-    for first, second in (("gpu", "cpu"), ("cpu", "gpu")):
-        out = tmp_path / first
-        with monkeypatch.context() as patch:
-            patch.setattr("multires_ref.training.loop.finish", stop_at(patch, 1))
-            with pytest.raises(Stopped):
-                fit(config, TrainingConfig(**SETTINGS), splits, objective, out, device=first, quiet=True)
-        metrics = fit(config, TrainingConfig(**SETTINGS), splits, objective, out, device=second, resume=True, quiet=True)
-        assert metrics["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-4)
-        assert len((out / "metrics.jsonl").read_text().splitlines()) == 2
-        assert json.loads((out / "config.json").read_text())["device"] == first
-
-
-class Stopped(Exception):
-    pass
-
-
-def stop_at(patch, epochs):
-    """Raise after that many epochs, as a power cut between two of them would."""
-    from multires_ref.training import loop
-
-    finish_epoch, finish = loop.finish_epoch, loop.finish
-
-    def interrupted(job, run, progress):
-        finish_epoch(job, run, progress)
-        if run.epoch == epochs:
-            raise Stopped
-
-    patch.setattr(loop, "finish_epoch", interrupted)
-    return finish
-
-
-def test_evaluation_comes_back_as_numpy(cupy):
-    config, objective = network(), get_objective("classification")
-    params, state = start(config, "float32")
-    model = mr.Model(config, params, state)
-    device_model = mr.Model(config, *(tree_to_device(tree, "gpu") for tree in (params, state)))
-    split = batch_for(config, "classification", N=7, dtype="float32")
-    out = predict(device_model, split.x, batch_size=3, engine=cupy.engine)
-    assert type(out) is np.ndarray
-    np.testing.assert_allclose(out, predict(model, split.x, batch_size=3, engine="tree"), rtol=1e-4, atol=1e-5)
-    got = evaluate(device_model, split, objective, 3, cupy.engine)
-    assert got == pytest.approx(evaluate(model, split, objective, 3, "tree"), rel=1e-5)
-
-
-@pytest.mark.parametrize("name", ["layer norm", "batch norm, untied", "uniform, labels", "autoregressive"])
-def test_streaming(name, cupy, tmp_path):
-    """One sample at a time on the device: what the whole sequence gives; its state goes to a file and to the CPU."""
-    from multires_ref.network.streaming import Stream
-
-    config, objective = NETWORKS[name]
-    params, state = start(config)
-    x = batch_for(config, objective, N=2).x
-    host = Stream(mr.Model(config, params, state), batch=2)
-    stream = Stream(mr.Model(config, *(tree_to_device(tree, "gpu") for tree in (params, state))), batch=2)
-    for n in range(10):
-        got, wanted = stream.step(cupy.asarray(x[..., n])), host.step(x[..., n])
-        assert isinstance(got, cupy.ndarray)
-        np.testing.assert_allclose(got.get(), wanted, rtol=1e-10, atol=1e-11)
-    stream.save(tmp_path / "stream.safetensors")
-    host.load(tmp_path / "stream.safetensors")
-    np.testing.assert_allclose(stream.step(cupy.asarray(x[..., 10])).get(), host.step(x[..., 10]), rtol=1e-10, atol=1e-11)

@@ -127,7 +127,7 @@ def draw_pixel(out: Any, C: int, levels: int, rng: np.random.Generator, temperat
     check_number("temperature", temperature, 0.0, 1e6)
     xp, (n, _) = get_xp(out), out.shape
     mixture = unpack(out[:, :, None], C)
-    rows, chosen = np.arange(n), choose_component(mixture.logits[:, :, 0], rng, temperature)
+    rows, chosen = xp.arange(n), choose_component(mixture.logits[:, :, 0], rng, temperature)
     x = xp.zeros((n, C, 1), out.dtype)
     for c in range(C):
         u = xp.asarray(rng.uniform(1e-5, 1 - 1e-5, n).astype(str(out.dtype)))
