@@ -9,7 +9,9 @@ from .style import DIVERGING, new_axes, octaves, styled
 
 
 @styled
-def plot_parts(parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", bar: bool = True) -> Axes:
+def plot_parts(
+    parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", label: str = "part of the output"
+) -> Axes:
     """What each scale (row) took from each lag (column, octaves): yellow speaks for the output, blue against it.
 
     On the octave axis a column's area grows with its width, so what is drawn are sums over the lags of each eighth of an octave,
@@ -37,8 +39,7 @@ def plot_parts(parts: np.ndarray, names: list[str], ax: Axes | None = None, *, t
     octaves(ax, parts.shape[1])
     ax.set_xlim(1, parts.shape[1] + 1)
     ax.set(xlabel="samples back, t + 1", title=title)
-    if bar:
-        ax.figure.colorbar(mesh, ax=ax, label="part of the output", pad=0.01, aspect=12)
+    ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.01, aspect=12)
     return ax
 
 

@@ -80,7 +80,7 @@ def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
     for (left, right), c, x in zip(axes, classes, digit_examples(classes), strict=True):
         answer = int(model(x[None], engine="tree")[0].argmax())
         plot_image(x.reshape(8, 8), left, title=f"a {c}, read as {answer}")
-        plot_parts(*decision_parts(model, x, answer), right, title=f"what speaks for {answer}")
+        plot_parts(*decision_parts(model, x, answer), right, title=f"what speaks for {answer}", label="part of the margin")
     for ax in axes[:-1, 1]:
         ax.set_xlabel("")
     return figure
