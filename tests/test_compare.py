@@ -7,7 +7,7 @@ from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
 from multires_ref.interop.authors import to_authors
-from multires_ref.interop.hooks import authors_layers, layers_by_type
+from multires_ref.interop.hooks import authors_layers, layers_by_type, record_module
 from multires_ref.interop.record import random_input
 
 CONFIG = NetworkConfig(3, 10, 8, 3, kernel_size=2, max_length=32)
@@ -346,6 +346,30 @@ def test_bad_mappings(rng):
         compare(to_torch(model), model, x, layers={"ln": "blocks.0.norm"})
     with pytest.raises(ValueError, match=r"layers maps to \['block'\], which are no layers of ours"):
         compare(to_torch(model), model, x, layers={"encoder": "block"})
+
+
+class InPlace(MultiresNet):
+    def forward(self, x):
+        x = self.encode(x)
+        for layer, mix, norm in zip(self.seq_layers, self.mixing_layers, self.norms, strict=True):
+            r = mix(layer(x))
+            r += x  # writes into what the GLU gave
+            x = self.normalise(norm, r)
+        return self.output_mapping(x.mean(dim=2))
+
+
+def test_a_module_that_writes_in_place_is_still_right(rng):
+    module, model, x, _ = planted(CONFIG, become(InPlace), rng)
+    assert compare(module, model, x).passed
+
+
+def test_hooks_are_removed_also_after_an_error(rng):
+    module, _, x, _ = planted(CONFIG, lambda module, only: None, rng)
+    layers = authors_layers(CONFIG)
+    record_module(module, lambda: module(torch.from_numpy(x)), layers)
+    with pytest.raises(RuntimeError):
+        record_module(module, lambda: module(torch.zeros(1, 99, 32)), layers)
+    assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in module.modules())
 
 
 def test_the_users_module_is_left_alone(rng):
