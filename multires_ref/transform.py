@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 
 from .arrays import family, get_xp
-from .checks import check_int
+from .checks import check_choice, check_int
+from .engines import numba_works
 from .filters import check_wavelet
 from .tree import MAX_DEPTH, delay, dilated_conv, pyramid
+
+COMPILED_FROM = 2**20  # samples times taps: below it, loading Numba and its loops is not worth it
 
 
 def as_wavelet(wavelet: Any) -> Any:
@@ -58,7 +61,7 @@ def causal_delay(wavelet: Any, level: int) -> int:
     return (2**J - 1) * (as_wavelet(wavelet).dec_len - 1)
 
 
-def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False) -> list[tuple[Any, Any]]:
+def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False, engine: str = "auto") -> list[tuple[Any, Any]]:
     """Causal stationary wavelet transform along the last axis, of any length, without wrap-around.
 
         a_0 = x,    a_j[n] = sum_k dec_lo[k] a_{j-1}[n - k 2^(j-1)],    d_j[n] = sum_k dec_hi[k] a_{j-1}[n - k 2^(j-1)]
@@ -71,6 +74,8 @@ def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False) -> list[
     level : int, J
     tail : bool
         Append `causal_delay(wavelet, level)` zeros to x first, so that `causal_iswt` gives back all of x.
+    engine : "tree", "fused" or "auto"
+        Plain array operations (`tree.pyramid`), or compiled loops (Numba); "auto" compiles for long NumPy signals.
 
     Returns
     -------
@@ -98,7 +103,20 @@ def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False) -> list[
         xp, late = get_xp(x), causal_delay(wavelet, level)
         x = xp.concatenate((x, xp.zeros((*x.shape[:-1], late), dtype=x.dtype)), axis=-1)
     h0, h1 = filters_like(x, wavelet.dec_lo, wavelet.dec_hi)
+    if compiles(check_choice("engine", engine, ("tree", "fused", "auto")), x, len(h0) * check_int("level", level, 1, MAX_DEPTH)):
+        from .engines.levels import pyramid_levels
+
+        return pyramid_levels(x, h0, h1, level)[::-1]
     return pyramid(x, h0, h1, level)[::-1]
+
+
+def compiles(engine: str, x: Any, taps: int) -> bool:
+    """Whether the compiled loops are to be used: for "auto" where they are installed and there is work for them."""
+    if engine == "auto":
+        return family(x) == "numpy" and x.size * taps >= COMPILED_FROM and numba_works()
+    if engine == "fused" and not numba_works():
+        raise ImportError("engine 'fused' needs Numba: pip install 'multires-ref[fast]'")
+    return engine == "fused"
 
 
 def causal_iswt(coeffs: list[tuple[Any, Any]], wavelet: Any) -> Any:

@@ -14,8 +14,8 @@ import multires_ref
 PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
-    *("arrays", "checks", "definition", "filters", "tree", "transform", "response", "engines", "autodiff", "network"),
-    *("training", "tasks", "interop", "analysis", "bench", "plots", "commands", "cli"),
+    *("arrays", "checks", "definition", "filters", "tree", "response", "engines", "transform", "autodiff", "network"),
+    *("training", "tasks", "interop", "bench", "plots", "commands", "cli"),
 ]
 OPTIONAL = (
     "torch",

@@ -56,6 +56,31 @@ def test_dtypes():
     assert causal_iswt(causal_swt(np.ones(9, np.float32), "db2", 2), "db2").dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(st.integers(1, 3), st.integers(1, 9000), st.integers(1, 14), st.sampled_from(["haar", "db3", "sym4", "bior2.2"]))
+def test_compiled_levels_are_the_tree(dtype, rows, L, J, wavelet):
+    """Lengths around the block of 4,096 samples, and dilations beyond the signal."""
+    x = np.random.default_rng(L).standard_normal((rows, L)).astype(dtype)
+    tree, fused = (causal_swt(x, wavelet, J, engine=engine) for engine in ("tree", "fused"))
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    for ours, theirs in zip(fused, tree, strict=True):
+        for p, q in zip(ours, theirs, strict=True):
+            assert p.dtype == dtype
+            np.testing.assert_allclose(p, q, rtol=0, atol=tolerance * np.abs(tree[0][0]).max() + tolerance)
+
+
+def test_auto_compiles_for_long_signals_only(monkeypatch):
+    from multires_ref import transform
+
+    monkeypatch.setattr(transform, "numba_works", lambda: True)
+    assert transform.compiles("auto", np.zeros(2**16), 80)
+    assert not transform.compiles("auto", np.zeros(2**10), 80)
+    monkeypatch.setattr(transform, "numba_works", lambda: False)
+    assert not transform.compiles("auto", np.zeros(2**16), 80)
+    with pytest.raises(ImportError, match="pip install 'multires-ref\\[fast\\]'"):
+        transform.compiles("fused", np.zeros(2**16), 80)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -64,6 +89,7 @@ def test_dtypes():
         (lambda: causal_swt(np.ones(0), "haar", 1), ValueError, ["x must", "(0,)"]),
         (lambda: causal_swt(np.ones(4), "haar", 0), ValueError, ["0", "between 1 and"]),
         (lambda: causal_swt(np.ones(4), "haar", 2.5), TypeError, ["integer", "2.5"]),
+        (lambda: causal_swt(np.ones(4), "haar", 1, engine="fft"), ValueError, ["engine", "'fft'"]),
         (lambda: causal_iswt([], "haar"), ValueError, ["coeffs", "empty"]),
         (lambda: causal_iswt([(np.ones(4), np.ones(5))], "haar"), ValueError, ["coeffs", "(5,)"]),
     ],
