@@ -1,5 +1,7 @@
 """A whole run: epochs of steps, validation, checkpoints, and the test score of the epoch that was best in validation.
 
+Best is the best validation score; of equal scores, which a small validation part gives often, the one with the lower loss.
+
 fit            start or resume, run the epochs, finish
 run_epoch      steps over shuffled batches, a checkpoint now and then
 one_step       `train_step` of `step.py`, and the explanation where the loss is not finite
@@ -189,9 +191,9 @@ def finish_epoch(job: Job, run: RunState, progress: Progress) -> None:
     run.epoch, run.position, run.order, run.loss_sum, run.weight = run.epoch + 1, 0, None, 0.0, 0
     check_finite(job, run)
     scores = validate(job, run)
-    score = scores[job.objective.score_name]
-    if job.objective.better(score, run.best_score):
-        run.best_epoch, run.best_score = run.epoch, score
+    score, loss = scores[job.objective.score_name], scores["loss"]
+    if job.objective.better(score, run.best_score) or (score == run.best_score and loss < run.best_loss):
+        run.best_epoch, run.best_score, run.best_loss = run.epoch, score, loss
         save_best(job, run)
     run.seconds = time.monotonic() - job.started
     line = {"epoch": run.epoch, "step": run.step, "lr": job.lr(run.step - 1), "train_loss": mean}

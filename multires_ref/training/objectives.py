@@ -37,7 +37,7 @@ class Objective:
     summed: bool = False
 
     def better(self, score: float, than: float | None) -> bool:
-        """Whether `score` beats `than`; the first of equals stays the best."""
+        """Whether `score` beats `than`; anything beats None."""
         return than is None or (score > than if self.higher_is_better else score < than)
 
     def weight(self, targets: Any) -> int:

@@ -28,7 +28,7 @@ class RunState:
     order : int array [N] or None
         The order in which the present epoch sees the examples; None between two epochs.
     loss_sum : the sum of the present epoch's losses, each times its weight;  weight : the sum of these weights
-    best_epoch, best_score : of the validation split so far, or None
+    best_epoch, best_score, best_loss : of the validation split so far, or None
     seconds : float, time spent, over all sessions
     """
 
@@ -43,6 +43,7 @@ class RunState:
     weight: int = 0
     best_epoch: int | None = None
     best_score: float | None = None
+    best_loss: float | None = None
     seconds: float = 0.0
 
     @property
@@ -51,7 +52,7 @@ class RunState:
         return self.opt_state["step"]
 
 
-NUMBERS = ("epoch", "position", "weight", "best_epoch", "best_score", "seconds")
+NUMBERS = ("epoch", "position", "weight", "best_epoch", "best_score", "best_loss", "seconds")
 
 
 def new_run(network: NetworkConfig, training: TrainingConfig, device: str) -> RunState:
@@ -85,6 +86,8 @@ def load_state(path: Path, device: str) -> tuple[RunState, dict[str, Any]]:
     if "run" not in metadata:
         raise ValueError(f"{path} holds a model but no run to resume: it is not a last.safetensors")
     model, numbers = model_from(path, tensors, network_from(path, metadata)), metadata["run"]
+    if lacking := {*NUMBERS, "step", "loss_sum", "generator"} - {*numbers}:
+        raise ValueError(f"{path}: the run's record lacks {', '.join(sorted(lacking))}")
     moments = {k: moments_like(path, model.params, tensors, k) for k in "mv"}
     rng = np.random.default_rng()
     rng.bit_generator.state = numbers["generator"]
