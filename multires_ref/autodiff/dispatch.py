@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 
 from ..arrays import get_xp
 
 DEFINITIONS = ("conv", "pointwise", "channels", "norms", "losses", "mixture", "update")
-FAST: dict[str, tuple[str, ...]] = {"numpy": (), "cupy": ("cupy_ops", "cupy_linear", "cupy_norms")}
+COMPILED = ("numba_pointwise", "numba_layer_norm", "numba_batch_norm", "numba_channels", "numba_update")  # need Numba
+FAST: dict[str, tuple[str, ...]] = {
+    "numpy": (*(COMPILED if find_spec("numba") else ()), "numpy_ops"),
+    "cupy": ("cupy_ops", "cupy_linear", "cupy_norms"),
+}
 
 
 @cache
