@@ -4,7 +4,7 @@ The kernel is what the tree makes of an impulse, cut to L samples. Then, with ca
 
     Y = K X;    dX = conj(K) G;    dK = sum over the batch of conj(X) G, and one inverse transform a channel gives dk.
 
-The kernel's gradient goes back to the filters through the small tree of one impulse (the `tree` engine, batch 1). Cost:
+`impulse.py` makes the kernel, and takes its gradient back to the filters, once a channel and not once a sequence. Cost:
 O(B D L log L) whatever K and the number of readout taps; the tree engine's is O(B D L) times the number of taps.
 Channels are taken a few at a time, so that transforms of only those are in memory.
 """
@@ -16,17 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from . import tree
+from .impulse import kernel, kernel_adjoint
 from .threads import num_threads
 
-BLOCK = 2**18  # numbers in one block of transforms: their pass through memory is shared with the products that follow
-
-
-def impulse(D: int, L: int, dtype: Any) -> np.ndarray:
-    """1 at time 0 in each of D channels: [1, D, L]."""
-    x = np.zeros((1, D, L), dtype)
-    x[..., 0] = 1
-    return x
+BLOCK = 2**17  # numbers in one block of transforms: their pass through memory is shared with the products that follow
 
 
 def channel_blocks(B: int, D: int, n: int) -> Iterator[slice]:
@@ -46,12 +39,12 @@ def transforms(L: int) -> tuple[Any, Any]:
 def forward(x: Any, h0: Any, q: list[Any], w_a: Any) -> Any:
     """y [B, D, L] from x [B, D, L], h0 [J, D, K], readout filters q (J arrays [D, Q_i]) and w_a [D]."""
     B, D, L = x.shape
-    kernel = tree.forward(impulse(D, L, x.dtype), h0, q, w_a)[0]  # [D, L]
+    k = kernel(h0, q, w_a, L)  # [D, L]
     rfft, irfft = transforms(L)
     y = np.empty_like(x)
     for d in channel_blocks(B, D, 2 * L):
         X = rfft(x[:, d])
-        X *= rfft(kernel[d])
+        X *= rfft(k[d])
         y[:, d] = irfft(X)
     return y
 
@@ -59,16 +52,14 @@ def forward(x: Any, h0: Any, q: list[Any], w_a: Any) -> Any:
 def backward(g: Any, x: Any, h0: Any, q: list[Any], w_a: Any) -> tuple[Any, Any, list[Any], Any]:
     """dx [B, D, L], dh0 [J, D, K], dq (J arrays [D, Q_i]) and dw_a [D] of sum(g y), for g [B, D, L]."""
     B, D, L = x.shape
-    one = impulse(D, L, x.dtype)
-    kernel = tree.forward(one, h0, q, w_a)[0]
+    k = kernel(h0, q, w_a, L)
     rfft, irfft = transforms(L)
-    dx, dkernel = np.empty_like(x), np.empty_like(kernel)
+    dx, dk = np.empty_like(x), np.empty_like(k)
     for d in channel_blocks(B, D, 2 * L):
         X, G = rfft(x[:, d]), rfft(g[:, d])
         np.conjugate(X, out=X)
         X *= G
-        dkernel[d] = irfft(X.sum(axis=0))
-        G *= rfft(kernel[d]).conj()
+        dk[d] = irfft(X.sum(axis=0))
+        G *= rfft(k[d]).conj()
         dx[:, d] = irfft(G)
-    _, dh0, dq, dw_a = tree.backward(dkernel[None], one, h0, q, w_a)
-    return dx, dh0, dq, dw_a
+    return dx, *kernel_adjoint(dk, h0, q, w_a)

@@ -220,7 +220,7 @@ def forward(y, x, top, filters, shape, chunks):
 
 @compiled_parallel
 def backward(gradients, g, x, top, filters, shape, chunks):
-    """Fills dx [B, D, L] and, a part for each chunk and in float64, dh [chunks, D, J K], dq [chunks, D, ...], dw_a [chunks, D, 1]."""
+    """Fills dx [B, D, L] and, each chunk apart and in float64, dh [chunks, D, J K], dq [chunks, D, ...], dw_a [chunks, D, 1]."""
     B, D, L = x.shape
     dx, dh, dq, dw_a = gradients
     h, q, starts, w_a = filters

@@ -48,7 +48,7 @@ def from_phases(rows: Any, S: int, L: int) -> Any:
 
 
 def to_blocks(x: Any, T: int, before: int) -> Any:
-    """[B, D, L] -> [B ceil(L / T), D, before + T]: time cut into blocks of T samples, each after the `before` samples it follows."""
+    """[B, D, L] -> [B ceil(L / T), D, before + T]: blocks of T samples, each after the `before` samples it follows."""
     B, D, L = x.shape
     n = -(-L // T)
     padded = np.zeros((B, D, before + n * T), x.dtype)

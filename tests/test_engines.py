@@ -1,0 +1,290 @@
+"""Every engine against the definition and against each other: values, gradients, dtypes, shapes at their ends, threads."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from cases import conv_case, conv_cases, random_arguments
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import multires_ref as mr
+from multires_ref import engines
+from multires_ref.autodiff.operator import _backward
+from multires_ref.engines import fft, fused, long, tree
+from multires_ref.tree import taps_per_level
+
+CPU = ("tree", "fft", "fused")
+TIGHT = 1e-12  # relative to the largest number, float64
+LOOSE = 2e-5  # the same, float32: sums of a few thousand terms, and the rounding of a transform
+
+pytest.importorskip("numba", reason="Numba is not installed")
+
+
+def far(got, wanted):
+    """The largest difference, relative to the largest number wanted."""
+    got, wanted = np.asarray(got, np.float64), np.asarray(wanted, np.float64)
+    assert got.shape == wanted.shape
+    return np.abs(got - wanted).max() / max(np.abs(wanted).max(), 1e-30) if wanted.size else 0.0
+
+
+def seam_arguments(rng, B, D, L, K, Qs, dtype="float64"):
+    """Arguments of an engine: g, x, h0, q, w_a."""
+    J = len(Qs)
+    g, x = rng.standard_normal((2, B, D, L)).astype(dtype)
+    h0 = (rng.standard_normal((J, D, K)) / K).astype(dtype)
+    q = [rng.standard_normal((D, Q)).astype(dtype) for Q in Qs]
+    return g, x, h0, q, rng.standard_normal(D).astype(dtype)
+
+
+def flat(parts):
+    """The gradients dx, dh0, dq, dw_a in one row, without the empty ones."""
+    dx, dh0, dq, dw_a = parts
+    return [dx, dh0, *(part for part in dq if part.size), dw_a]
+
+
+def check_engine(engine, args, tolerance):
+    """Forward and backward equal the tree engine's, in the same dtypes."""
+    g, *rest = args
+    y = engine.forward(*rest)
+    assert y.dtype == rest[0].dtype
+    assert far(y, tree.forward(*rest)) < tolerance
+    for part, wanted in zip(flat(engine.backward(g, *rest)), flat(tree.backward(g, *rest)), strict=True):
+        assert part.dtype == wanted.dtype
+        assert far(part, wanted) < tolerance
+
+
+# Against the authors' numbers and the loops
+
+
+@pytest.mark.parametrize("engine", CPU)
+@pytest.mark.parametrize("name", conv_cases())
+def test_authors_cases(name, engine):
+    case = conv_case(name)
+    y = mr.multires_conv(*case["args"], **case["options"], engine=engine)
+    assert far(y, case["y"]) < TIGHT
+    J, K, m = case["options"]["depth"], case["args"][1].shape[1], case["args"][3].shape[1]
+    taps = taps_per_level(J, K, case["options"]["tree_select"], m)
+    for got, wanted in zip(_backward(case["dy"], *case["args"], taps, engine), case["grads"], strict=True):
+        assert far(got, wanted) < TIGHT
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    engine=st.sampled_from(CPU),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 20)),
+    K=st.integers(2, 6),
+    J=st.integers(1, 7),
+    m=st.integers(0, 12),
+    untied=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_loops(engine, shape, K, J, m, untied, seed):
+    """The definition, for both memories (m = 0 stands for fading): L = 1, K beyond L and dilations beyond L among them."""
+    args = random_arguments(np.random.default_rng(seed), *shape, K=K, J=J, m=m or None, untied=untied)
+    select = {"tree_select": "uniform" if m else "fading", "depth": J}
+    assert far(mr.multires_conv(*args, **select, engine=engine), mr.multires_conv_loops(*args, **select)) < TIGHT
+
+
+# The seam: any readout filters
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    engine=st.sampled_from((fft, fused)),
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 40)),
+    K=st.integers(2, 7),
+    Qs=st.lists(st.integers(0, 9), min_size=1, max_size=8),
+    dtype=st.sampled_from(("float32", "float64")),
+    seed=st.integers(0, 99),
+)
+def test_any_readout(engine, shape, K, Qs, dtype, seed):
+    """Readout filters of any lengths, 0 included, one filter a level, both dtypes."""
+    args = seam_arguments(np.random.default_rng(seed), *shape, K, [max(Qs[0], 1), *Qs[1:]], dtype)
+    check_engine(engine, args, TIGHT if dtype == "float64" else LOOSE)
+
+
+@pytest.mark.parametrize("engine", [fft, fused])
+def test_depth_of_sixty(engine):
+    """Dilations up to 2^59 are far beyond any sequence: nothing overflows."""
+    check_engine(engine, seam_arguments(np.random.default_rng(0), 1, 2, 9, 12, [3] * 60), TIGHT)
+
+
+@pytest.mark.parametrize("engine", CPU)
+def test_strided_and_read_only_arrays(engine):
+    """Views of any strides, reversed ones and broadcast ones give what copies give, and are not written to."""
+    rng = np.random.default_rng(1)
+    args = random_arguments(rng, B=4, D=6, L=24)
+    wide = [np.repeat(a, 2, axis=-1) for a in args]
+    views = [a[..., ::2] for a in wide]
+    views[0] = np.asfortranarray(args[0])
+    for a in views:
+        a.flags.writeable = False
+    wanted = mr.multires_conv(*args, engine="tree")
+    assert far(mr.multires_conv(*views, engine=engine), wanted) < TIGHT
+    g = np.broadcast_to(np.ones(1), wanted.shape)  # strides of zero, read-only: what the sum's gradient looks like
+    for got, want in zip(_backward(g, *views, (1, 1, 1), engine), _backward(g.copy(), *args, (1, 1, 1), "tree"), strict=True):
+        assert far(got, want) < TIGHT
+
+
+@pytest.mark.parametrize("engine", CPU)
+def test_inputs_stay_as_they_are(engine):
+    module, args = engines.get_engine(engine), seam_arguments(np.random.default_rng(2), 2, 3, 30, 3, [3, 0, 5])
+    before = [np.copy(a) for a in (*args[:3], *args[3], args[4])]
+    module.forward(*args[1:])
+    module.backward(*args)
+    for now, then in zip((*args[:3], *args[3], args[4]), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("engine", ["tree", "fused"])
+def test_nan_and_inf_stay_visible_and_causal(engine):
+    """NaN reaches what depends on it and nothing before it; the transform spreads it over its row, which is visible too."""
+    x, h0, h1, w, w_skip = random_arguments(np.random.default_rng(3), B=2, D=2, L=16)
+    x[0, 1, 8] = np.nan
+    x[1, 0, 3] = np.inf
+    with np.errstate(invalid="ignore"):
+        y = mr.multires_conv(x, h0, h1, w, w_skip, engine=engine)
+    assert np.isnan(y[0, 1, 8])
+    assert not np.isfinite(y[1, 0, 3])
+    for untouched in (y[0, 1, :8], y[1, 0, :3], y[0, 0], y[1, 1]):
+        assert np.isfinite(untouched).all()
+
+
+def test_nan_is_visible_in_the_fft_engine():
+    x, h0, h1, w, w_skip = random_arguments(np.random.default_rng(3), B=2, D=2, L=16)
+    x[0, 1, 8] = np.nan
+    y = mr.multires_conv(x, h0, h1, w, w_skip, engine="fft")
+    assert np.isnan(y[0, 1]).all()
+    assert np.isfinite(y[1]).all()
+
+
+# Long sequences
+
+
+@pytest.mark.parametrize("Qs", [[2] * 12, [3, 0, 4, 1] + [3] * 9, [2] * 3])
+@pytest.mark.parametrize("L", [300, 257])
+def test_long_sequences_are_cut(L, Qs, monkeypatch):
+    """Phases for the coarse levels, blocks for the fine ones; here from 32 samples on."""
+    monkeypatch.setattr(long, "ROW", 32)
+    g, x, h0, q, w_a = seam_arguments(np.random.default_rng(4), 2, 3, L, 3, Qs)
+    assert fused.cut(x, h0, q) > 0
+    check_engine(fused, (g, x, h0, q, w_a), TIGHT)
+    monkeypatch.setattr(fused, "GROUP", 1)
+    check_engine(fused, (g, x, h0, q, w_a), TIGHT)
+
+
+def test_a_block_of_mostly_halo_is_not_cut(monkeypatch):
+    monkeypatch.setattr(long, "ROW", 32)
+    args = seam_arguments(np.random.default_rng(5), 1, 2, 100, 3, [40, 30, 20, 3])
+    assert fused.cut(args[1], args[2], args[3]) == 0
+    check_engine(fused, args, TIGHT)
+
+
+def test_blocks_of_the_tree_engine(monkeypatch):
+    args = seam_arguments(np.random.default_rng(6), 3, 5, 20, 2, [2, 2, 4])
+    wanted = flat(tree.backward(*args)), tree.forward(*args[1:])
+    for size in (1, 45, 110):
+        monkeypatch.setattr(tree, "BLOCK", size)
+        assert far(tree.forward(*args[1:]), wanted[1]) < TIGHT
+        for got, want in zip(flat(tree.backward(*args)), wanted[0], strict=True):
+            assert far(got, want) < TIGHT
+
+
+# Threads
+
+
+def bits_with(threads):
+    """What the fused engine gives with that many threads, as bytes."""
+    import numba
+
+    args = seam_arguments(np.random.default_rng(7), 6, 5, 50, 3, [3] * 5, "float32")
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        return [a.tobytes() for a in (fused.forward(*args[1:]), *flat(fused.backward(*args)))]
+    finally:
+        numba.set_num_threads(before)
+
+
+def test_same_bits_whatever_the_number_of_threads():
+    import numba
+
+    most = numba.config.NUMBA_NUM_THREADS
+    assert all(bits_with(n) == bits_with(1) for n in range(1, most + 1))
+
+
+def test_thread_settings(monkeypatch):
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for name in ("MULTIRES_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    assert engines.num_threads() == allowed
+    monkeypatch.setenv("OMP_NUM_THREADS", "1,2")
+    assert engines.num_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    monkeypatch.setenv("MULTIRES_NUM_THREADS", "100000")
+    assert engines.num_threads() == allowed  # never more than the processors allowed
+    engines.set_num_threads(1)
+    assert engines.num_threads() == 1
+    engines.set_num_threads(None)
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        engines.set_num_threads(0)
+
+
+def test_numba_is_held_to_the_setting(monkeypatch):
+    import numba
+
+    monkeypatch.setenv("MULTIRES_NUM_THREADS", "1")
+    with engines.threads.limited():
+        assert numba.get_num_threads() == 1
+
+
+# auto
+
+
+def test_auto_counts_the_work():
+    x = np.zeros((16, 8, 1024), np.float32)
+    assert engines.choose("auto", x, 10, taps_per_level(10, 2), 2) == "fused"
+    name, why = engines.explain_choice(x, 10, taps_per_level(10, 2, "uniform", 700), 2)
+    assert name == "fft"
+    assert "multiplications a sample" in why
+
+
+def test_without_numba(monkeypatch):
+    """auto falls back, and asking for the engine by name says what to install."""
+    real = builtins.__import__
+
+    def no_numba(name, *args, **kwargs):
+        if name.partition(".")[0] == "numba" or "fused_kernels" in str(args[2:3]):
+            raise ImportError("No module named 'numba'")
+        return real(name, *args, **kwargs)
+
+    args = random_arguments(np.random.default_rng(8), B=3, D=2, L=40, K=2, J=5)
+    wanted = mr.multires_conv(*args, engine="tree")
+    monkeypatch.setattr(builtins, "__import__", no_numba)
+    engines.numba_works.cache_clear()
+    try:
+        assert engines.choose("auto", args[0], 5, (1,) * 5, 2) in ("tree", "fft")
+        assert far(mr.multires_conv(*args), wanted) < TIGHT
+        assert "pip install 'multires-ref[fast]'" in engines.available_engines()["fused"]
+        with pytest.raises(ImportError, match=r"engine 'fused' needs Numba: pip install 'multires-ref\[fast\]'"):
+            mr.multires_conv(*args, engine="fused")
+    finally:
+        engines.numba_works.cache_clear()
+
+
+def test_importing_the_package_loads_no_engine():
+    code = "import multires_ref.engines, sys; print([m for m in ('numba', 'scipy', 'cupy', 'torch') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_an_engine_for_other_arrays():
+    args = random_arguments(np.random.default_rng(9))
+    with pytest.raises(TypeError, match="engine 'gpu' runs on CuPy arrays; x is a NumPy array"):
+        mr.multires_conv(*args, engine="gpu")
