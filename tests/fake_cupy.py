@@ -294,7 +294,8 @@ def forget_kernels() -> None:
     from multires_ref.autodiff import cupy_norms, cupy_ops
     from multires_ref.engines import cuda, gpu
 
-    for cached in (cuda.kernel, cuda.limits, gpu.plan, cupy_ops.elementwise, cupy_norms.elementwise):
+    caches = (cuda.kernel, cuda.limits, gpu.plan, cupy_ops.elementwise, cupy_ops.weighted_sum, cupy_norms.elementwise)
+    for cached in caches:
         cached.cache_clear()
 
 

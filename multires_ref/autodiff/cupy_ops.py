@@ -1,5 +1,5 @@
 """The operations on CuPy arrays that are bound by memory, each in one pass: an `ElementwiseKernel` for what `pointwise.py`,
-`channels.py` and `update.py` define by several array operations. Same names, same signatures, held to the definitions by tests.
+`channels.py` and `update.py` define by several array operations (a `ReductionKernel` for the mean over true lengths). Same names, same signatures, held to the definitions by tests.
 
 Kernels are C++ expressions in the type T of their arrays. Numbers that come from Python are passed as float64 and turned into T,
 which is what NumPy does with a Python float beside a float32 array.
@@ -94,6 +94,20 @@ def embed(table: Any, tokens: Any) -> Any:
     (B, L), D = tokens.shape, table.shape[1]
     spread = cupy.broadcast_to(tokens[:, None], (B, D, L))
     return elementwise("embed")(cupy.ascontiguousarray(table), spread, D, L)
+
+
+@cache
+def weighted_sum() -> Any:
+    """The compiled reduction sum(x weight)."""
+    import cupy
+
+    return cupy.ReductionKernel("T x, T weight", "T y", "x * weight", "a + b", "y = a", "0", "multires_weighted_sum")
+
+
+def masked_mean(x: Any, lengths: Any = None) -> Any:
+    """The mean over time, over the first lengths[b] steps where lengths are given: [B, D]; x is read once."""
+    weights = pooling_weights(x, lengths)
+    return x.sum(axis=2) * weights if lengths is None else weighted_sum()(x, weights, axis=2)
 
 
 def masked_mean_adjoint(g: Any, x: Any, lengths: Any = None) -> Any:

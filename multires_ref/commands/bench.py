@@ -4,6 +4,7 @@
     multires-ref bench operator --quick     one, small
     multires-ref bench sample               drawing images: streaming against recomputing
     multires-ref bench paper                training steps at the paper's full settings
+    multires-ref bench gpu                  the layer and a training step on a GPU; or: multires-ref bench --device gpu
 
 Everything is checked to agree before it is timed; contestants take turns; medians and quartiles are printed, and written with the
 machine's description to bench.json and bench.svg in --out.
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS = ("operator", "step", "scaling", "pyramid", "startup")  # measured and charted together
-OTHERS = ("sample", "paper")  # commands of their own
+OTHERS = ("sample", "paper", "gpu")  # commands of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--repeats", type=int, default=7, help="rounds (default 7)")
     common.add_argument("--threads", type=int, help="at most this many threads for everybody (default: all that are allowed)")
     common.add_argument("--out", help="folder for bench.json and bench.svg (default runs/bench-<time>)")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: the same as `bench gpu`")
     parts = parser.add_subparsers(dest="part", metavar="PART")
     for name in ("all", *PARTS):
         sub = parts.add_parser(name, parents=[common])
@@ -46,6 +48,10 @@ def module(name: str) -> Any:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, write."""
+    if args.part is None and args.device == "gpu":
+        parser = argparse.ArgumentParser()
+        module("gpu").add_arguments(parser)
+        return module("gpu").run(parser.parse_args([]))
     if args.part in OTHERS:
         return module(args.part).run(args)
     from ..bench.timing import machine, machine_line, threads

@@ -34,7 +34,17 @@ def launch(function: Any, grid: tuple[int, ...], block: tuple[int, ...], args: t
     """Start `function` on the current stream; whole numbers go to it as C ints, arrays must be C-contiguous.
 
     Nothing is waited for.
+
+    Raises
+    ------
+    ValueError
+        If a block cannot have so much shared memory.
     """
+    if shared > limits()[0]:
+        have = limits()[0]
+        raise ValueError(
+            f"this layer's filters take {shared} bytes of shared memory and a block may have {have}: use engine='tree'"
+        )
     if shared > SHARED_BY_DEFAULT and function.max_dynamic_shared_size_bytes < shared:
         function.max_dynamic_shared_size_bytes = shared
     function(grid, block, tuple(np.int32(a) if isinstance(a, int) else a for a in args), shared_mem=shared)

@@ -42,17 +42,23 @@ def device_lines(cupy: Any) -> list[str]:
 
 
 def longest_in_shared_memory(shared: int) -> int:
-    """The largest power of two that fits the backward pass of a fading layer (K = 2, float32): J + 2 rows and a few numbers.
+    """The largest power of two at which the backward pass of a fading layer (K = 2, float32) keeps its levels in shared memory.
 
     Examples
     --------
     >>> longest_in_shared_memory(227 * 1024)  # Hopper
     4096
     """
-    L = 2
-    while 4 * ((L.bit_length() + 2) * 2 * L + 30 * L.bit_length()) <= shared:
-        L *= 2
-    return L
+    from .gpu import Layer, backward_threads, starts_of
+
+    def fits(J: int) -> bool:
+        layer = Layer(J, 2, J + 1, starts_of((2,) * J), (1,) * J, untied=False, folds=True)
+        return backward_threads(layer, 2**J, 4, shared)[1]
+
+    J = 1
+    while fits(J + 1):
+        J += 1
+    return 2**J
 
 
 def check_line() -> str:

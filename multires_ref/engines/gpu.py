@@ -122,23 +122,43 @@ def run_forward_long(layer: Layer, x: Any, y: Any, coefficients: list[Any]) -> A
     return y
 
 
-def run_backward(layer: Layer, g: Any, x: Any, coefficients: list[Any]) -> tuple[Any, Any, tuple[tuple[str, int], ...]]:
-    """dx [B, D, L], each row's sums [B, D, layer.sums], and the settings it ran with."""
+def run_backward(layer: Layer, g: Any, x: Any, coefficients: list[Any]) -> tuple[Any, Any]:
+    """dx [B, D, L], and each row's sums [B, D, layer.sums]."""
     import cupy
 
     (B, D, L), dtype = x.shape, str(x.dtype)
     dx, partial = cupy.empty_like(x), cupy.empty((B, D, layer.sums), dtype=x.dtype)
-    threads = threads_for(L, 8, 512)
-    own = layer.J * layer.K + layer.Q + 1  # coefficients
-    levels = (layer.J + 2) * L + layer.sums * (threads // 32)
-    fits = x.itemsize * (own + levels) <= limits()[0]
+    threads, fits = backward_threads(layer, L, x.itemsize, limits()[0])
+    own, levels = backward_numbers(layer, L, threads)
     blocks = B * D if fits else min(B * D, 2 * limits()[1])
     scratch = dx if fits else cupy.empty((blocks, levels), dtype=x.dtype)  # dx stands for "none" where it is not used
     settings = (("THREADS", threads), ("CHUNK", sums_at_a_time(layer)), ("SCRATCH", int(not fits)))
     function = kernel("tree_backward", ("engines/plan.cu", "engines/backward.cu"), dtype, settings)
     args = (g, x, dx, *coefficients, plan(layer), partial, scratch, B * D, D, L)
     launch(function, (blocks,), (threads,), args, x.itemsize * (own + levels if fits else own))
-    return dx, partial, settings
+    return dx, partial
+
+
+def backward_numbers(layer: Layer, L: int, threads: int) -> tuple[int, int]:
+    """How many numbers a block of the backward pass holds: coefficients, and what goes to scratch space where they do not fit:
+    a_0 ... a_J, g, and each warp's sums."""
+    return layer.J * layer.K + layer.Q + 1, (layer.J + 2) * L + layer.sums * (threads // 32)
+
+
+def backward_threads(layer: Layer, L: int, itemsize: int, shared: int) -> tuple[int, bool]:
+    """Threads of a block, and whether its numbers fit in `shared` bytes; fewer threads where that makes them fit.
+
+    Examples
+    --------
+    >>> layer = Layer(12, 2, 13, starts_of((2,) * 12), (1,) * 12, False, True)
+    >>> backward_threads(layer, 4096, 4, 227 * 1024), backward_threads(layer, 8192, 4, 227 * 1024)
+    ((256, True), (512, False))
+    """
+    most = threads_for(L, 8, 512)
+    for threads in (most, max(32, most // 2)):
+        if itemsize * sum(backward_numbers(layer, L, threads)) <= shared:
+            return threads, True
+    return most, False
 
 
 def sums_at_a_time(layer: Layer) -> int:
@@ -159,16 +179,16 @@ def layer_backward(g: Any, x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, taps: 
 
     layer = layer_of(h0, w, taps)
     g, x, *coefficients = contiguous(g, x, h0, h1, w, w_skip)
-    dx, partial, settings = run_backward(layer, g, x, coefficients)
+    dx, partial = run_backward(layer, g, x, coefficients)
     gradients = [cupy.empty_like(c) for c in coefficients]  # h0, h1, w, w_skip
-    finish(layer, partial, coefficients, gradients, settings)
+    finish(layer, partial, coefficients, gradients)
     return dx, *gradients
 
 
-def finish(layer: Layer, partial: Any, coefficients: list[Any], gradients: list[Any], settings: tuple) -> None:
+def finish(layer: Layer, partial: Any, coefficients: list[Any], gradients: list[Any]) -> None:
     """Add the rows' sums up over the batch, into the four gradients."""
     B, D, _ = partial.shape
-    settings = tuple((name, 128 if name == "THREADS" else value) for name, value in settings)
+    settings = (("THREADS", 128), ("CHUNK", 4), ("SCRATCH", 0))  # the last two concern the other kernel of the file
     function = kernel("backward_finish", ("engines/plan.cu", "engines/backward.cu"), str(partial.dtype), settings)
     _, h1, w, _ = coefficients
     args = (partial, h1, w, plan(layer), *gradients, B, D)
@@ -197,7 +217,7 @@ def backward(g: Any, x: Any, h0: Any, q: list[Any], w_a: Any) -> tuple[Any, Any,
     import cupy
 
     layer, coefficients = packed(h0, q, w_a)
-    dx, partial, _ = run_backward(layer, *contiguous(g, x), coefficients)
+    dx, partial = run_backward(layer, *contiguous(g, x), coefficients)
     sums = partial.sum(axis=0)  # [D, layer.sums]: of each level q_i's and then h0_i's
     dq, dh0 = [], []
     for i, (start, stop) in enumerate(zip(layer.starts, layer.starts[1:], strict=False)):
