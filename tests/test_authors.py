@@ -119,6 +119,14 @@ def test_loading_shares_no_memory(rng):
     np.testing.assert_array_equal(tensors["seq_layers.0.w"], before)
 
 
+def test_transposed_parameters_are_written_right(rng, tmp_path):
+    """safetensors writes an array's memory as it lies: a transposed one would come back scrambled."""
+    model = random_model(SMALL, rng)
+    model.params["decoder"]["weight"] = np.asfortranarray(model.params["decoder"]["weight"])
+    save_model(model, tmp_path / "x.safetensors")
+    assert_same(model, load_model(tmp_path / "x.safetensors"))
+
+
 def test_settings_can_be_told():
     config = {field.name for field in dataclasses.fields(NetworkConfig)}
     assert set(SETTINGS) <= config
