@@ -67,6 +67,8 @@ from multires_ref.network.account import parameters_by_part
 BASE = {"d_model": 16, "n_layers": 2, "dropout": 0.0, "epochs": 15, "lr": 0.01, "batch_size": 50, "engine": "tree"}
 config, training = task.settings(**BASE, seed=0)
 parts = parameters_by_part(config)
+
+# %%
 print(parts, "in all", sum(parts.values()))
 assert (config.J, config.m, config.receptive_field) == (6, 7, 64)
 assert parts["filters h0, h1"] + parts["memory weights w"] + parts["skip weights"] == 2 * 192
@@ -280,6 +282,7 @@ import copy
 from multires_ref.plots.scores import plot_runs
 
 
+# %%
 def accuracy_without(r):
     params = copy.deepcopy(model.params)
     for block in params["blocks"]:
@@ -327,6 +330,7 @@ show(plot_runs(scores), "test accuracy of every run of every variant")
 from multires_ref.interop.errors import text_table
 
 
+# %%
 def row(name):
     a, b = scores[name], scores["base"]
     error = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))

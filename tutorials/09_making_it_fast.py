@@ -50,8 +50,8 @@ assert array == 52_428_800 and passes == 80
 
 # %% [markdown]
 # And in the whole network? Most multiplications are in the 1x1 maps, which are products of matrices: there each number that is
-# loaded is used hundreds of times, so the processor is busy and libraries are near its limit. The tree is a small part of the
-# multiplications, and can still be most of the time. `work_by_part` counts multiply-adds for one step of one sequence:
+# loaded is used hundreds of times, so the processor is busy and does not wait. The tree is a small part of the
+# multiplications; what part of the *time* it is depends on how well its passes are avoided. `work_by_part` counts multiply-adds for one step of one sequence:
 
 # %%
 from multires_ref.network.account import work_by_part
@@ -102,6 +102,7 @@ def folded(x, q, w_a):
     return y + w_a * a
 
 
+# %%
 q = [w[5 - i] * h1 + (np.array([w_skip, 0.0]) if i == 0 else 0) for i in range(5)]
 assert np.allclose(folded(x, q, w[0]), reference)
 
@@ -155,8 +156,8 @@ assert off["tree"] < 1e-5 < off["fft"]
 # %% [markdown]
 # ## Third thought: stay in the cache
 #
-# A row, one channel of one example, is 1,024 numbers of 4 bytes: 4 KB. That fits in the processor's first cache, whose passes are far cheaper than
-# those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone from the
+# A row, one channel of one example, is 1,024 numbers of 4 bytes: 4 KB. That fits many times over in a processor's nearest cache, whose passes are far
+# cheaper than those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone from the
 # cache. Turn the loops inside out: for each row, *all* levels. Then x is read once and y written once, and the passes in between are
 # in the cache. This is called *fusing*.
 #
@@ -177,6 +178,7 @@ def horner(x, q, w_a):
     return r
 
 
+# %%
 assert np.polyval([5, 3, 2], 10) == 2 + 10 * (3 + 10 * 5)
 assert np.allclose(horner(x, q, w[0]), reference)
 
@@ -200,7 +202,7 @@ for name in engines:
 #
 # Training has to keep, between the forward and the backward pass, what the latter will need. Written with autograd's own operations, every a_i and
 # b_i of every layer is kept: 2 J arrays, here 20 of 52 MB, and some more for their parts, for each of ten layers. The layer's own backward pass needs
-# *x only* and computes the levels again: about half as much work more, and a small part of the memory. Measured, on a smaller array with J = 11:
+# *x only*: it computes the a_i again, one filter a level, and keeps none of them for longer than it lasts. Measured, on a smaller array with J = 11:
 
 # %%
 import tracemalloc
@@ -268,8 +270,8 @@ assert forward["copying x once"]["median"] < forward["fused"]["median"]
 show(plot_times(forward, title="forward"), "time of every engine, of PyTorch's formulations and of copying, forward")
 
 # %% [markdown]
-# Look at `PyTorch conv1d`: it is how the authors' code computes the layer, as dilated depthwise convolutions. On a processor that is a case which
-# libraries are not built for. Graphics cards are another matter, and so is `torch.compile`, which fuses.
+# `PyTorch conv1d` is how the authors' code computes the layer, as dilated depthwise convolutions. In the stored run it is slower, on a
+# processor, than even our plain tree, as the assertion says. `PyTorch compiled` is the tree under `torch.compile`, which fuses too.
 #
 # And which one does `engine="auto"` take? It counts the multiplications that a sample would cost in the tree, and compares them with where the
 # transforms were measured to win. Ask it:
@@ -304,14 +306,7 @@ from multires_ref.engines.gpu import ITEMS, threads_for
 threads = threads_for(1024, ITEMS)
 exchanged = sum(2**i < threads for i in range(10))  # levels with a dilation below the number of threads
 print(
-    threads,
-    "threads a row;",
-    exchanged,
-    "levels through shared memory,",
-    10 - exchanged,
-    "inside a thread;",
-    2 * 4 * 1024,
-    "bytes shared",
+    f"{threads} threads a row: {exchanged} levels through shared memory, {10 - exchanged} inside a thread; {2 * 4 * 1024} bytes shared"
 )
 assert threads * ITEMS == 1024 and exchanged == 6
 

@@ -80,12 +80,11 @@ def nesting(codes):
     return np.cumsum(opens.astype(int) - closes)
 
 
+# %%
 ax = new_axes(9, 2.6)
 ax.step(range(len(codes)), nesting(codes), where="post", lw=1)
 ax.set(xlabel="token n", ylabel="open brackets")
 assert nesting(codes)[-1] == 0 and nesting(codes).max() < Limits().max_depth
-
-# %%
 show(ax, "how many brackets are open at each token of a long expression")
 
 # %% [markdown]
