@@ -1,5 +1,7 @@
-"""The operations on CuPy arrays that are bound by memory, each in one pass: an `ElementwiseKernel` for what `pointwise.py`,
-`channels.py` and `update.py` define by several array operations (a `ReductionKernel` for the mean over true lengths). Same names, same signatures, held to the definitions by tests.
+"""The operations on CuPy arrays that are bound by memory, each in one pass over its arrays.
+
+An `ElementwiseKernel` (a `ReductionKernel` for the mean over true lengths) does what `pointwise.py`, `channels.py` and
+`update.py` define by several array operations. Same names, same signatures, held to the definitions by tests.
 
 Kernels are C++ expressions in the type T of their arrays. Numbers that come from Python are passed as float64 and turned into T,
 which is what NumPy does with a Python float beside a float32 array.
