@@ -47,7 +47,7 @@ def test_classifier_gives_the_logits_of_every_prefix(name, dtype):
     for n in range(x.shape[2]):
         logits = stream.step(x[:, :, n])
         assert logits.dtype == dtype
-        np.testing.assert_allclose(logits, model(x[:, :, : n + 1]), atol=ATOL[dtype], err_msg=f"position {n}")
+        np.testing.assert_allclose(logits, model(x[:, :, : n + 1], engine="tree"), atol=ATOL[dtype], err_msg=f"position {n}")
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -59,7 +59,7 @@ def test_autoregressive_gives_every_position(name, dtype, engine):
     model, x = make(dtype, kind="autoregressive", **VARIANTS[name]), data(dtype=dtype)
     stream = Stream(model, batch=3, engine=engine)
     out = np.stack([stream.step(x[:, :, n]) for n in range(x.shape[2])], axis=2)
-    np.testing.assert_allclose(out, model(x), atol=ATOL[dtype])
+    np.testing.assert_allclose(out, model(x, engine="tree"), atol=ATOL[dtype])
 
 
 def test_tokens():
@@ -73,7 +73,7 @@ def test_tokens():
 
 def test_prediction_comes_before_the_sample():
     model, x = make(kind="autoregressive"), data()
-    stream, whole = Stream(model, batch=3), model(x)
+    stream, whole = Stream(model, batch=3), model(x, engine="tree")
     for n in range(10):
         np.testing.assert_allclose(stream.predict(), whole[:, :, n], atol=ATOL["float64"])
         assert stream.step(x[:, :, n]) is not None
@@ -89,7 +89,7 @@ def test_absurd_depth_streams_within_max_length(settings):
     stream = Stream(model, batch=3, max_length=33)
     assert stream.rings.length.max() <= 32
     for n in range(33):
-        np.testing.assert_allclose(stream.step(x[:, :, n]), model(x[:, :, : n + 1]), atol=ATOL["float64"])
+        np.testing.assert_allclose(stream.step(x[:, :, n]), model(x[:, :, : n + 1], engine="tree"), atol=ATOL["float64"])
     with pytest.raises(ValueError, match="max_length=33"):
         stream.step(x[:, :, 0])
 
@@ -99,7 +99,7 @@ def test_max_length_changes_nothing_within_it(max_length):
     model, x = make(kind="autoregressive"), data(L=min(max_length, 70))
     stream = Stream(model, batch=3, max_length=max_length)
     out = np.stack([stream.step(x[:, :, n]) for n in range(x.shape[2])], axis=2)
-    np.testing.assert_allclose(out, model(x), atol=ATOL["float64"])
+    np.testing.assert_allclose(out, model(x, engine="tree"), atol=ATOL["float64"])
 
 
 @pytest.mark.parametrize(("J", "K"), [(1, 2), (10, 2), (9, 4), (5, 7)])
