@@ -18,7 +18,7 @@ def make(C=1, levels=17, L=30, n_mix=2, **settings):
 @pytest.mark.parametrize(
     "settings", [{}, {"C": 3, "levels": 256}, {"norm": "batch"}, {"tree_select": "uniform", "memory_size": 9}]
 )
-@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_streaming_draws_what_recomputing_draws(settings, temperature):
     model = make(**settings)
     one = sample(model, np.random.default_rng(5), n=3, temperature=temperature)
