@@ -33,11 +33,13 @@ class Stored(NamedTuple):
 
 
 def load_digits_run(path: Path) -> tuple[Model, list[Conv]]:
-    """The digits network in a checkpoint, and its layers as they were before training."""
+    """The digits network in a checkpoint, in float64 so that every engine draws the same, and its layers before training."""
     from ..training.checkpoint import load_run, read_checkpoint
+    from ..training.flat import map_tree
 
     model, training = load_run(path), read_checkpoint(path)[1]["training"]
-    return model, initial_layers(model.config, training["seed"], training["dtype"])
+    params, state = (map_tree(lambda array: np.asarray(array, np.float64), tree) for tree in (model.params, model.state))
+    return Model(model.config, params, state), initial_layers(model.config, training["seed"], training["dtype"])
 
 
 @styled
@@ -64,12 +66,12 @@ def learned_figure(path: Path) -> Figure:
 
 
 def digit_examples(classes: tuple[int, ...]) -> list[np.ndarray]:
-    """The first test example of each of the classes: [1, 64] each."""
+    """The first test example of each of the classes: [1, 64] each, float64."""
     from ..tasks.digits import load
     from ..tasks.task import LoadOptions
 
     test = load(LoadOptions())["test"]
-    return [test.x[int(np.argmax(test.y == c))] for c in classes]
+    return [test.x[int(np.argmax(test.y == c))].astype("float64") for c in classes]
 
 
 @styled
