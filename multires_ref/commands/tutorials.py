@@ -99,6 +99,7 @@ def execute(notebook: Any, folder: Path, timeout: int = 120) -> Any:
         raise ImportError(f"nbclient is not installed: {INSTALL}") from None
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", record_timing=False,
+        coalesce_streams=True,  # whether a print arrives in one piece or in two depends on how busy the machine is
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
     client.execute()
