@@ -230,7 +230,8 @@ show(plot_forgetting(measured), "forgetting curves of three memories, measured o
 # %% [markdown]
 # The dips stand at the edges of the blocks, where a mean says least about its outermost samples. Longer, smoother wavelets soften them.
 #
-# A trained layer chooses its own filters, and may spend its m samples' worth elsewhere: notebook 6 draws this curve for one.
+# A trained layer chooses its own filters, and may spend its m samples' worth elsewhere: `multires-ref figures --run RUN` draws this curve
+# for each layer of a trained network.
 #
 # ## Summary
 #
