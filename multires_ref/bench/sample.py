@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .timing import machine, machine_line, threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=int, nargs="+", default=[1, 8], help="images drawn together: a table each (default 1 and 8)")
     parser.add_argument("--positions", type=int, default=6, help="pixels at which recomputing is timed (default 6)")
     parser.add_argument("--all-positions", action="store_true", help="time recomputing at every pixel")
+    parser.add_argument("--threads", type=int, help="at most this many threads for everybody (default: all that are allowed)")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
     parser.add_argument("--out", help="write the numbers here, as JSON")
 
@@ -46,10 +48,12 @@ def run(args: argparse.Namespace) -> int:
     if not args.all_positions:
         positions = set(np.linspace(0, config.max_length - 1, args.positions).astype(int).tolist())
     results = []
-    for n in args.n:
-        check_agreement(model, contestants, n)
-        results.append(summarise(measure(model, contestants, n, positions), config, n) | {"reduced": reductions(config, setting)})
-        print("\n".join(lines(results[-1])))
+    with threads(args.threads) as used:
+        about = {"machine": machine(used), "reduced": reductions(config, setting)}
+        for n in args.n:
+            check_agreement(model, contestants, n)
+            results.append(summarise(measure(model, contestants, n, positions), config, n) | about)
+            print("\n".join(lines(results[-1])))
     if args.out:
         write_json(Path(args.out), results)
     return 0
@@ -133,7 +137,6 @@ def summarise(times: dict[str, list[float]], config: Any, n: int) -> dict[str, A
     return {
         "config": config.to_dict(),
         "images": n,
-        "machine": f"{platform.processor() or platform.machine()}, NumPy {np.__version__}, Python {platform.python_version()}",
         "rows": rows,
     }
 
@@ -143,7 +146,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     config = result["config"]
     text = [
         f"drawing {result['images']} image(s) of {config['max_length']:,} pixels: width {config['d_model']}, "
-        f"{config['n_layers']} layers, K = {config['kernel_size']}; {result['machine']}",
+        f"{config['n_layers']} layers, K = {config['kernel_size']}; {machine_line(result['machine'])}",
         f"reduced from the paper's setting: {json.dumps(result['reduced']) if result['reduced'] else 'nothing'}",
         f"{'':<22}{'pixels timed':>13}{'ms a pixel':>12}{'(quartiles)':>18}{'s in all':>11}{'x streaming':>13}",
     ]
