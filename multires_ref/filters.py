@@ -1,10 +1,15 @@
 """h0 and h1: from PyWavelets by name, or at random; always in lag order (index k weights the sample k steps ago).
 
-Two orders of a wavelet's taps. The analysis order is PyWavelets' own: out[n] = sum_k dec_lo[k] x[n - k], which is what `pywt.swt`
-computes and what the authors start from. For Daubechies' wavelets (dbN) `dec_lo` is the *maximum*-phase choice: its energy sits
-in the late taps, so a causal tree weights recent samples least and every level adds delay. Its time reverse (`rec_lo` for an
-orthogonal wavelet) has the same magnitude response and the *minimum* delay: ``order="minimum_delay"``. For wavelets that are
-nearly symmetric (symN, coifN, bior) the two hardly differ.
+Three orders of a wavelet's taps, all with the same gain at every frequency:
+
+    analysis        PyWavelets' own: out[n] = sum_k dec_lo[k] x[n - k], what `pywt.swt` computes and the authors start from
+    reversed        both filters back to front (rec_lo and rec_hi of an orthogonal wavelet)
+    minimum_delay   each filter the way round in which its energy comes earlier
+
+Why it matters: for Daubechies' wavelets (dbN) `dec_lo` is the *maximum*-phase choice, its energy sits in the late taps, so a
+causal tree weights recent samples least and every level adds delay; `dec_hi`, its mirror image, is early already. Reversing both
+makes the approximations early and the details late; "minimum_delay" reverses `dec_lo` only, and everything comes early. For
+wavelets that are nearly symmetric (symN, coifN, bior) the three hardly differ.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import numpy as np
 
 from .checks import check_choice, check_int
 
-FILTER_ORDERS = ("analysis", "minimum_delay")
+FILTER_ORDERS = ("analysis", "reversed", "minimum_delay")
 
 
 def wavelet_names() -> list[str]:
@@ -42,9 +47,9 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     ----------
     name : str
         Any discrete wavelet of PyWavelets, such as "haar", "db4", "sym5", "bior2.2".
-    order : "analysis" or "minimum_delay"
-        PyWavelets' `dec_lo`, `dec_hi` as they stand, so that the tree equals `pywt.swt` up to an index shift; or whichever of
-        `dec_lo` and its time reverse has its energy earlier, with the high-pass reversed along with it.
+    order : "analysis", "reversed" or "minimum_delay"
+        PyWavelets' `dec_lo`, `dec_hi` as they stand, so that the tree equals `pywt.swt` up to an index shift; both back to front;
+        or each the way round in which its energy comes earlier.
     dtype : "float32" or "float64"
 
     Returns
@@ -63,6 +68,8 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     (array([0.7071, 0.7071]), array([-0.7071,  0.7071]))
     >>> wavelet_filters("db2")[0].round(3), wavelet_filters("db2", order="minimum_delay")[0].round(3)
     (array([-0.129,  0.224,  0.837,  0.483]), array([ 0.483,  0.837,  0.224, -0.129]))
+    >>> wavelet_filters("db2")[1].round(3)  # already early: kept by "minimum_delay"
+    array([-0.483,  0.837, -0.224, -0.129])
     """
     import pywt
 
@@ -70,8 +77,10 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     check_choice("dtype", str(np.dtype(dtype)), ("float32", "float64"))
     wavelet = pywt.Wavelet(check_wavelet(name))
     h0, h1 = np.array(wavelet.dec_lo, dtype), np.array(wavelet.dec_hi, dtype)
-    if order == "minimum_delay" and energy_centre(h0[::-1]) < energy_centre(h0):
+    if order == "reversed":
         h0, h1 = h0[::-1].copy(), h1[::-1].copy()
+    elif order == "minimum_delay":
+        h0, h1 = (min(h, h[::-1].copy(), key=energy_centre) for h in (h0, h1))
     return h0, h1
 
 

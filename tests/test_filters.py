@@ -5,7 +5,7 @@ import pytest
 import pywt
 
 from multires_ref import random_filters, wavelet_filters
-from multires_ref.filters import wavelet_length, wavelet_names
+from multires_ref.filters import energy_centre, wavelet_length, wavelet_names
 
 
 @pytest.mark.parametrize("name", wavelet_names())
@@ -25,13 +25,19 @@ def test_there_are_106_wavelets_or_more():
     assert len(wavelet_names()) >= 106
 
 
-def test_minimum_delay_is_a_time_reverse():
-    for name in ("db4", "bior2.4", "haar"):
-        (h0, h1), (e0, e1) = wavelet_filters(name), wavelet_filters(name, order="minimum_delay")
-        reverse = not np.array_equal(h0, e0)
-        np.testing.assert_array_equal(e0, h0[::-1] if reverse else h0)
-        np.testing.assert_array_equal(e1, h1[::-1] if reverse else h1)
-    assert not np.array_equal(wavelet_filters("db4")[0], wavelet_filters("db4", order="minimum_delay")[0])
+@pytest.mark.parametrize("name", ["db4", "bior2.4", "haar", "coif2", "db20"])
+def test_orders_are_time_reverses(name):
+    analysis, reverse, early = (wavelet_filters(name, order=order) for order in ("analysis", "reversed", "minimum_delay"))
+    for h, back, first in zip(analysis, reverse, early, strict=True):
+        np.testing.assert_array_equal(back, h[::-1])
+        assert np.array_equal(first, h) or np.array_equal(first, h[::-1])
+        assert energy_centre(first) <= min(energy_centre(h), energy_centre(back))
+
+
+def test_minimum_delay_reverses_the_low_pass_of_daubechies_only():
+    (lo, hi), (early_lo, early_hi) = wavelet_filters("db8"), wavelet_filters("db8", order="minimum_delay")
+    np.testing.assert_array_equal(early_lo, lo[::-1])
+    np.testing.assert_array_equal(early_hi, hi)
 
 
 def test_dtype():
@@ -50,7 +56,7 @@ def test_random_filters_fill_their_range(rng):
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(ValueError, match="wavelet must be one of .* got 'db3x' \\(did you mean 'db3'"):
         wavelet_filters("db3x")
-    with pytest.raises(ValueError, match="order must be one of 'analysis', 'minimum_delay'; got 'synthesis'"):
+    with pytest.raises(ValueError, match="order must be one of 'analysis', 'reversed', 'minimum_delay'; got 'synthesis'"):
         wavelet_filters("db3", order="synthesis")
     with pytest.raises(ValueError, match="dtype must be"):
         wavelet_filters("db3", dtype="int32")

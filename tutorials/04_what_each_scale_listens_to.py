@@ -155,34 +155,34 @@ for name in ("haar", "db4", "db8", "sym8"):
 # PyWavelets' `dec_lo` for the Daubechies wavelets is the *late* one (db8: at lag 12.4 of 0 ... 15), and its partner `dec_hi`, which is the
 # reverse of it up to signs, is early. It does not matter to someone who has the whole recording. It matters to us: low-pass filters
 # stand between every coarse level and the signal, and level i delays by about its filter's lag times 2^(i-1).
-# `filter_order="minimum_delay"` in the network's config reverses both filters. What is won by it, what lost? When does each coefficient
-# answer a click:
+# `filter_order="reversed"` in the network's config turns both filters round; `"minimum_delay"` turns round only the one that is late. What is
+# won, what lost? When does each coefficient answer a click:
 
 # %%
-for order in ("analysis", "minimum_delay"):
+for order in ("analysis", "reversed", "minimum_delay"):
     levels = impulse_responses(*wavelet_filters("db8", order), 5)
     details, a5 = [round(energy_centre(d)) for _, d in levels], round(energy_centre(levels[-1][0]))
     print(f"{order:14} b_1 ... b_5 after {details} samples, a_5 after {a5}")
 
 # %% [markdown]
-# The approximation, the trend, is known hundreds of samples earlier. Each detail comes some ten samples later than before, at every level,
-# since there the low-pass filters' gain meets a high-pass filter that has become late. Which is better depends on what the task needs;
-# a network that learns its filters can leave either.
+# Reversed, the approximation, the trend, is known hundreds of samples earlier. But each detail comes some ten samples later than before, at
+# every level, since there the low-pass filters' gain meets a high-pass filter that has become late. Turned round one by one, both filters
+# are early, and so is every coefficient. The gains are the same in all three; a network that learns its filters can leave any of them.
 
 # %%
 show(plot_impulse_responses(*wavelet_filters("db8"), 5, title="db8 as PyWavelets has it: late"), "impulse responses, late")
 
 # %%
-show(plot_impulse_responses(*wavelet_filters("db8", "minimum_delay"), 5, title="db8 reversed"), "impulse responses, early")
+show(plot_impulse_responses(*wavelet_filters("db8", "minimum_delay"), 5, title="db8, each filter the early way round"), "impulse responses, early")
 
 # %%
-for order, early in (("analysis", False), ("minimum_delay", True)):
+for order, early_a, early_b in (("analysis", False, True), ("reversed", True, False), ("minimum_delay", True, True)):
     (_, d1), *_, (g5, d5) = impulse_responses(*wavelet_filters("db8", order), 5)
-    assert (energy_centre(g5) < 100) == early and (energy_centre(d1) < 5) != early
+    assert (energy_centre(g5) < 100) == early_a and (energy_centre(d1) < 5) == early_b
     assert np.allclose(abs(np.fft.fft(g5, 1024)), abs(np.fft.fft(g5[::-1], 1024)))  # the gain knows nothing of it
 
 # %% [markdown]
-# Compare the row a₅ of the two, and the row b₁.
+# Compare the rows of the two: every one of them comes earlier.
 #
 # ## The layer is one long filter
 #

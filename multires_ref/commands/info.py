@@ -73,8 +73,8 @@ def task_lines(name: str, batch_size: int | None) -> list[str]:
         f"{task.name}: {task.title}",
         f"  published    {task.published or 'nothing: this task is not in the paper'}",
         f"  reproduced   {task.reproduced or 'nothing has been run at full scale here'}",
-        f"  training     {training.optimizer}, lr {training.lr:g}, weight decay {training.weight_decay:g}, batch {training.batch_size}, "
-        f"{training.epochs} epochs, warm-up {training.warmup_epochs:g}",
+        f"  training     {training.optimizer}, lr {training.lr:g}, weight decay {training.weight_decay:g}, "
+        f"batch {training.batch_size}, {training.epochs} epochs, warm-up {training.warmup_epochs:g}",
     ]
     return lines + network_lines(task.network, batch_size or training.batch_size)
 

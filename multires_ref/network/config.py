@@ -35,7 +35,7 @@ class NetworkConfig:
     norm : "layer" or "batch";  dropout : float in [0, 1)
     wavelet : str or None
         Start h0 and h1 from this wavelet's filters (its length must be kernel_size), None: at random.
-    filter_order : "analysis" or "minimum_delay"
+    filter_order : "analysis", "reversed" or "minimum_delay"
         The order of a wavelet's taps, see `filters.wavelet_filters`.
     tied : bool
         One pair of filters for all levels (the paper), or one pair a level (the published ablation).
