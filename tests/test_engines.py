@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import multires_ref as mr
 from multires_ref import engines
 from multires_ref.autodiff.operator import _backward
-from multires_ref.engines import fft, fused, long, tree
+from multires_ref.engines import fft, fused, rows, tree
 from multires_ref.tree import taps_per_level
 
 CPU = ("tree", "fft", "fused")
@@ -167,23 +167,32 @@ def test_nan_is_visible_in_the_fft_engine():
 # Long sequences
 
 
+@pytest.fixture
+def short_rows(monkeypatch):
+    """Sequences of more than 64 samples count as long."""
+    for name, value in {"LONG": 64, "CHUNK": 4, "PHASE": 16, "BLOCK": 32}.items():
+        monkeypatch.setattr(rows, name, value)
+
+
 @pytest.mark.parametrize("Qs", [[2] * 12, [3, 0, 4, 1] + [3] * 9, [2] * 3])
-@pytest.mark.parametrize("L", [300, 257])
-def test_long_sequences_are_cut(L, Qs, monkeypatch):
-    """Phases for the coarse levels, blocks for the fine ones; here from 32 samples on."""
-    monkeypatch.setattr(long, "ROW", 32)
-    g, x, h0, q, w_a = seam_arguments(np.random.default_rng(4), 2, 3, L, 3, Qs)
-    assert fused.cut(x, h0, q) > 0
-    check_engine(fused, (g, x, h0, q, w_a), TIGHT)
-    monkeypatch.setattr(fused, "GROUP", 1)
-    check_engine(fused, (g, x, h0, q, w_a), TIGHT)
-
-
-def test_a_block_of_mostly_halo_is_not_cut(monkeypatch):
-    monkeypatch.setattr(long, "ROW", 32)
-    args = seam_arguments(np.random.default_rng(5), 1, 2, 100, 3, [40, 30, 20, 3])
-    assert fused.cut(args[1], args[2], args[3]) == 0
+@pytest.mark.parametrize("L", [300, 257, 1024])
+def test_long_sequences_are_cut(L, Qs, short_rows):
+    """Phases for the coarse levels, blocks for the fine ones."""
+    args = seam_arguments(np.random.default_rng(4), 2, 3, L, 3, Qs)
+    assert rows.fine_levels(L, args[2], args[3])
     check_engine(fused, args, TIGHT)
+
+
+def test_a_block_of_mostly_halo_is_not_cut(short_rows):
+    args = seam_arguments(np.random.default_rng(5), 1, 2, 100, 3, [40, 30, 20, 3])
+    assert rows.fine_levels(100, args[2], args[3]) == 0
+    check_engine(fused, args, TIGHT)
+
+
+def test_a_long_sequence_as_it_is():
+    args = seam_arguments(np.random.default_rng(6), 1, 2, 40001, 2, [2] * 16, "float32")
+    assert 0 < rows.fine_levels(40001, args[2], args[3]) < 16
+    check_engine(fused, args, LOOSE)
 
 
 def test_blocks_of_the_tree_engine(monkeypatch):

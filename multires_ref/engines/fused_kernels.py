@@ -14,7 +14,8 @@ How it is made fast, and safe:
   `work`, and a shifted row another. (A slice costs an atomic reference count; a few of them cost as much as a level's arithmetic.
   And positions are unsigned, because the check for negative indices would stop the compiler from using vector instructions.)
 - Taps are taken two at a time: fewer loads and stores, for any K. h and q of a channel are flat, level after level.
-- Channels, and chunks of the batch where channels are few, run in parallel. A unit of work writes what no other does and the
+- What a row is, `rows.py` says. It depends on the length: a whole sequence, or a block of time or some phases of a long one.
+- Channels, and parts of their rows where channels are few, run in parallel. A unit of work writes what no other does and the
   units do not depend on the number of threads: the same numbers come out, bit for bit, whatever that number is.
 - No `nnan` or `ninf` among the fast-math flags: the compiler may reorder sums, but NaN and inf stay what they are.
 """
@@ -133,109 +134,126 @@ def add_correlations(total, taps, work, a, row, s, frame):
 
 
 @compiled
-def load(work, at, x, b, d):
-    """work[at : at + L] = x[b, d]."""
-    for n in range(x.shape[2]):
-        work[np.uint64(at) + np.uint64(n)] = x[b, d, n]
+def load(work, at, x, b, d, first, rows):
+    """A row of x[b, d] from sample `first` on (which may be negative), zero outside of x: chunks that are `apart` in x."""
+    for chunk in range(rows.count):
+        start, to = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
+        begin = min(max(0, -start), rows.chunk)
+        end = max(begin, min(rows.chunk, x.shape[2] - start))
+        for n in range(np.uint64(begin)):
+            work[to + n] = 0
+        for n in range(np.uint64(begin), np.uint64(end)):
+            work[to + n] = x[b, d, np.uint64(start) + n]
+        for n in range(np.uint64(end), np.uint64(rows.chunk)):
+            work[to + n] = 0
 
 
 @compiled
-def store(x, b, d, work, at):
-    """x[b, d] = work[at : at + L]."""
-    for n in range(x.shape[2]):
-        x[b, d, n] = work[np.uint64(at) + np.uint64(n)]
+def store(x, b, d, first, work, at, rows):
+    """The opposite, as far as x goes; of a block only its own T samples."""
+    for chunk in range(rows.count):
+        start, source = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
+        for n in range(np.uint64(max(0, min(rows.chunk, rows.T, x.shape[2] - start)))):
+            x[b, d, np.uint64(start) + n] = work[source + n]
 
 
 @compiled
-def start_row(work, r, x, w_a, top, b, d, L):
-    """r_{J+1} = w_a x + top[b, d]; an empty `top` [B, D, 0] counts as zero."""
-    set_one(work, r, x, w_a, L)
-    for n in range(top.shape[2]):
-        work[np.uint64(r) + np.uint64(n)] += top[b, d, n]
+def start_row(work, r, x, t, w_a, top, where, rows):
+    """r_{J+1} = w_a x + top at where = (b, d, first); an empty `top` [B, D, 0] counts as zero; t is overwritten."""
+    if top.shape[2] == 0:
+        set_one(work, r, x, w_a, rows.R)
+    else:
+        load(work, t, top, where[0], where[1], where[2], rows)
+        set_two(work, r, (x, t), (w_a, work.dtype.type(1)), rows.R)
 
 
 @compiled
-def forward_rows(work, y, x, top, filters, shape, rows):
-    """y[b, d] for rows = (d, first b, end of b), by one channel's flat filters (h, q, starts of q_i, w_a); shape = (K, pad)."""
-    (h, q, starts, w_a), (K, pad), (d, first, end) = filters, shape, rows
-    L, J = x.shape[2], starts.shape[0] - 1
-    x_row, r, t = pad, pad + (L + pad), pad + 2 * (L + pad)
-    for b in range(first, end):
-        load(work, x_row, x, b, d)
-        start_row(work, r, x_row, w_a, top, b, d, L)
-        for i in range(J - 1, -1, -1):
-            level = (min(1 << i, L), i * K, K, starts[i], starts[i + 1] - starts[i])
-            horner_step(work, t, (r, x_row), h, q, level, (L, pad, -1))
+def forward_rows(work, y, x, top, filters, rows, unit):
+    """The unit's rows of y = (d, first row, end), by one channel's flat filters (h, q, starts of q_i, w_a)."""
+    (h, q, starts, w_a), (d, begin, end), (K, pad, R) = filters, unit, (rows.K, rows.pad, rows.R)
+    x_row, r, t = pad, pad + (R + pad), pad + 2 * (R + pad)
+    for row in range(begin, end):
+        b, first = row // rows.each, row % rows.each * rows.step
+        load(work, x_row, x, b, d, first - rows.halo, rows)
+        start_row(work, r, x_row, t, w_a, top, (b, d, first - rows.halo), rows)
+        for i in range(starts.shape[0] - 2, -1, -1):
+            level = (min(rows.spacing << i, R), i * K, K, starts[i], starts[i + 1] - starts[i])
+            horner_step(work, t, (r, x_row), h, q, level, (R, pad, -1))
             r, t = t, r
-        store(y, b, d, work, r)
+        store(y, b, d, first, work, r + rows.halo, rows)
 
 
 @compiled
-def backward_rows(work, gradients, g, x, top, filters, shape, rows):
-    """dx[b, d], and what these rows add to the gradients of the channel's filters: dh [J K], dq [sum of Q_i], dw_a [1]."""
-    (dx, dh, dq, dw_a), (h, q, starts, w_a), (K, pad), (d, first, end) = gradients, filters, shape, rows
-    L, J = x.shape[2], starts.shape[0] - 1
-    g_row, r, t = pad + (J + 1) * (L + pad), pad + (J + 2) * (L + pad), pad + (J + 3) * (L + pad)
-    for b in range(first, end):
-        load(work, pad, x, b, d)  # the rows a_0 ... a_J, the tree of x[b, d], are recomputed
+def backward_rows(work, gradients, g, x, top, filters, rows, unit):
+    """The same rows of dx, and what they add to the gradients of the channel's filters: dh [J K], dq [sum of Q_i], dw_a [1]."""
+    (dx, dh, dq, dw_a), (h, q, starts, w_a), (d, begin, end) = gradients, filters, unit
+    K, pad, R, J, own = rows.K, rows.pad, rows.R, starts.shape[0] - 1, (rows.R - rows.halo, rows.pad, 1)
+    g_row, r, t = pad + (J + 1) * (R + pad), pad + (J + 2) * (R + pad), pad + (J + 3) * (R + pad)
+    for row in range(begin, end):
+        b, first = row // rows.each, row % rows.each * rows.step
+        load(work, pad, x, b, d, first - rows.halo, rows)  # a_0 ... a_J are recomputed; a block's own samples stand last
         for i in range(J):
-            a = pad + i * (L + pad)
-            low_pass(work, a + L + pad, a, h, (min(1 << i, L), i * K, K), (L, pad, -1))
-        load(work, g_row, g, b, d)
-        dw_a[0] += dot_two(work, g_row, (pad + J * (L + pad), g_row), L)[0]
-        start_row(work, r, g_row, w_a, top, b, d, L)
+            a = pad + i * (R + pad)
+            low_pass(work, a + R + pad, a, h, (min(rows.spacing << i, R), i * K, K), (R, pad, -1))
+        load(work, g_row, g, b, d, first, rows)  # here the block's own samples stand first, and `halo` later ones follow
+        dw_a[0] += dot_two(work, g_row, (pad + J * (R + pad) + rows.halo, g_row), own[0])[0]
+        start_row(work, r, g_row, t, w_a, top, (b, d, first), rows)
         for i in range(J - 1, -1, -1):
-            a, s, Q, frame = pad + i * (L + pad), min(1 << i, L), starts[i + 1] - starts[i], (L, pad, 1)
-            add_correlations(dh, (i * K, K), work, a, r, s, frame)
-            add_correlations(dq, (starts[i], Q), work, a, g_row, s, frame)
-            horner_step(work, t, (r, g_row), h, q, (s, i * K, K, starts[i], Q), frame)
+            a, s, Q = pad + i * (R + pad) + rows.halo, min(rows.spacing << i, R), starts[i + 1] - starts[i]
+            add_correlations(dh, (i * K, K), work, a, r, s, own)
+            add_correlations(dq, (starts[i], Q), work, a, g_row, s, own)
+            horner_step(work, t, (r, g_row), h, q, (s, i * K, K, starts[i], Q), (R, pad, 1))
             r, t = t, r
-        store(dx, b, d, work, r)
+        store(dx, b, d, first, work, r, rows)
 
 
 @compiled
-def approximation_rows(work, out, x, h, levels, shape, rows):
-    """out[b, d] = a_J for J = levels."""
-    (K, pad), (d, first, end) = shape, rows
-    L = x.shape[2]
-    r, t = pad, pad + L + pad
-    for b in range(first, end):
-        load(work, r, x, b, d)
+def approximation_rows(work, out, x, h, levels, rows, unit):
+    """The same rows of a_J for J = levels."""
+    (d, begin, end), (K, pad, R) = unit, (rows.K, rows.pad, rows.R)
+    r, t = pad, pad + R + pad
+    for row in range(begin, end):
+        b, first = row // rows.each, row % rows.each * rows.step
+        load(work, r, x, b, d, first - rows.halo, rows)
         for i in range(levels):
-            low_pass(work, t, r, h, (min(1 << i, L), i * K, K), (L, pad, -1))
+            low_pass(work, t, r, h, (min(rows.spacing << i, R), i * K, K), (R, pad, -1))
             r, t = t, r
-        store(out, b, d, work, r)
+        store(out, b, d, first, work, r + rows.halo, rows)
+
+
+@compiled
+def unit_of(n, x, rows):
+    """Unit of work n: its channel, and the first and the end of its rows (those of one channel are counted over the batch)."""
+    D, total = x.shape[1], x.shape[0] * rows.each
+    d, c = n % D, n // D
+    return d, c * total // rows.parts, (c + 1) * total // rows.parts
 
 
 @compiled_parallel
-def forward(y, x, top, filters, shape, chunks):
+def forward(y, x, top, filters, rows):
     """Fills y [B, D, L]; filters h [D, J K], q [D, sum of Q_i], starts [J + 1], w_a [D]; top [B, D, L] or [B, D, 0]."""
-    B, D, L = x.shape
     h, q, starts, w_a = filters
-    for unit in prange(D * chunks):
-        d, c = unit % D, unit // D
-        work = np.zeros(shape[1] + 3 * (L + shape[1]), x.dtype)
-        forward_rows(work, y, x, top, (h[d], q[d], starts, w_a[d]), shape, (d, c * B // chunks, (c + 1) * B // chunks))
+    for n in prange(x.shape[1] * rows.parts):
+        d = n % x.shape[1]
+        work = np.zeros(rows.pad + 3 * (rows.R + rows.pad), x.dtype)
+        forward_rows(work, y, x, top, (h[d], q[d], starts, w_a[d]), rows, unit_of(n, x, rows))
 
 
 @compiled_parallel
-def backward(gradients, g, x, top, filters, shape, chunks):
-    """Fills dx [B, D, L] and, each chunk apart and in float64, dh [chunks, D, J K], dq [chunks, D, ...], dw_a [chunks, D, 1]."""
-    B, D, L = x.shape
+def backward(gradients, g, x, top, filters, rows):
+    """Fills dx [B, D, L] and, each part apart and in float64, dh [parts, D, J K], dq [parts, D, ...], dw_a [parts, D, 1]."""
     dx, dh, dq, dw_a = gradients
     h, q, starts, w_a = filters
-    for unit in prange(D * chunks):
-        d, c = unit % D, unit // D
-        work = np.zeros(shape[1] + (starts.shape[0] + 3) * (L + shape[1]), x.dtype)  # a_0 ... a_J, g, r, t
-        own, parts = (h[d], q[d], starts, w_a[d]), (dx, dh[c, d], dq[c, d], dw_a[c, d])
-        backward_rows(work, parts, g, x, top, own, shape, (d, c * B // chunks, (c + 1) * B // chunks))
+    for n in prange(x.shape[1] * rows.parts):
+        d, c = n % x.shape[1], n // x.shape[1]
+        work = np.zeros(rows.pad + (starts.shape[0] + 3) * (rows.R + rows.pad), x.dtype)  # a_0 ... a_J, g, r, t
+        own, sums = (h[d], q[d], starts, w_a[d]), (dx, dh[c, d], dq[c, d], dw_a[c, d])
+        backward_rows(work, sums, g, x, top, own, rows, unit_of(n, x, rows))
 
 
 @compiled_parallel
-def approximation(out, x, h, levels, shape, chunks):
+def approximation(out, x, h, levels, rows):
     """Fills out [B, D, L] with a_J, J = levels: the low-pass half of the tree alone; h [D, J K]."""
-    B, D, L = x.shape
-    for unit in prange(D * chunks):
-        d, c = unit % D, unit // D
-        work = np.zeros(shape[1] + 2 * (L + shape[1]), x.dtype)
-        approximation_rows(work, out, x, h[d], levels, shape, (d, c * B // chunks, (c + 1) * B // chunks))
+    for n in prange(x.shape[1] * rows.parts):
+        work = np.zeros(rows.pad + 2 * (rows.R + rows.pad), x.dtype)
+        approximation_rows(work, out, x, h[n % x.shape[1]], levels, rows, unit_of(n, x, rows))

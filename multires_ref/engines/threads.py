@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from ..checks import check_int
 
+WORTH = 2**17  # numbers handled, some 20 microseconds, that make it worth waking another thread
 _chosen: int | None = None  # by set_num_threads
 
 
@@ -47,12 +48,14 @@ def num_threads() -> int:
 
 
 @contextmanager
-def limited() -> Iterator[None]:
-    """Numba's parallel loops inside use at most `num_threads()` threads."""
+def limited(work: int | None = None) -> Iterator[None]:
+    """Numba's parallel loops inside use at most `num_threads()` threads, and one for each WORTH of `work` (numbers handled)."""
     import numba
 
     before = numba.get_num_threads()
     wanted = min(before, num_threads())
+    if work is not None:
+        wanted = min(wanted, 1 + work // WORTH)
     if wanted == before:
         yield
         return

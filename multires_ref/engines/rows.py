@@ -1,0 +1,90 @@
+"""What a row is for the fused engine's loops, so that every row fits in a core's cache however long the sequences are.
+
+A short sequence is a row. For a long one, with S = 2^f, the levels split into the fine ones 1 ... f and the coarse ones above:
+
+- The fine levels look back only `halo` samples, so time is cut into blocks of T samples; a row is a block, loaded with the halo
+  (the samples before it; in the backward pass, those of g that follow it).
+- The coarse levels' dilations are multiples of S, so the S phases x[p], x[p + S], x[p + 2 S], ... never meet. A row is CHUNK
+  neighbouring phases, interleaved as they lie in memory: chunks of CHUNK samples, S apart. Dilation S is CHUNK in the row.
+
+`fused.py` runs the coarse tree first, whose r_{f+1} the fine one takes as `top`; in the backward pass it gives the gradient of
+a_f, which the fine one takes as `top` likewise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+LONG = 32768  # samples: longer sequences are cut
+CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
+PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
+BLOCK = 4096  # samples of a block, or four times the halo
+UNITS = 64  # pieces of work to aim at where channels are few: fixed, so that results do not depend on the number of threads
+
+
+class Rows(NamedTuple):
+    """How rows lie in x [B, D, L], and what loops over them need to know."""
+
+    K: int
+    R: int  # samples of a row, the halo included
+    T: int  # samples of a row, the halo excluded
+    halo: int
+    spacing: int  # dilation of the first level inside the row
+    pad: int  # zeros around a row: the longest shift, at most R
+    each: int  # rows a sequence is cut into
+    step: int  # samples from the beginning of one to that of the next
+    count: int  # chunks of a row
+    chunk: int  # samples of a chunk
+    apart: int  # samples of x from the beginning of one chunk to that of the next
+    parts: int  # parts that the rows of a channel are worked on in
+
+
+def fine_levels(L: int, h0: Any, q: list[Any]) -> int:
+    """How many levels to run by blocks; 0 for short sequences, and where a block would be mostly halo."""
+    if L <= LONG:
+        return 0
+    fine = min(h0.shape[0], (-(-L // PHASE) - 1).bit_length())  # so that a phase has at most PHASE samples
+    return fine if 2**fine >= CHUNK and 4 * reach(h0, q, fine) <= L else 0
+
+
+def reach(h0: Any, q: list[Any], levels: int) -> int:
+    """How many samples back the output of the first `levels` levels depends on its input."""
+    K, low_pass, furthest = h0.shape[2], 0, 0
+    for i in range(levels):
+        furthest = max(furthest, low_pass + max(0, q[i].shape[1] - 1) * 2**i)
+        low_pass += (K - 1) * 2**i
+    return max(furthest, low_pass)
+
+
+def most_shift(h0: Any, q: list[Any]) -> int:
+    """The longest shift that any tap asks for, in units of the first level's dilation."""
+    return max((max(h0.shape[2], q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q))
+
+
+def parts_of(shape: tuple[int, ...], each: int) -> int:
+    """In how many parts to work on a channel's rows, so that there are about UNITS pieces of work."""
+    return min(shape[0] * each, -(-UNITS // shape[1]))
+
+
+def whole(shape: tuple[int, ...], h0: Any, q: list[Any]) -> Rows:
+    """A row is a sequence."""
+    L = shape[2]
+    return Rows(h0.shape[2], L, L, 0, 1, min(L, most_shift(h0, q)), 1, L, 1, L, L, parts_of(shape, 1))
+
+
+def blocks(shape: tuple[int, ...], h0: Any, q: list[Any]) -> Rows:
+    """A row is a block of time with its halo, for fine levels."""
+    halo = reach(h0, q, len(q))
+    T = max(BLOCK, 4 * halo)
+    R, each = T + halo, -(-shape[2] // T)
+    return Rows(h0.shape[2], R, T, halo, 1, min(R, most_shift(h0, q)), each, T, 1, R, R, parts_of(shape, each))
+
+
+def phases(shape: tuple[int, ...], h0: Any, q: list[Any], fine: int) -> Rows:
+    """A row is CHUNK phases, for the coarse levels above `fine`."""
+    S = 2**fine
+    count, each = -(-shape[2] // S), S // CHUNK
+    R = count * CHUNK
+    return Rows(
+        h0.shape[2], R, R, 0, CHUNK, min(R, CHUNK * most_shift(h0, q)), each, CHUNK, count, CHUNK, S, parts_of(shape, each)
+    )
