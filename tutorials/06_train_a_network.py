@@ -273,6 +273,25 @@ show(figure, "a digit, and the parts of the decision by scale and by lag")
 # Rows are scales, the coarsest on top; columns are lags, in octaves. A coarse row spreads over long lags, a fine row sits at
 # short ones. Eight samples back (t + 1 = 9) is the pixel right above: look who listens there.
 #
+# Try other digits. The knob counts through the test part.
+
+
+# %%
+def decision(i):
+    said = int(guesses[i])
+    ax = plot_parts(*decision_parts(model, test.x[i], said), title=f"test digit {i}, a {test.y[i]}: what speaks for {said}")
+    return show(ax, f"the parts of the decision on test digit {i}")
+
+
+# %% tags=["varies"]
+from ipywidgets import interact
+
+knob = interact(decision, i=(0, len(test) - 1))
+
+# %%
+assert decision(right).png == decision(right).png
+
+# %% [markdown]
 # Now switch things off. Set one column of w to zero in *both* layers, so that nothing of that scale reaches any output, and test
 # again, without training anew. What the accuracy loses is what the trained network relied on that scale for.
 

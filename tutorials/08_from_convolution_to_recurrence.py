@@ -282,8 +282,8 @@ assert 64 * 64 * step == 64 * (64 * step)
 
 # %% [markdown]
 # Counting is not measuring: a single step is too little work for NumPy to be quick at, so the recurrence loses a part of its factor to
-# the calls around the numbers. Here is what was measured, once, with `data/cost_per_step.py` (the file says on what), for networks
-# like this one, made for ever longer sequences.
+# the calls around the numbers. Here is what was measured, once, with `data/cost_per_step.py`, for networks like this one, made for ever
+# longer sequences: seconds of one processor for one sequence.
 
 # %%
 import json
@@ -300,7 +300,8 @@ growth = [b / a for a, b in zip(by_stream, by_network, strict=True)]
 assert growth == sorted(growth)  # the longer the sequence, the more the recurrence saves
 costs = {"by recurrence": by_stream, "from scratch": by_network}
 show(
-    plot_costs(L, costs, ylabel="seconds a sequence"), "time to draw one sequence against its length, with and without recurrence"
+    plot_costs(L, costs, ylabel="processor seconds a sequence"),
+    "time to draw one sequence against its length, with and without recurrence",
 )
 
 # %% [markdown]

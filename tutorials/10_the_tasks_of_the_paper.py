@@ -287,7 +287,7 @@ results = {}
 for name, path in trained.items():
     task, small = get_task(name), load_model(path)
     results |= score(small, task.load(LoadOptions())["test"], get_objective(task.objective, small.config))
-print({name: round(value, 3) for name, value in results.items()})
+print({name: round(results[name], 3) for name in ("accuracy", "bits_per_dim")})
 assert results["accuracy"] > 0.95 and results["bits_per_dim"] < 2
 
 # %% [markdown]

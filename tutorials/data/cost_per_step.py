@@ -1,10 +1,11 @@
 """Measure what drawing one sequence costs, with the recurrence and by running the whole network for every sample.
 
-    OMP_NUM_THREADS=1 python tutorials/data/cost_per_step.py       about two minutes; writes cost_per_step.json
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python tutorials/data/cost_per_step.py       writes cost_per_step.json
 
 An autoregressive network of 4 layers of 32 channels, K = 4, float32, untrained (its numbers do not matter for its speed), one
 sequence at a time. By recurrence: the median of `REPEATS` whole sequences. From scratch: the median of `REPEATS` runs of the whole
-network, times the L runs that a sequence takes. The two are measured in turns.
+network, times the L runs that a sequence takes. The two are measured in turns, in seconds of one processor, so that other work
+on the machine counts little.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ def network(length: int) -> Model:
 
 
 def seconds(work) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
+    """How long one call keeps the processor."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def by_recurrence(model: Model, x: np.ndarray) -> None:
