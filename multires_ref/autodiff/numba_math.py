@@ -50,7 +50,7 @@ TAIL = tuple(
 def exp32(x):
     """exp(x) for float32 x <= 0, and 0 where that is below about 1e-38: 2^n exp(r), with n = round(x / ln 2), |r| <= ln(2) / 2.
 
-    Largest error against float64, over 10^6 points: 0.0 ulp.
+    Largest error against float64: below 1 ulp (here and below over millions of points: `tests/test_fast_ops.py`).
     """
     x = f(-88.0) if x < f(-88.0) else x  # then n = -127, whose 2^n is written as 0
     shifted = x * LOG2_E + ROUND
@@ -65,7 +65,9 @@ def exp32(x):
 def normal32(x):
     """(Phi(x), phi(x)), float32: the normal distribution function and density.
 
-    Phi(-t) = exp(-t^2 / 2) R(t) for t >= 0, with one fitted polynomial for all of R, and Phi(t) = 1 - Phi(-t).
+    Phi(-t) = exp(-t^2 / 2) R(t) for t >= 0, with one fitted polynomial for all of R, and Phi(t) = 1 - Phi(-t). Largest error of
+    Phi: below 4 ulp for x > 0, below 8 ulp for x > -4, and 1e-5 of the value for all x > -12, where (1 + erf) / 2 has no digit
+    left below x = -6.
     """
     t = abs(x)
     t = f(14.0) if t > f(14.0) else t  # exp(-98) is 0 here
@@ -104,7 +106,7 @@ def _negative_exp(x):
 
 @exact
 def sigmoid(x):
-    """1 / (1 + exp(-x)); the exponential is taken of -|x|, so that it cannot overflow."""
+    """1 / (1 + exp(-x)), in float32 to 3 ulp; the exponential is taken of -|x|, so that it cannot overflow."""
     one = type(x)(1.0)
     e = negative_exp(-abs(x))
     inverse = one / (one + e)

@@ -1,0 +1,249 @@
+"""Compiled and in-place operations against their definitions: values, dtypes, NaN, threads, arguments left alone, no Numba."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, ndtr
+
+from multires_ref.autodiff import channels, norms, pointwise, update
+from multires_ref.autodiff.dispatch import find
+from multires_ref.engines.threads import set_num_threads
+
+pytest.importorskip("numba", reason="Numba is not installed")
+
+DTYPES = ["float32", "float64"]
+CLOSE = {"float32": 1e-6, "float64": 1e-13}  # of the largest number or 1; and no worse than 3 times the definition's own error
+DEFINITIONS = {
+    name: getattr(module, name)
+    for module, names in (
+        (pointwise, ("gelu", "gelu_adjoint", "glu", "glu_adjoint")),
+        (channels, ("conv1x1", "conv1x1_adjoint", "embed", "embed_adjoint", "masked_mean", "masked_mean_adjoint")),
+        (norms, ("layer_norm", "layer_norm_adjoint", "batch_statistics", "batch_norm", "batch_norm_adjoint")),
+    )
+    for name in names
+}
+
+
+def arguments(B, D, L, dtype, seed=0):
+    """A list of argument tuples for every operation."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    x, r, g, u, weight, bias = draw(B, D, L), draw(B, D, L), draw(B, D, L), draw(B, 2 * D, L), draw(D), draw(D)
+    mask = (2 * (rng.random((B, D, 1)) < 0.5)).astype(dtype)
+    mean, var, table, tokens = draw(D), draw(D) ** 2, draw(5, D), rng.integers(0, 5, (B, L))
+    lengths, matrix = rng.integers(1, L + 1, B), draw(2 * D, D)
+    return {
+        "gelu": [(3 * x, mask), (x, None)],
+        "gelu_adjoint": [(g, 3 * x, mask), (g, x, None)],
+        "glu": [(3 * u, mask), (u, None)],
+        "glu_adjoint": [(g, 3 * u, mask), (g, u, None)],
+        "conv1x1": [(x, matrix, draw(2 * D))],
+        "conv1x1_adjoint": [(u, x, matrix)],
+        "embed": [(table, tokens)],
+        "embed_adjoint": [(g, tokens, 5)],
+        "masked_mean": [(x, lengths), (x, None)],
+        "masked_mean_adjoint": [(draw(B, D), x, lengths), (draw(B, D), x, None)],
+        "layer_norm": [(x, r, weight, bias)],
+        "layer_norm_adjoint": [(g, x, r, weight)],
+        "batch_statistics": [(x + 10, r)],
+        "batch_norm": [(x, r, weight, bias, mean, var, True)],
+        "batch_norm_adjoint": [
+            (g, x, r, weight, *norms.batch_statistics(x, r), True),
+            (g, x, r, weight, mean, var, False),
+        ],
+    }
+
+
+def several(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+def in_float64(args):
+    return tuple(a.astype("float64") if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args)
+
+
+def check(name, args, dtype):
+    """The fast operation against its definition in float64, and its dtype, shape and arguments."""
+    before = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    found = several(find(name, "numpy")(*args))
+    exact, usual = several(DEFINITIONS[name](*in_float64(args))), several(DEFINITIONS[name](*args))
+    for got, want, plain in zip(found, exact, usual, strict=True):
+        assert (got.dtype, got.shape) == (plain.dtype, plain.shape)
+        allowed = CLOSE[dtype] * max(1, np.abs(want).max()) + 3 * np.abs(plain - want).max()
+        assert np.abs(got - want).max() <= allowed
+    for a, b in zip(args, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", DEFINITIONS)
+@settings(max_examples=12)
+@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 150), st.integers(0, 99))
+def test_values(name, dtype, B, D, L, seed):
+    for args in arguments(B, D, L, dtype, seed)[name]:
+        check(name, args, dtype)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 1), (1, 2, 129), (5, 40, 300)], ids=str)
+def test_values_at_the_edges(name, shape):
+    for dtype in DTYPES:
+        for args in arguments(*shape, dtype)[name]:
+            check(name, args, dtype)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_arrays_that_are_not_contiguous(name):
+    """The same numbers laid out otherwise give the same results, bit for bit."""
+
+    def turned(a):
+        return np.asfortranarray(a) if isinstance(a, np.ndarray) and a.ndim > 1 else a
+
+    for args in arguments(2, 3, 70, "float32")[name]:
+        for got, want in zip(several(find(name, "numpy")(*map(turned, args))), several(find(name, "numpy")(*args)), strict=True):
+            if name.startswith("conv1x1"):  # BLAS may take another order
+                np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "name", ["gelu", "gelu_adjoint", "glu", "glu_adjoint", "layer_norm", "layer_norm_adjoint", "masked_mean"]
+)
+def test_nan_and_infinity_stay_where_the_definition_has_them(name, dtype):
+    for args in arguments(2, 6, 80, dtype)[name]:
+        for array in (a for a in args if isinstance(a, np.ndarray) and a.ndim == 3 and a.shape[2] > 1):
+            array[0, 0, [1, 9, 66, 71]] = np.nan, np.inf, -np.inf, -200.0
+            array[1, -1, [0, 9, 66, 79]] = np.inf, np.nan, 200.0, -np.inf
+        with np.errstate(all="ignore"):
+            found, wanted = several(find(name, "numpy")(*args)), several(DEFINITIONS[name](*args))
+        for got, want in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+            np.testing.assert_array_equal(got[np.isinf(want)], want[np.isinf(want)])
+            assert np.isfinite(got[np.isfinite(want)]).all()
+
+
+@pytest.mark.parametrize("name", [name for name in DEFINITIONS if not name.startswith("conv1x1")])
+def test_the_number_of_threads_changes_no_bit(name):
+    results = []
+    for threads in (1, 2, None):
+        set_num_threads(threads)
+        results.append([several(find(name, "numpy")(*args)) for args in arguments(5, 9, 200, "float32")[name]])
+    for one, other in ((results[0], results[1]), (results[0], results[2])):
+        for a, b in zip(one, other, strict=True):
+            for p, q in zip(a, b, strict=True):
+                np.testing.assert_array_equal(p, q)
+
+
+def ulp_error(got, exact):
+    """The largest error, in units of the last place of the exact result rounded to float32."""
+    return (np.abs(got - exact) / np.spacing(np.abs(exact).astype("float32"))).max()
+
+
+def test_float32_functions_in_ulp():
+    """The bounds that `numba_math.py` states."""
+    from numba import njit
+
+    from multires_ref.autodiff.numba_math import negative_exp, normal, sigmoid
+
+    @njit(error_model="numpy")
+    def table(x):
+        out = np.empty((4, x.size), x.dtype)
+        for i in range(x.size):
+            out[0, i], out[1, i] = normal(x[i])
+            out[2, i], out[3, i] = sigmoid(x[i]), negative_exp(-abs(x[i]))
+        return out
+
+    x = np.linspace(-12, 12, 2_000_001).astype("float32")
+    Phi, phi, s, e = table(x)
+    exact = x.astype("float64")
+    positive, near = x > 0, x > -4
+    assert ulp_error(Phi[positive], ndtr(exact)[positive]) < 4
+    assert ulp_error(Phi[near], ndtr(exact)[near]) < 8
+    assert ulp_error(s, expit(exact)) < 3
+    assert ulp_error(e, np.exp(-np.abs(exact))) < 1
+    np.testing.assert_allclose(Phi, ndtr(exact), rtol=1e-5)
+    np.testing.assert_allclose(phi, np.exp(-(exact**2) / 2) / np.sqrt(2 * np.pi), rtol=1e-5)
+    np.testing.assert_array_equal(table(np.float32([-1e9, -np.inf]))[:, 0], 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_adam_agrees_bit_for_bit(dtype):
+    draws = np.random.default_rng(0).standard_normal((4, 7, 11)).astype(dtype)
+    ours, theirs = draws.copy(), draws.copy()
+    ours[3], theirs[3] = ours[3] ** 2, theirs[3] ** 2
+    for step in (1, 2, 3):
+        find("adam_update", "numpy")(*ours, 1e-2, 0.9, 0.999, 1e-8, 0.1, step)
+        update.adam_update(*theirs, 1e-2, 0.9, 0.999, 1e-8, 0.1, step)
+    np.testing.assert_array_equal(ours, theirs)
+    turned = np.asfortranarray(draws[0])
+    find("adam_update", "numpy")(turned, *theirs[1:], 1e-2, 0.9, 0.999, 1e-8, 0.1, 4)
+    assert not np.array_equal(turned, draws[0])  # changed in place, in any layout
+
+
+def test_tokens_outside_the_table():
+    table = np.arange(8.0).reshape(4, 2)
+    with pytest.raises(IndexError):
+        find("embed", "numpy")(table, np.array([[4]]))
+    np.testing.assert_array_equal(find("embed", "numpy")(table, np.array([[-1]])), table[3].reshape(1, 2, 1))
+    with pytest.raises(IndexError):
+        find("embed", "numpy")(table, np.array([[-5]]))
+
+
+def test_mixed_and_other_dtypes_go_to_the_definition():
+    x = np.linspace(-2, 2, 6, dtype="float32").reshape(1, 2, 3)
+    assert find("gelu", "numpy")(x, np.ones((1, 2, 1))).dtype == np.float64
+    assert find("layer_norm", "numpy")(*[x.astype("longdouble")] * 2, np.ones(2), np.ones(2)).dtype == np.longdouble
+
+
+def run(code, **environment):
+    import os
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_without_numba_the_definitions_run():
+    code = """
+import sys
+sys.modules["numba"] = None
+import numpy as np
+from multires_ref import Model, NetworkConfig
+from multires_ref.autodiff.dispatch import FAST, find
+model = Model.init(NetworkConfig(1, 2, 4, 1, max_length=8), np.random.default_rng(0))
+print(*(find(name, "numpy").__module__ for name in ("gelu", "layer_norm")), *FAST["numpy"])
+print(model(np.ones((1, 1, 8), "f4")).shape)
+"""
+    assert run(code) == ["multires_ref.autodiff.pointwise", "multires_ref.autodiff.norms", "numpy_ops", "(1,", "2)"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts page faults")
+def test_kept_memory_is_not_asked_for_again():
+    """Filling a fresh 64 MB array ten times costs thousands of page faults, or none."""
+    code = """
+import resource
+import numpy as np
+from multires_ref.autodiff.memory import keep_freed_memory
+kept = keep_freed_memory()
+np.ones(2**24, "float32")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(2**24, "float32")
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    kept, faults = run(code)
+    if kept == "False":
+        pytest.skip("not glibc")
+    assert int(faults) < 50
+    left, many = run(code, MULTIRES_KEEP_MEMORY="0")
+    assert left == "False"
+    assert int(many) > 4 * max(int(faults), 10)
