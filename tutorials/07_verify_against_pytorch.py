@@ -216,7 +216,7 @@ show(
 )
 
 # %% [markdown]
-# Both lie well within a few spacings; neither is better in a way that means anything. This picture is what "the same" looks
+# Both lie within a few spacings. Which is nearer is a matter of the order in which sums are taken, and of no consequence. This picture is what "the same" looks
 # like: two clouds of the same size. A mistake looks like the table above: digits agree to the last place, and then, from one layer on,
 # they do not.
 #
