@@ -117,3 +117,17 @@ def test_mixture_in_pytorch(colours, levels):
     from autograd import grad
 
     np.testing.assert_allclose(grad(lambda out: mixture_nll(out, x, levels))(out), traced.grad, atol=1e-6)
+
+
+def test_a_noisy_difference_is_not_carried_on(monkeypatch):
+    monkeypatch.setattr(
+        paper, "step", lambda name, side, layers, args: {"seconds": 9.0 - layers, "peak_gib": 1.0, "versions": "v"}
+    )
+    row = paper.measure("cifar10-density", "ours", parsed(paper))
+    assert row["paper_seconds"] is None
+    assert "cannot be carried on to 48 layers" in paper.line(row)
+
+
+def test_the_budget_ends_it(capsys):
+    assert paper.run(parsed(paper, "--budget", "0", "--no-torch")) == 0
+    assert capsys.readouterr().out.count("no time left of --budget 0") == 4

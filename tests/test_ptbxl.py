@@ -34,7 +34,9 @@ def statement_rows():
 
 def codes_of_record(n):
     """Record n: a diagnosis; a form or a rhythm for every third each; nothing known for every seventh."""
-    codes = {DIAGNOSTIC[n % 44]: 100.0} | ({FORM[n % 15]: 0.0} if n % 3 == 1 else {}) | ({RHYTHM[n % 12]: 0.0} if n % 3 == 0 else {})
+    codes = (
+        {DIAGNOSTIC[n % 44]: 100.0} | ({FORM[n % 15]: 0.0} if n % 3 == 1 else {}) | ({RHYTHM[n % 12]: 0.0} if n % 3 == 0 else {})
+    )
     return {"UNKNOWN": 100.0} if n % 7 == 6 else codes
 
 

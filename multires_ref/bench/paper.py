@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layers", type=int, help="this many layers everywhere (default: the paper's; 4 for cifar10-density)")
     parser.add_argument("--steps", type=int, default=2, help="timed steps of each (default 2)")
     parser.add_argument("--memory", type=float, default=20.0, help="GiB that one process may hold (default 20)")
-    parser.add_argument("--seconds", type=float, default=240.0, help="give up on one measurement after this long (default 240)")
+    parser.add_argument("--seconds", type=float, default=150.0, help="give up on one measurement after this long (default 150)")
+    parser.add_argument(
+        "--budget", type=float, default=580.0, help="seconds for everything; what does not fit is left out (default 580)"
+    )
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
     parser.add_argument("--out", help="write the numbers here, as JSON")
 
@@ -39,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_int("steps", args.steps, 1)
     sides = ["ours"] if args.no_torch or find_spec("torch") is None else ["ours", "torch"]
-    rows = []
+    rows, args.deadline = [], time.monotonic() + args.budget
     print("\n".join(heading()))
     for name in args.tasks:
         check_choice("tasks", name, SETTINGS)
@@ -73,6 +77,8 @@ def measure(name: str, side: str, args: argparse.Namespace) -> dict[str, Any]:
         if "error" in less:
             return row | {"paper_seconds": None}
         slope = (result["seconds"] - less["seconds"]) / (layers - fewer)
+        if slope <= 0:  # the machine was too busy for the difference to mean anything
+            return row | {"paper_seconds": None}
         row |= {
             "fewer_layers": fewer,
             "fewer_seconds": less["seconds"],
@@ -86,10 +92,13 @@ def step(name: str, side: str, layers: int, args: argparse.Namespace) -> dict[st
     """What the process prints: {"seconds", "peak_gib", ...}, or {"error": ...}."""
     numbers = [str(number) for number in (layers, args.steps, args.memory)]
     command = [sys.executable, "-m", "multires_ref.bench.paper_step", name, side, *numbers]
+    seconds = min(args.seconds, args.deadline - time.monotonic())
+    if seconds <= 0:
+        return {"error": f"no time left of --budget {args.budget:g}"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return {"error": f"no result within {args.seconds:g} s"}
+        return {"error": f"no result within {seconds:.0f} s"}
     last = done.stdout.strip().splitlines()[-1:] or ["{}"]
     try:
         return json.loads(last[0]) or {"error": f"exit {done.returncode}: {done.stderr.strip()[-200:]}"}
@@ -111,7 +120,7 @@ def line(row: dict[str, Any]) -> str:
         return f"{start}  {row['error']}"
     start += f"{row['seconds']:>9.2f}{row['peak_gib']:>7.1f}"
     if row["paper_seconds"] is None:
-        return f"{start}  too few layers to carry on to {row['paper_layers']}"
+        return f"{start}  cannot be carried on to {row['paper_layers']} layers"
     return f"{start}{row['paper_seconds']:>17.2f}{row['epoch_hours']:>16.2f}{row['epochs']:>8}"
 
 
