@@ -115,7 +115,7 @@ def compiles(engine: str, x: Any, taps: int) -> bool:
     if engine == "auto":
         return family(x) == "numpy" and x.size * taps >= COMPILED_FROM and numba_works()
     if engine == "fused" and not numba_works():
-        raise ImportError("engine 'fused' needs Numba: pip install 'multires-ref[fast]'")
+        raise ImportError("engine 'fused' needs Numba: pip install numba")
     return engine == "fused"
 
 

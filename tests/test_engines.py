@@ -280,8 +280,8 @@ def test_without_numba(monkeypatch):
     try:
         assert engines.choose("auto", args[0], 5, (1,) * 5, 2) in ("tree", "fft")
         assert far(mr.multires_conv(*args), wanted) < TIGHT
-        assert "pip install 'multires-ref[fast]'" in engines.available_engines()["fused"]
-        with pytest.raises(ImportError, match=r"engine 'fused' needs Numba: pip install 'multires-ref\[fast\]'"):
+        assert "pip install numba" in engines.available_engines()["fused"]
+        with pytest.raises(ImportError, match=r"engine 'fused' needs Numba: pip install numba"):
             mr.multires_conv(*args, engine="fused")
     finally:
         engines.numba_works.cache_clear()

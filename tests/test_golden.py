@@ -2,7 +2,7 @@
 
 From `init/` (float64) everything must agree to 1e-12. The .pth files hold the same parameters rounded to float32, which moves
 each by up to 2**-24 = 6e-8 of itself; the outputs may move by about that, times what the network amplifies. So from the .pth
-the output is held to 3e-7, gradients to 1e-6 and the losses of 20 steps to 3e-8; that the difference is rounding and nothing else is
+the output is held to 3e-7, gradients to 1e-6, the losses of 20 steps to 3e-8; that the difference is rounding and nothing else is
 shown by `test_pth_is_init_rounded`: the float32 parameters are those of `init/`, bit for bit.
 """
 

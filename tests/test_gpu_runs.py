@@ -147,8 +147,8 @@ def test_bench_runs_on_the_stand_in(kernels, tmp_path, capsys, monkeypatch):
 
 def test_without_cupy_one_clear_line(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
-    assert gpu_report() == ["gpu: CuPy is not installed: pip install 'multires-ref[gpu]'"]
+    assert gpu_report() == ["gpu: CuPy is not installed: pip install 'cupy-cuda13x[ctk]'"]
     assert main(["train", "digits", "--device", "gpu"]) == 2
     error = capsys.readouterr().err
-    assert "pip install 'multires-ref[gpu]'" in error
+    assert "pip install 'cupy-cuda13x[ctk]'" in error
     assert len(error.strip().splitlines()) == 1

@@ -156,4 +156,4 @@ def test_command_opens_jupyterlab_on_the_folder(monkeypatch, capsys):
     assert calls[0][1:] == ["-m", "jupyterlab", str(FOLDER)]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["tutorials", "--folder", str(FOLDER)]) == 2
-    assert "pip install 'multires-ref[tutorials]'" in capsys.readouterr().err
+    assert "pip install jupyterlab jupytext ipywidgets" in capsys.readouterr().err

@@ -173,7 +173,10 @@ for order in ("analysis", "reversed", "minimum_delay"):
 show(plot_impulse_responses(*wavelet_filters("db8"), 5, title="db8 as PyWavelets has it: late"), "impulse responses, late")
 
 # %%
-show(plot_impulse_responses(*wavelet_filters("db8", "minimum_delay"), 5, title="db8, each filter the early way round"), "impulse responses, early")
+show(
+    plot_impulse_responses(*wavelet_filters("db8", "minimum_delay"), 5, title="db8, each filter the early way round"),
+    "impulse responses, early",
+)
 
 # %%
 for order, early_a, early_b in (("analysis", False, True), ("reversed", True, False), ("minimum_delay", True, True)):

@@ -84,7 +84,7 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dict[str, Any]]:
-    """The run's own settings; one that is given again must be the same, only checkpoint_seconds, data_dir and device may change."""
+    """The run's own settings; one given again must be the same, but for checkpoint_seconds, data_dir and device."""
     from ..training.run_folder import FREE, read_config
 
     recorded = read_config(out)

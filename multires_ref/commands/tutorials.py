@@ -22,7 +22,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-INSTALL = "pip install 'multires-ref[tutorials]'"
+INSTALL = "pip install jupyterlab jupytext ipywidgets"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -50,8 +50,8 @@ def available_engines() -> dict[str, str]:
     ['fft', 'fused', 'gpu', 'tree']
     """
     threads = num_threads()
-    fused = f"Numba, {threads} threads" if numba_works() else "not available: pip install 'multires-ref[fast]'"
-    gpu = "CuPy arrays" if find_spec("cupy") else "not available: pip install 'multires-ref[gpu]'"
+    fused = f"Numba, {threads} threads" if numba_works() else "not available: pip install numba"
+    gpu = "CuPy arrays" if find_spec("cupy") else "not available: pip install 'cupy-cuda13x[ctk]'"
     return {"tree": "NumPy, one thread; CuPy arrays too", "fft": f"SciPy, {threads} threads", "fused": fused, "gpu": gpu}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-INSTALL = "pip install 'multires-ref[gpu]'"
+INSTALL = "pip install 'cupy-cuda13x[ctk]'"
 
 
 def gpu_report() -> list[str]:

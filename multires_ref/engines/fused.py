@@ -20,7 +20,7 @@ def load_kernels() -> Any:
     try:
         from . import fused_kernels
     except ImportError as error:
-        raise ImportError(f"engine 'fused' needs Numba: pip install 'multires-ref[fast]' ({error})") from error
+        raise ImportError(f"engine 'fused' needs Numba: pip install numba ({error})") from error
     return fused_kernels
 
 

@@ -185,5 +185,5 @@ def import_torch(purpose: str) -> Any:
     try:
         import torch
     except ImportError:
-        raise ImportError(f"{purpose} needs PyTorch: pip install 'multires-ref[torch]'") from None
+        raise ImportError(f"{purpose} needs PyTorch: pip install torch") from None
     return torch

@@ -1,4 +1,4 @@
-"""Layer, block, networks and streaming: pure functions of (config, params, state, batch); parameters are nested dicts of arrays."""
+"""Layer, block, networks, streaming: pure functions of (config, params, state, batch); parameters are nested dicts of arrays."""
 
 from .config import NetworkConfig
 from .init import init_params, init_state, parameter_shapes

@@ -93,10 +93,11 @@ class NetworkConfig:
         taps_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
 
     def _check_wavelet(self) -> None:
-        if self.wavelet is not None and wavelet_length(check_wavelet(self.wavelet)) != self.kernel_size:
-            raise ValueError(
-                f"kernel_size must be {wavelet_length(self.wavelet)}, the length of wavelet {self.wavelet!r}; got {self.kernel_size}"
-            )
+        if self.wavelet is None:
+            return
+        taps = wavelet_length(check_wavelet(self.wavelet))
+        if self.kernel_size != taps:
+            raise ValueError(f"kernel_size must be {taps}, the length of wavelet {self.wavelet!r}; got {self.kernel_size}")
 
     @property
     def J(self) -> int:

@@ -194,7 +194,7 @@ def find_conv_step(engine: str, array: Any) -> Callable:
         from .rings_numba import conv_step
     except ImportError:
         if engine == "numba":
-            raise ImportError("engine 'numba' needs Numba: pip install 'multires-ref[fast]'") from None
+            raise ImportError("engine 'numba' needs Numba: pip install numba") from None
         return rings.conv_step
     return conv_step
 

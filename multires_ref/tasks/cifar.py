@@ -140,7 +140,7 @@ def fetch(place: Path, url: str, known_hash: str) -> None:
         import pooch
         import requests
     except ImportError:
-        raise ImportError("fetching CIFAR-10 needs pooch: pip install 'multires-ref[data]'") from None
+        raise ImportError("fetching CIFAR-10 needs pooch: pip install pooch") from None
     try:
         pooch.retrieve(
             url, known_hash, fname="cifar-10-binary.tar.gz", path=place, processor=pooch.Untar(extract_dir=place.resolve())

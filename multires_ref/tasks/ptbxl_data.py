@@ -146,5 +146,5 @@ def import_wfdb() -> object:
             warnings.simplefilter("ignore")  # wfdb 4.3 uses what pandas 3 calls deprecated
             import wfdb
     except ImportError:
-        raise ImportError("reading PTB-XL needs wfdb: pip install 'multires-ref[data]'") from None
+        raise ImportError("reading PTB-XL needs wfdb: pip install wfdb") from None
     return wfdb

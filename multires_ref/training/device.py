@@ -21,7 +21,7 @@ def check_device(device: str) -> str:
         try:
             import cupy
         except ImportError:
-            raise ImportError("device='gpu' needs CuPy: pip install 'multires-ref[gpu]'") from None
+            raise ImportError("device='gpu' needs CuPy: pip install 'cupy-cuda13x[ctk]'") from None
         if not cupy.cuda.is_available():
             raise ValueError("device must be 'cpu' here: CuPy finds no CUDA device")
         register_cupy()
