@@ -240,6 +240,26 @@ def test_every_example_is_seen_once_an_epoch(rng):
         assert_array_equal(np.sort(epoch_order(split, 10, rng, bucket)), np.arange(103))
 
 
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_cutting_shared_padding_changes_nothing_where_it_is_done(norm, rng):
+    """With LayerNorm the loss and gradients are those of the padded batch; with BatchNorm they would not be, so `fit` keeps it."""
+    from multires_ref import NetworkConfig, init_params, init_state
+    from multires_ref.training.objectives import get_objective
+    from multires_ref.training.step import loss_and_gradients
+
+    config = NetworkConfig(1, 3, 4, 2, 2, 20, norm=norm)
+    params, state = init_params(config, rng, "float64"), init_state(config, "float64")
+    split = Split(rng.standard_normal((5, 1, 20)), np.array([0, 1, 2, 0, 1]), np.array([3, 8, 7, 2, 5]))
+    index, objective = np.arange(5), get_objective("classification")
+    whole, cut = (
+        loss_and_gradients(config, params, state, split.take(index, crop=crop), None, objective)[:2] for crop in (False, True)
+    )
+    same = np.isclose(whole[0], cut[0], rtol=1e-12) and np.allclose(
+        whole[1]["blocks"][0]["conv"]["h0"], cut[1]["blocks"][0]["conv"]["h0"], rtol=1e-9, atol=1e-12
+    )
+    assert same == (norm == "layer")
+
+
 def test_buckets_hold_similar_lengths(rng):
     split = Split(np.zeros((1000, 1, 99)), np.zeros(1000, int), rng.integers(1, 100, 1000))
 

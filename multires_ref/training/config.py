@@ -31,8 +31,8 @@ class TrainingConfig:
     engine : str
         Algorithm of the convolution, or "auto".
     bucket : bool
-        Put sequences of similar length in one batch and cut off the padding they share (needs lengths). Exact with LayerNorm,
-        because the network is causal; with BatchNorm the statistics then see less padding.
+        Put sequences of similar length in one batch (needs lengths), and with LayerNorm cut off the padding they share. This
+        changes the order of the examples and nothing else: the network is causal, and BatchNorm, which sees padding, keeps it.
     checkpoint_seconds : float
         Longest time between two checkpoints in mid-epoch.
 

@@ -136,8 +136,9 @@ def run_epoch(job: Job, run: RunState, stop: StopRequest, progress: Progress) ->
     train, size = job.splits["train"], job.training.batch_size
     if run.order is None:
         run.order = epoch_order(train, size, run.rng, job.training.bucket)
+    crop = job.training.bucket and job.network.norm == "layer"  # BatchNorm's statistics see the padding: it stays
     for part in list(batch_slices(len(train), size))[run.position :]:
-        one_step(job, run, train.take(run.order[part], crop=job.training.bucket), progress)
+        one_step(job, run, train.take(run.order[part], crop=crop), progress)
         if stop.requested or time.monotonic() - job.saved > job.training.checkpoint_seconds:
             save(job, run)
         if stop.requested:
