@@ -46,7 +46,7 @@ TASK = Task(
     name="digits",
     title="handwritten digits, 8 x 8 pixels read as sequences of 64 (scikit-learn, no download)",
     network=NetworkConfig(
-        d_input=1, d_output=10, d_model=48, n_layers=4, kernel_size=2, max_length=64, norm="batch", dropout=0.1
+        d_input=1, d_output=10, d_model=48, n_layers=4, kernel_size=4, max_length=64, norm="batch", dropout=0.1
     ),
     training=TrainingConfig(epochs=30, batch_size=50, lr=0.01, weight_decay=0.01),
     objective="classification",
