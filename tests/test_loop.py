@@ -242,7 +242,7 @@ def test_every_example_is_seen_once_an_epoch(rng):
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
 def test_cutting_shared_padding_changes_nothing_where_it_is_done(norm, rng):
-    """With LayerNorm the loss and gradients are those of the padded batch; with BatchNorm they would not be, so `fit` keeps it."""
+    """With LayerNorm loss and gradients are those of the padded batch; with BatchNorm they would not be, so `fit` keeps it."""
     from multires_ref import NetworkConfig, init_params, init_state
     from multires_ref.training.objectives import get_objective
     from multires_ref.training.step import loss_and_gradients

@@ -100,7 +100,7 @@ def test_every_setting_has_a_flag():
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "RUN", "--split", "tests"], "did you mean 'test'"),
         (["evaluate", "RUN", "--batch-size", "0"], "batch_size must be at least 1"),
-        (["evaluate", "RUN/config.json"], "is no safetensors file"),
+        (["evaluate", "RUN/config.json"], "path must be a run folder or end in"),
     ],
 )
 def test_bad_input_is_one_clear_line(argv, message, trained, tmp_path, capsys, monkeypatch):
@@ -139,3 +139,18 @@ def test_aurocs_are_sklearns_and_absent_classes_are_left_out(rng):
     np.testing.assert_allclose(class_aurocs(outputs, targets), [kept[0], np.nan, kept[1], np.nan])
     with pytest.raises(ValueError, match="hold none"):
         macro_auroc(outputs, np.zeros((40, 4)))
+
+
+def test_evaluate_takes_a_file_that_no_run_wrote(tmp_path, capsys):
+    """A model saved under the authors' names scores what its run scores; without --task it cannot be known on what."""
+    from multires_ref import load_model, save_model
+
+    run = tmp_path / "run"
+    assert main(["train", "digits", "--scale", "tiny", "--epochs", "1", "--out", str(run), "--quiet"]) == 0
+    save_model(load_model(run), tmp_path / "theirs.safetensors")
+    assert main(["evaluate", str(run)]) == 0
+    assert main(["evaluate", str(tmp_path / "theirs.safetensors")]) == 2
+    assert "give --task" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "theirs.safetensors"), "--task", "digits"]) == 0
+    whole = json.loads((tmp_path / "evaluate-test.json").read_text())
+    assert whole["examples"] == 360

@@ -3,6 +3,7 @@
 multires-ref evaluate runs/digits-...                     the test split
 multires-ref evaluate runs/digits-... --split val
 multires-ref evaluate runs/digits-.../last.safetensors    the last epoch rather than the best
+multires-ref evaluate model.pth --task scifar10           a checkpoint that does not say its task, such as the authors'
 
 Writes evaluate-SPLIT.json beside the checkpoint, and for classes a picture of the confusion table.
 """
@@ -22,7 +23,8 @@ SPLITS = ("train", "val", "test")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("run", help="a run folder, or a .safetensors file of a run")
+    parser.add_argument("run", help="a run folder, a .safetensors file, or the authors' .pth (needs PyTorch)")
+    parser.add_argument("--task", help="the task whose split is scored (default: the one the run was trained on)")
     parser.add_argument("--split", default="test", help="train, val or test")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--data-dir", help="where the task's data are (default: where the run found them)")
@@ -40,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
 
     check_choice("split", args.split, SPLITS)
     model, about, where = load(Path(args.run), args.device)
-    task = get_task(about["task"])
+    if args.task is None and "task" not in about:
+        raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on: give --task")
+    task = get_task(args.task or about["task"])
     options = LoadOptions(args.data_dir or about.get("data_dir"), about.get("scale", "full"))
     splits = task.load(options)
     check_splits(model.config, splits, task.objective)
@@ -59,17 +63,24 @@ def run(args: argparse.Namespace) -> int:
 
 def load(path: Path, device: str) -> tuple[Any, dict[str, Any], Path]:
     """The model (on the device), what its checkpoint says about the run, and the checkpoint's path."""
+    from ..interop.load import load_model
     from ..network import Model
-    from ..training.checkpoint import load_run, read_checkpoint
     from ..training.device import check_device, tree_to_device
 
     check_device(device)
-    model = load_run(path)
+    model = load_model(path)
     where = path / "best.safetensors" if path.is_dir() else path
-    about = read_checkpoint(where)[1]
-    if "task" not in about:
-        raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on")
-    return Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device)), about, where
+    return Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device)), about_run(where), where
+
+
+def about_run(checkpoint: Path) -> dict[str, Any]:
+    """What a run wrote into its checkpoint (task, scale, data_dir, ...); nothing for a file that no run wrote."""
+    from ..training.checkpoint import read_checkpoint
+
+    try:
+        return read_checkpoint(checkpoint)[1]
+    except ValueError:
+        return {}
 
 
 def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, Any]:

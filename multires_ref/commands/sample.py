@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,15 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sample, draw, write."""
+    from ..interop.load import load_model
     from ..network import Model
     from ..network.sampling import sample
-    from ..training.checkpoint import load_run
     from ..training.device import check_device, to_numpy, tree_to_device
 
     check_int("n", args.n, 1)
     check_int("seed", args.seed, 0)
     path, device = Path(args.run), check_device(args.device)
-    model = load_run(path)
+    model = load_model(path)
     model = Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device))
     out = output_path(args, path)
     given = upper_halves(path, args.n, args.data_dir) if args.complete else None
@@ -66,9 +65,9 @@ def upper_halves(path: Path, n: int, data_dir: str | None) -> np.ndarray:
     """The first half of the steps of n test sequences of the run's own task: [n, C, L // 2]."""
     from ..tasks import get_task
     from ..tasks.task import LoadOptions
-    from ..training.checkpoint import read_checkpoint
+    from .evaluate import about_run
 
-    about: dict[str, Any] = read_checkpoint(path / "best.safetensors" if path.is_dir() else path)[1]
+    about = about_run(path / "best.safetensors" if path.is_dir() else path)
     if "task" not in about:
         raise ValueError(f"{path} does not say which task it was trained on, so there are no images to complete")
     x = get_task(about["task"]).load(LoadOptions(data_dir or about.get("data_dir"), about.get("scale", "full")))["test"].x

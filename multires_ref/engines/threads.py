@@ -8,12 +8,13 @@ among them); `threadpoolctl` changes them from inside a process.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..checks import check_int
 
-WORTH = 2**17  # numbers handled, some 20 microseconds, that make it worth waking another thread
+WORTH = 2**19  # numbers handled, some 100 microseconds, that make it worth waking another thread
 _chosen: int | None = None  # by set_num_threads
 
 
@@ -45,6 +46,12 @@ def num_threads() -> int:
         allowed = os.cpu_count() or 1
     wishes = (_chosen or from_environment("MULTIRES_NUM_THREADS"), from_environment("OMP_NUM_THREADS"))
     return min([allowed, *(n for n in wishes if n)])
+
+
+# Numba's pool is made once, for NUMBA_NUM_THREADS, all processors by default; where it runs on OpenMP, making it also sets how
+# many threads PyTorch uses. So it is made for what the user allowed, and PyTorch keeps what it was told.
+if "numba" not in sys.modules:
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(num_threads()))
 
 
 @contextmanager
