@@ -53,11 +53,19 @@ def marks(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 @styled
 def plot_scores(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | None = None) -> Axes:
-    """The validation score by epoch, its best epoch marked."""
+    """The validation score by epoch, its best epoch marked.
+
+    Examples
+    --------
+    >>> lines = [{"epoch": 1, "val_loss": 0.5, "val_accuracy": 0.9}, {"epoch": 2, "val_loss": 0.4, "val_accuracy": 0.9}]
+    >>> plot_scores(lines, "accuracy").get_legend().get_texts()[0].get_text()
+    'best: 0.9 in epoch 2'
+    """
     ax = ax if ax is not None else new_axes(5, 3.6)
     epochs = [line["epoch"] for line in lines]
     scores = np.array([line[f"val_{score_name}"] for line in lines])
-    best = int(scores.argmin() if score_name == "bits_per_dim" else scores.argmax())
+    goodness = -scores if score_name == "bits_per_dim" else scores
+    best = max(range(len(lines)), key=lambda n: (goodness[n], -lines[n]["val_loss"]))  # as the loop chooses
     ax.plot(epochs, scores, color=COLOURS["green"], **marks(lines))
     ax.plot(epochs[best], scores[best], "o", color=COLOURS["red"], label=f"best: {scores[best]:.4g} in epoch {epochs[best]}")
     ax.set(xlabel="epoch", ylabel=f"validation {score_name.replace('_', ' ')}")
