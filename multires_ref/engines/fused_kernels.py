@@ -171,7 +171,7 @@ def start_row(work, r, x, t, w_a, top, where, rows):
 def forward_rows(work, y, x, top, filters, rows, unit):
     """The unit's rows of y = (d, first row, end), by one channel's flat filters (h, q, starts of q_i, w_a)."""
     (h, q, starts, w_a), (d, begin, end), (K, pad, R) = filters, unit, (rows.K, rows.pad, rows.R)
-    x_row, r, t = pad, pad + (R + pad), pad + 2 * (R + pad)
+    x_row, r, t = rows.lead, rows.lead + rows.stride, rows.lead + 2 * rows.stride
     for row in range(begin, end):
         b, first = row // rows.each, row % rows.each * rows.step
         load(work, x_row, x, b, d, first - rows.halo, rows)
@@ -188,18 +188,19 @@ def backward_rows(work, gradients, g, x, top, filters, rows, unit):
     """The same rows of dx, and what they add to the gradients of the channel's filters: dh [J K], dq [sum of Q_i], dw_a [1]."""
     (dx, dh, dq, dw_a), (h, q, starts, w_a), (d, begin, end) = gradients, filters, unit
     K, pad, R, J, own = rows.K, rows.pad, rows.R, starts.shape[0] - 1, (rows.R - rows.halo, rows.pad, 1)
-    g_row, r, t = pad + (J + 1) * (R + pad), pad + (J + 2) * (R + pad), pad + (J + 3) * (R + pad)
+    g_row, top_row = rows.lead + (J + 1) * rows.stride, rows.lead + J * rows.stride
+    r, t = g_row + rows.stride, g_row + 2 * rows.stride
     for row in range(begin, end):
         b, first = row // rows.each, row % rows.each * rows.step
-        load(work, pad, x, b, d, first - rows.halo, rows)  # a_0 ... a_J are recomputed; a block's own samples stand last
+        load(work, rows.lead, x, b, d, first - rows.halo, rows)  # a_0 ... a_J are recomputed; a block's own samples stand last
         for i in range(J):
-            a = pad + i * (R + pad)
-            low_pass(work, a + R + pad, a, h, (min(rows.spacing << i, R), i * K, K), (R, pad, -1))
+            a = rows.lead + i * rows.stride
+            low_pass(work, a + rows.stride, a, h, (min(rows.spacing << i, R), i * K, K), (R, pad, -1))
         load(work, g_row, g, b, d, first, rows)  # here the block's own samples stand first, and `halo` later ones follow
-        dw_a[0] += dot_two(work, g_row, (pad + J * (R + pad) + rows.halo, g_row), own[0])[0]
+        dw_a[0] += dot_two(work, g_row, (top_row + rows.halo, g_row), own[0])[0]
         start_row(work, r, g_row, t, w_a, top, (b, d, first), rows)
         for i in range(J - 1, -1, -1):
-            a, s, Q = pad + i * (R + pad) + rows.halo, min(rows.spacing << i, R), starts[i + 1] - starts[i]
+            a, s, Q = rows.lead + i * rows.stride + rows.halo, min(rows.spacing << i, R), starts[i + 1] - starts[i]
             add_correlations(dh, (i * K, K), work, a, r, s, own)
             add_correlations(dq, (starts[i], Q), work, a, g_row, s, own)
             horner_step(work, t, (r, g_row), h, q, (s, i * K, K, starts[i], Q), (R, pad, 1))
@@ -211,7 +212,7 @@ def backward_rows(work, gradients, g, x, top, filters, rows, unit):
 def approximation_rows(work, out, x, h, levels, rows, unit):
     """The same rows of a_J for J = levels."""
     (d, begin, end), (K, pad, R) = unit, (rows.K, rows.pad, rows.R)
-    r, t = pad, pad + R + pad
+    r, t = rows.lead, rows.lead + rows.stride
     for row in range(begin, end):
         b, first = row // rows.each, row % rows.each * rows.step
         load(work, r, x, b, d, first - rows.halo, rows)
@@ -229,13 +230,20 @@ def unit_of(n, x, rows):
     return d, c * total // rows.parts, (c + 1) * total // rows.parts
 
 
+@njit(cache=True)
+def workspace(n, x, rows):
+    """Zeros for n rows, beginning at a cache line: a vector that lies across two lines takes two loads."""
+    work = np.zeros(rows.lead + n * rows.stride + rows.line, x.dtype)
+    return work[-work.ctypes.data % 64 // x.itemsize :]
+
+
 @compiled_parallel
 def forward(y, x, top, filters, rows):
     """Fills y [B, D, L]; filters h [D, J K], q [D, sum of Q_i], starts [J + 1], w_a [D]; top [B, D, L] or [B, D, 0]."""
     h, q, starts, w_a = filters
     for n in prange(x.shape[1] * rows.parts):
         d = n % x.shape[1]
-        work = np.zeros(rows.pad + 3 * (rows.R + rows.pad), x.dtype)
+        work = workspace(3, x, rows)
         forward_rows(work, y, x, top, (h[d], q[d], starts, w_a[d]), rows, unit_of(n, x, rows))
 
 
@@ -246,7 +254,7 @@ def backward(gradients, g, x, top, filters, rows):
     h, q, starts, w_a = filters
     for n in prange(x.shape[1] * rows.parts):
         d, c = n % x.shape[1], n // x.shape[1]
-        work = np.zeros(rows.pad + (starts.shape[0] + 3) * (rows.R + rows.pad), x.dtype)  # a_0 ... a_J, g, r, t
+        work = workspace(starts.shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
         own, sums = (h[d], q[d], starts, w_a[d]), (dx, dh[c, d], dq[c, d], dw_a[c, d])
         backward_rows(work, sums, g, x, top, own, rows, unit_of(n, x, rows))
 
@@ -255,5 +263,5 @@ def backward(gradients, g, x, top, filters, rows):
 def approximation(out, x, h, levels, rows):
     """Fills out [B, D, L] with a_J, J = levels: the low-pass half of the tree alone; h [D, J K]."""
     for n in prange(x.shape[1] * rows.parts):
-        work = np.zeros(rows.pad + 2 * (rows.R + rows.pad), x.dtype)
+        work = workspace(2, x, rows)
         approximation_rows(work, out, x, h[n % x.shape[1]], levels, rows, unit_of(n, x, rows))

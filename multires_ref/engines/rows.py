@@ -19,6 +19,7 @@ LONG = 32768  # samples: longer sequences are cut
 CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
 PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
 BLOCK = 4096  # samples of a block, or four times the halo
+LINE = 16  # float32 numbers in a cache line
 UNITS = 64  # pieces of work to aim at where channels are few: fixed, so that results do not depend on the number of threads
 
 
@@ -37,6 +38,9 @@ class Rows(NamedTuple):
     chunk: int  # samples of a chunk
     apart: int  # samples of x from the beginning of one chunk to that of the next
     parts: int  # parts that the rows of a channel are worked on in
+    lead: int  # where the first row stands in a thread's buffer: at least `pad`, at a cache line
+    stride: int  # from there to the next row: at least R + pad, whole lines
+    line: int = LINE
 
 
 def fine_levels(L: int, h0: Any, q: list[Any]) -> int:
@@ -56,35 +60,33 @@ def reach(h0: Any, q: list[Any], levels: int) -> int:
     return max(furthest, low_pass)
 
 
-def most_shift(h0: Any, q: list[Any]) -> int:
-    """The longest shift that any tap asks for, in units of the first level's dilation."""
-    return max((max(h0.shape[2], q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q))
+def rows_of(shape: tuple[int, ...], h0: Any, q: list[Any], each: int, *fields: int) -> Rows:
+    """`Rows` from fields R, T, halo, spacing, step, count, chunk, apart, with those that follow from them."""
+    R, T, halo, spacing, step, count, chunk, apart = fields
+    pad = min(R, spacing * max((max(h0.shape[2], q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
+    parts = min(shape[0] * each, -(-UNITS // shape[1]))
+    return Rows(h0.shape[2], R, T, halo, spacing, pad, each, step, count, chunk, apart, parts, up(pad), up(R + pad))
 
 
-def parts_of(shape: tuple[int, ...], each: int) -> int:
-    """In how many parts to work on a channel's rows, so that there are about UNITS pieces of work."""
-    return min(shape[0] * each, -(-UNITS // shape[1]))
+def up(n: int) -> int:
+    """n rounded up to whole cache lines."""
+    return -(-n // LINE) * LINE
 
 
 def whole(shape: tuple[int, ...], h0: Any, q: list[Any]) -> Rows:
     """A row is a sequence."""
     L = shape[2]
-    return Rows(h0.shape[2], L, L, 0, 1, min(L, most_shift(h0, q)), 1, L, 1, L, L, parts_of(shape, 1))
+    return rows_of(shape, h0, q, 1, L, L, 0, 1, L, 1, L, L)
 
 
 def blocks(shape: tuple[int, ...], h0: Any, q: list[Any]) -> Rows:
     """A row is a block of time with its halo, for fine levels."""
     halo = reach(h0, q, len(q))
     T = max(BLOCK, 4 * halo)
-    R, each = T + halo, -(-shape[2] // T)
-    return Rows(h0.shape[2], R, T, halo, 1, min(R, most_shift(h0, q)), each, T, 1, R, R, parts_of(shape, each))
+    return rows_of(shape, h0, q, -(-shape[2] // T), T + halo, T, halo, 1, T, 1, T + halo, 0)
 
 
 def phases(shape: tuple[int, ...], h0: Any, q: list[Any], fine: int) -> Rows:
     """A row is CHUNK phases, for the coarse levels above `fine`."""
-    S = 2**fine
-    count, each = -(-shape[2] // S), S // CHUNK
-    R = count * CHUNK
-    return Rows(
-        h0.shape[2], R, R, 0, CHUNK, min(R, CHUNK * most_shift(h0, q)), each, CHUNK, count, CHUNK, S, parts_of(shape, each)
-    )
+    count = -(-shape[2] // 2**fine)
+    return rows_of(shape, h0, q, 2**fine // CHUNK, count * CHUNK, count * CHUNK, 0, CHUNK, CHUNK, count, CHUNK, 2**fine)
