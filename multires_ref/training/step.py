@@ -8,7 +8,6 @@ import numpy as np
 
 from ..arrays import family
 from ..autodiff.gradient import value_and_gradients
-from ..autodiff.memory import keep_freed_memory
 from ..network import NetworkConfig, apply
 from .config import TrainingConfig
 from .data import Split
@@ -52,7 +51,6 @@ def train_step(
     >>> bool(losses[-1] < losses[0])
     True
     """
-    keep_freed_memory()
     loss, grads, state = loss_and_gradients(config, params, state, batch, rng, objective, training.engine)
     if family(loss) == "numpy" and not np.isfinite(loss):
         raise NonFiniteLoss(f"the loss is {float(loss)}")
