@@ -2,13 +2,22 @@
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
-NEEDS = {"torch": ["torch_model.py", "torch_operations.py", "compare.py"]}  # the last has its only doctest about a torch module
-collect_ignore = [
-    f"multires_ref/interop/{file}" for library, files in NEEDS.items() if find_spec(library) is None for file in files
-]
+NEEDS = {
+    "torch": [
+        "multires_ref/interop/torch_model.py",
+        "multires_ref/interop/torch_operations.py",
+        "multires_ref/interop/compare.py",
+    ],
+    "numba": ["multires_ref/engines/fused_kernels.py", "multires_ref/engines/levels.py", "multires_ref/network/rings_numba.py"],
+    "cupy": ["tests/nvrtc_check.py"],  # a tool, see its head
+}
+ROOT = Path(__file__).parent
+NEEDS["numba"] += [str(path.relative_to(ROOT)) for path in ROOT.glob("multires_ref/autodiff/numba_*.py")]
+collect_ignore = [file for library, files in NEEDS.items() if find_spec(library) is None for file in files]
 
 
 @pytest.fixture(autouse=True)

@@ -79,6 +79,14 @@ def run(code: str) -> list[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
 
 
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_ruff_has_nothing_to_say(command):
+    """The linter and the formatter, whose version pyproject.toml fixes."""
+    pytest.importorskip("ruff", reason="ruff is not installed")
+    done = subprocess.run([sys.executable, "-m", "ruff", *command, "--no-cache", str(ROOT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
 def test_every_public_name_loads_and_is_documented():
     for name in multires_ref.PUBLIC:
         value = getattr(multires_ref, name)
