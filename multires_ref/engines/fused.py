@@ -53,15 +53,9 @@ def backward(g: Any, x: Any, h0: Any, q: list[Any], w_a: Any) -> tuple[Any, Any,
 
 
 def packed(h0: Any, q: list[Any], w_a: Any) -> tuple[Any, Any, Any, Any]:
-    """Filters channel by channel, flat: h [D, J K], q [D, sum of Q_i], where each q_i begins [J + 1], w_a [D]."""
+    """Filters channel by channel, flat: h [D J K], q [D sum of Q_i], where each q_i begins in a channel's [J + 1], w_a [D]."""
     starts = np.cumsum([0] + [q_i.shape[1] for q_i in q])
-    return packed_low_pass(h0), np.concatenate(q, axis=1), starts, np.ascontiguousarray(w_a)
-
-
-def packed_low_pass(h0: Any) -> Any:
-    """[J, D, K] -> [D, J K]."""
-    J, D, K = h0.shape
-    return np.ascontiguousarray(h0.transpose(1, 0, 2)).reshape(D, J * K)
+    return h0.transpose(1, 0, 2).ravel(), np.concatenate(q, axis=1).ravel(), starts, np.ascontiguousarray(w_a)
 
 
 def run_forward(x: Any, h0: Any, q: list[Any], w_a: Any, rows: cut.Rows, top: Any = None) -> Any:
@@ -79,16 +73,16 @@ def run_backward(
     """All gradients on the given rows; `top` [B, D, L] is added to the gradient of a_J."""
     D, (J, _, K), filters = x.shape[1], h0.shape, packed(h0, q, w_a)
     top = x[..., :0].copy() if top is None else top
-    dx, sums = np.empty_like(x), [np.zeros((rows.parts, D, n)) for n in (J * K, filters[1].shape[1], 1)]
+    dx, sums = np.empty_like(x), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
     with limited(work=x.size * len(q)):
         load_kernels().backward((dx, *sums), g, x, top, filters, rows)
     dh, dq, dw_a = (part.sum(axis=0).astype(x.dtype) for part in sums)
-    return dx, dh.reshape(D, J, K).transpose(1, 0, 2), np.split(dq, filters[2][1:-1], axis=1), dw_a[:, 0]
+    return dx, dh.reshape(D, J, K).transpose(1, 0, 2), np.split(dq.reshape(D, -1), filters[2][1:-1], axis=1), dw_a
 
 
 def run_approximation(x: Any, h0: Any, rows: cut.Rows) -> Any:
     """a_J on the given rows."""
     out = np.empty_like(x)
     with limited(work=x.size * len(h0)):
-        load_kernels().approximation(out, x, packed_low_pass(h0), len(h0), rows)
+        load_kernels().approximation(out, x, h0.transpose(1, 0, 2).ravel(), len(h0), rows)
     return out

@@ -13,10 +13,10 @@ How it is made fast, and safe:
 - All rows of a thread lie in one buffer, `work`, with `pad` zeros before, between and behind them, so that a row is a position in
   `work`, and a shifted row another. (A slice costs an atomic reference count; a few of them cost as much as a level's arithmetic.
   And positions are unsigned, because the check for negative indices would stop the compiler from using vector instructions.)
-- Taps are taken two at a time: fewer loads and stores, for any K. h and q of a channel are flat, level after level.
+- Taps are taken two at a time: fewer loads and stores, for any K. h and q are flat: channel after channel, level after level.
 - What a row is, `rows.py` says. It depends on the length: a whole sequence, or a block of time or some phases of a long one.
-- Channels, and parts of their rows where channels are few, run in parallel. A unit of work writes what no other does and the
-  units do not depend on the number of threads: the same numbers come out, bit for bit, whatever that number is.
+- Units of work, a few channels and a part of the rows, run in parallel. A unit writes what no other does and the units do not
+  depend on the number of threads: the same numbers come out, bit for bit, whatever that number is.
 - No `nnan` or `ninf` among the fast-math flags: the compiler may reorder sums, but NaN and inf stay what they are.
 """
 
@@ -168,66 +168,85 @@ def start_row(work, r, x, t, w_a, top, where, rows):
 
 
 @compiled
-def forward_rows(work, y, x, top, filters, rows, unit):
-    """The unit's rows of y = (d, first row, end), by one channel's flat filters (h, q, starts of q_i, w_a)."""
-    (h, q, starts, w_a), (d, begin, end), (K, pad, R) = filters, unit, (rows.K, rows.pad, rows.R)
+def forward_row(work, y, x, top, filters, rows, b, first, d):
+    """One row of y[b, d], from sample `first` on; filters = (h [D J K], q [D sum of Q_i], starts of q_i, w_a [D]), flat."""
+    (h, q, starts, w_a), (K, pad, R), J = filters, (rows.K, rows.pad, rows.R), filters[2].shape[0] - 1
     x_row, r, t = rows.lead, rows.lead + rows.stride, rows.lead + 2 * rows.stride
-    for row in range(begin, end):
-        b, first = row // rows.each, row % rows.each * rows.step
-        load(work, x_row, x, b, d, first - rows.halo, rows)
-        start_row(work, r, x_row, t, w_a, top, (b, d, first - rows.halo), rows)
-        for i in range(starts.shape[0] - 2, -1, -1):
-            level = (min(rows.spacing << i, R), i * K, K, starts[i], starts[i + 1] - starts[i])
-            horner_step(work, t, (r, x_row), h, q, level, (R, pad, -1))
-            r, t = t, r
-        store(y, b, d, first, work, r + rows.halo, rows)
+    load(work, x_row, x, b, d, first - rows.halo, rows)
+    start_row(work, r, x_row, t, w_a[d], top, (b, d, first - rows.halo), rows)
+    for i in range(J - 1, -1, -1):
+        in_h, in_q, Q = (d * J + i) * K, d * starts[J] + starts[i], starts[i + 1] - starts[i]
+        horner_step(work, t, (r, x_row), h, q, (min(rows.spacing << i, R), in_h, K, in_q, Q), (R, pad, -1))
+        r, t = t, r
+    store(y, b, d, first, work, r + rows.halo, rows)
 
 
 @compiled
-def backward_rows(work, gradients, g, x, top, filters, rows, unit):
-    """The same rows of dx, and what they add to the gradients of the channel's filters: dh [J K], dq [sum of Q_i], dw_a [1]."""
-    (dx, dh, dq, dw_a), (h, q, starts, w_a), (d, begin, end) = gradients, filters, unit
-    K, pad, R, J, own = rows.K, rows.pad, rows.R, starts.shape[0] - 1, (rows.R - rows.halo, rows.pad, 1)
+def low_passes(work, x, h, J, rows, b, first, d):
+    """The rows a_0 ... a_J, one after the other in `work`; a block's own samples stand last in them."""
+    (K, pad, R), a = (rows.K, rows.pad, rows.R), rows.lead
+    load(work, a, x, b, d, first - rows.halo, rows)
+    for i in range(J):
+        low_pass(work, a + rows.stride, a, h, (min(rows.spacing << i, R), (d * J + i) * K, K), (R, pad, -1))
+        a += rows.stride
+    return a
+
+
+@compiled
+def backward_row(work, gradients, g, top, filters, rows, b, first, d):
+    """One row of dx[b, d], after `low_passes`, and what it adds to sums = dh [D J K], dq [D sum of Q_i] and dw_a [D]."""
+    (dx, dh, dq, dw_a), (h, q, starts, w_a), J = gradients, filters, filters[2].shape[0] - 1
+    K, pad, R, own = rows.K, rows.pad, rows.R, (rows.R - rows.halo, rows.pad, 1)
     g_row, top_row = rows.lead + (J + 1) * rows.stride, rows.lead + J * rows.stride
     r, t = g_row + rows.stride, g_row + 2 * rows.stride
-    for row in range(begin, end):
-        b, first = row // rows.each, row % rows.each * rows.step
-        load(work, rows.lead, x, b, d, first - rows.halo, rows)  # a_0 ... a_J are recomputed; a block's own samples stand last
-        for i in range(J):
-            a = rows.lead + i * rows.stride
-            low_pass(work, a + rows.stride, a, h, (min(rows.spacing << i, R), i * K, K), (R, pad, -1))
-        load(work, g_row, g, b, d, first, rows)  # here the block's own samples stand first, and `halo` later ones follow
-        dw_a[0] += dot_two(work, g_row, (top_row + rows.halo, g_row), own[0])[0]
-        start_row(work, r, g_row, t, w_a, top, (b, d, first), rows)
-        for i in range(J - 1, -1, -1):
-            a, s, Q = rows.lead + i * rows.stride + rows.halo, min(rows.spacing << i, R), starts[i + 1] - starts[i]
-            add_correlations(dh, (i * K, K), work, a, r, s, own)
-            add_correlations(dq, (starts[i], Q), work, a, g_row, s, own)
-            horner_step(work, t, (r, g_row), h, q, (s, i * K, K, starts[i], Q), (R, pad, 1))
-            r, t = t, r
-        store(dx, b, d, first, work, r, rows)
+    load(work, g_row, g, b, d, first, rows)  # here a block's own samples stand first, and `halo` later ones follow
+    dw_a[d] += dot_two(work, g_row, (top_row + rows.halo, g_row), own[0])[0]
+    start_row(work, r, g_row, t, w_a[d], top, (b, d, first), rows)
+    for i in range(J - 1, -1, -1):
+        a, s = rows.lead + i * rows.stride + rows.halo, min(rows.spacing << i, R)
+        in_h, in_q, Q = (d * J + i) * K, d * starts[J] + starts[i], starts[i + 1] - starts[i]
+        add_correlations(dh, (in_h, K), work, a, r, s, own)
+        add_correlations(dq, (in_q, Q), work, a, g_row, s, own)
+        horner_step(work, t, (r, g_row), h, q, (s, in_h, K, in_q, Q), (R, pad, 1))
+        r, t = t, r
+    store(dx, b, d, first, work, r, rows)
 
 
 @compiled
-def approximation_rows(work, out, x, h, levels, rows, unit):
-    """The same rows of a_J for J = levels."""
-    (d, begin, end), (K, pad, R) = unit, (rows.K, rows.pad, rows.R)
-    r, t = rows.lead, rows.lead + rows.stride
-    for row in range(begin, end):
+def forward_unit(work, y, x, top, filters, rows, unit):
+    """All rows of a unit; channels run fastest, as they lie in memory."""
+    for row in range(unit[0], unit[1]):
+        for d in range(unit[2], unit[3]):
+            forward_row(work, y, x, top, filters, rows, row // rows.each, row % rows.each * rows.step, d)
+
+
+@compiled
+def backward_unit(work, gradients, g, x, top, filters, rows, unit):
+    """The same for the gradients."""
+    for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
-        load(work, r, x, b, d, first - rows.halo, rows)
-        for i in range(levels):
-            low_pass(work, t, r, h, (min(rows.spacing << i, R), i * K, K), (R, pad, -1))
-            r, t = t, r
-        store(out, b, d, first, work, r + rows.halo, rows)
+        for d in range(unit[2], unit[3]):
+            low_passes(work, x, filters[0], filters[2].shape[0] - 1, rows, b, first, d)
+            backward_row(work, gradients, g, top, filters, rows, b, first, d)
+
+
+@compiled
+def approximation_unit(work, out, x, h, levels, rows, unit):
+    """The same for a_J."""
+    for row in range(unit[0], unit[1]):
+        b, first = row // rows.each, row % rows.each * rows.step
+        for d in range(unit[2], unit[3]):
+            a = low_passes(work, x, h, levels, rows, b, first, d)
+            store(out, b, d, first, work, a + rows.halo, rows)
 
 
 @compiled
 def unit_of(n, x, rows):
-    """Unit of work n: its channel, and the first and the end of its rows (those of one channel are counted over the batch)."""
+    """Unit of work n: the first and the end of its rows, and of its channels; and which part of the rows that is."""
     D, total = x.shape[1], x.shape[0] * rows.each
-    d, c = n % D, n // D
-    return d, c * total // rows.parts, (c + 1) * total // rows.parts
+    group, part = n // rows.parts, n % rows.parts
+    ends = part * total // rows.parts, (part + 1) * total // rows.parts
+    return (*ends, group * rows.group, min(D, (group + 1) * rows.group)), part
 
 
 @njit(cache=True)
@@ -239,29 +258,23 @@ def workspace(n, x, rows):
 
 @compiled_parallel
 def forward(y, x, top, filters, rows):
-    """Fills y [B, D, L]; filters h [D, J K], q [D, sum of Q_i], starts [J + 1], w_a [D]; top [B, D, L] or [B, D, 0]."""
-    h, q, starts, w_a = filters
-    for n in prange(x.shape[1] * rows.parts):
-        d = n % x.shape[1]
-        work = workspace(3, x, rows)
-        forward_rows(work, y, x, top, (h[d], q[d], starts, w_a[d]), rows, unit_of(n, x, rows))
+    """Fills y [B, D, L]; filters as for `forward_row`; top [B, D, L] or [B, D, 0]."""
+    for n in prange(rows.units):
+        forward_unit(workspace(3, x, rows), y, x, top, filters, rows, unit_of(n, x, rows)[0])
 
 
 @compiled_parallel
 def backward(gradients, g, x, top, filters, rows):
-    """Fills dx [B, D, L] and, each part apart and in float64, dh [parts, D, J K], dq [parts, D, ...], dw_a [parts, D, 1]."""
+    """Fills dx [B, D, L] and, each part apart and in float64, dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
     dx, dh, dq, dw_a = gradients
-    h, q, starts, w_a = filters
-    for n in prange(x.shape[1] * rows.parts):
-        d, c = n % x.shape[1], n // x.shape[1]
-        work = workspace(starts.shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
-        own, sums = (h[d], q[d], starts, w_a[d]), (dx, dh[c, d], dq[c, d], dw_a[c, d])
-        backward_rows(work, sums, g, x, top, own, rows, unit_of(n, x, rows))
+    for n in prange(rows.units):
+        unit, part = unit_of(n, x, rows)
+        work = workspace(filters[2].shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
+        backward_unit(work, (dx, dh[part], dq[part], dw_a[part]), g, x, top, filters, rows, unit)
 
 
 @compiled_parallel
 def approximation(out, x, h, levels, rows):
-    """Fills out [B, D, L] with a_J, J = levels: the low-pass half of the tree alone; h [D, J K]."""
-    for n in prange(x.shape[1] * rows.parts):
-        work = workspace(2, x, rows)
-        approximation_rows(work, out, x, h[n % x.shape[1]], levels, rows, unit_of(n, x, rows))
+    """Fills out [B, D, L] with a_J, J = levels: the low-pass half of the tree alone; h [D J K], flat."""
+    for n in prange(rows.units):
+        approximation_unit(workspace(levels + 1, x, rows), out, x, h, levels, rows, unit_of(n, x, rows)[0])

@@ -20,7 +20,8 @@ CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth
 PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
 BLOCK = 4096  # samples of a block, or four times the halo
 LINE = 16  # float32 numbers in a cache line
-UNITS = 64  # pieces of work to aim at where channels are few: fixed, so that results do not depend on the number of threads
+GROUP = 8  # channels worked on in turn: memory is read in long runs
+UNITS = 64  # pieces of work to aim at at least: fixed, so that results do not depend on the number of threads
 
 
 class Rows(NamedTuple):
@@ -37,7 +38,9 @@ class Rows(NamedTuple):
     count: int  # chunks of a row
     chunk: int  # samples of a chunk
     apart: int  # samples of x from the beginning of one chunk to that of the next
-    parts: int  # parts that the rows of a channel are worked on in
+    group: int  # channels of a unit of work: neighbours in memory
+    parts: int  # parts that the rows of a group are worked on in
+    units: int  # groups times parts
     lead: int  # where the first row stands in a thread's buffer: at least `pad`, at a cache line
     stride: int  # from there to the next row: at least R + pad, whole lines
     line: int = LINE
@@ -64,8 +67,10 @@ def rows_of(shape: tuple[int, ...], h0: Any, q: list[Any], each: int, *fields: i
     """`Rows` from fields R, T, halo, spacing, step, count, chunk, apart, with those that follow from them."""
     R, T, halo, spacing, step, count, chunk, apart = fields
     pad = min(R, spacing * max((max(h0.shape[2], q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
-    parts = min(shape[0] * each, -(-UNITS // shape[1]))
-    return Rows(h0.shape[2], R, T, halo, spacing, pad, each, step, count, chunk, apart, parts, up(pad), up(R + pad))
+    groups = -(-shape[1] // GROUP)
+    parts = min(shape[0] * each, -(-UNITS // groups))
+    sizes = (pad, each, step, count, chunk, apart, GROUP, parts, groups * parts, up(pad), up(R + pad))
+    return Rows(h0.shape[2], R, T, halo, spacing, *sizes)
 
 
 def up(n: int) -> int:
