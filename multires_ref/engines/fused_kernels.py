@@ -25,6 +25,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from .prefetch import prefetch_row
+
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 compiled = njit(cache=True, fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 compiled_parallel = njit(cache=True, fastmath=FASTMATH, parallel=True)
@@ -216,8 +218,11 @@ def backward_row(work, gradients, g, top, filters, rows, b, first, d):
 def forward_unit(work, y, x, top, filters, rows, unit):
     """All rows of a unit; channels run fastest, as they lie in memory."""
     for row in range(unit[0], unit[1]):
+        b, first = row // rows.each, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
-            forward_row(work, y, x, top, filters, rows, row // rows.each, row % rows.each * rows.step, d)
+            prefetch_row(x, b, d + 1, first, rows)  # for the next row
+            prefetch_row(y, b, d, first, rows)  # for the end of this one
+            forward_row(work, y, x, top, filters, rows, b, first, d)
 
 
 @compiled
@@ -226,6 +231,9 @@ def backward_unit(work, gradients, g, x, top, filters, rows, unit):
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
+            prefetch_row(x, b, d + 1, first, rows)
+            prefetch_row(g, b, d, first, rows)
+            prefetch_row(gradients[0], b, d, first, rows)
             low_passes(work, x, filters[0], filters[2].shape[0] - 1, rows, b, first, d)
             backward_row(work, gradients, g, top, filters, rows, b, first, d)
 

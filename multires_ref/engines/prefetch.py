@@ -1,0 +1,37 @@
+"""Asking for memory ahead of its use, in compiled loops (Numba).
+
+Rows of one channel lie a whole sequence of channels apart, so the processor's own prefetching starts anew at every row, and
+waiting for its first lines is a good part of a row's time. One instruction a cache line, issued a row ahead, hides that. Numba
+has no name for the instruction; this is LLVM's. It changes no value, and an address outside of any array does no harm.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def prefetch(typing_context, x, position):
+    """Ask for the cache line of x.flat[position], for a C-contiguous x, without waiting for it."""
+
+    def code(context, builder, signature, arguments):
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(function, [address, number(0), number(2), number(1)])  # 0: to read, 2: into the second cache, 1: data
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp), code
+
+
+@njit(cache=True, _nrt=False)
+def prefetch_row(x, b, d, first, rows):
+    """Ask for a row of x[b, d] that lies in one piece; nothing where there is no channel d."""
+    if rows.count == 1 and d < x.shape[1]:
+        begin = (b * x.shape[1] + d) * x.shape[2] + first
+        for n in range(0, min(rows.T, x.shape[2] - first), rows.line):
+            prefetch(x, begin + n)
