@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from .style import COLOURS, WIDTH, new_axes, new_figure, octaves, styled
 
 OURS, THEIRS, LIMIT = COLOURS["blue"], COLOURS["grey"], COLOURS["orange"]
-LIMITS = ("copying x once", "matrix products")
+LIMITS = ("copying x once", "copying x in place", "matrix products")
 
 
 @styled
