@@ -1,7 +1,6 @@
 """The order of the house: imports look up the list of rooms only, importing is light, the README's table is true."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -53,7 +52,7 @@ def imported_rooms(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_room_looks_up_only(path):
     room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    if room in ("__init__", "__main__", "cli"):
+    if room in ("__init__", "cli"):
         return
     below = {other for other in imported_rooms(path) if other in ROOMS and ROOMS.index(other) > ROOMS.index(room)}
     assert not below, f"{room} must not import {below}, which stand below it"
@@ -86,27 +85,6 @@ def test_ruff_has_nothing_to_say(command):
     pytest.importorskip("ruff", reason="ruff is not installed")
     done = subprocess.run([sys.executable, "-m", "ruff", *command, "--no-cache", str(ROOT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("flags", "environment", "expected"),
-    [
-        ("AuthenticAMD avx2 avx512f avx512bw avx512cd avx512dq avx512vl", {}, "SkylakeX"),
-        ("AuthenticAMD avx2 avx512f avx512bw avx512cd avx512dq avx512vl", {"OPENBLAS_CORETYPE": "Haswell"}, "Haswell"),
-        ("AuthenticAMD avx2", {}, "None"),
-        ("GenuineIntel avx2 avx512f avx512bw avx512cd avx512dq avx512vl", {}, "None"),
-    ],
-)
-def test_the_command_chooses_blas_kernels_before_numpy_loads(flags, environment, expected, tmp_path):
-    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    code = f"import os; from multires_ref.__main__ import prefer_avx512; prefer_avx512({str(tmp_path / 'cpuinfo')!r})"
-    code += "; print(os.environ.get('OPENBLAS_CORETYPE'))"
-    clean = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean | environment)
-    assert done.stdout.strip() == expected
-    after = f"import numpy; {code}"  # too late: it must not pretend
-    done = subprocess.run([sys.executable, "-c", after], capture_output=True, text=True, check=True, env=clean | environment)
-    assert done.stdout.strip() == environment.get("OPENBLAS_CORETYPE", "None")
 
 
 def test_every_public_name_loads_and_is_documented():
