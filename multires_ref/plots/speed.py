@@ -53,15 +53,15 @@ def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> row = {"L": 1024, "J": 10, "forward and backward": {"median": 1e-3}}
-    >>> ax = plot_scaling({"channels": 1, "rows": [row, row | {"L": 2048, "J": 11}]})
+    >>> row = {"L": 1024, "D": 1, "J": 10, "forward and backward": {"median": 1e-3}}
+    >>> ax = plot_scaling({"rows": [row, row | {"L": 2048, "J": 11}]})
     >>> ax.lines[0].get_ydata().round(1)
     array([976.6, 488.3])
     """
     ax = ax if ax is not None else new_axes(WIDTH, 3)
-    rows, channels = result["rows"], result["channels"]
+    rows = result["rows"]
     steps = [row["L"] for row in rows]
-    times = [1e9 * row["forward and backward"]["median"] / (row["L"] * channels) for row in rows]
+    times = [1e9 * row["forward and backward"]["median"] / (row["L"] * row["D"]) for row in rows]
     like_depth = [times[0] * row["J"] / rows[0]["J"] for row in rows]
     ax.plot(steps, times, "o-", color=OURS, label="measured")
     ax.plot(steps, like_depth, "--", color=THEIRS, label="growing like J")
