@@ -184,7 +184,7 @@ assert np.allclose(horner(x, q, w[0]), reference)
 
 # %% [markdown]
 # In Python this would be slow again: 12,800 rows, each with many small calls. The `fused` engine has the same loop compiled by Numba, with rows spread over the
-# cores. (Numba is optional: `pip install 'multires-ref[fast]'`.) Long sequences, whose rows do not fit, are first cut into short ones.
+# cores. (Numba is optional: `pip install numba`.) Long sequences, whose rows do not fit, are first cut into short ones.
 #
 # All engines, both memories, forward and backward, are held to the same numbers by the tests. Here is a glance at it:
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from .style import COLOURS, WIDTH, new_axes, new_figure, octaves, styled
 
 OURS, THEIRS, LIMIT = COLOURS["blue"], COLOURS["grey"], COLOURS["orange"]
-LIMITS = ("copying x once", "copying x in place", "matrix products")
+OTHERS = ("PyTorch", "pywt", "import numpy")
+LIMITS = ("copying x once", "copying to a new array", "matrix products")
 
 
 @styled
@@ -33,10 +34,11 @@ def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: s
     names = sorted(rows, key=lambda name: rows[name]["median"])
     for place, name in enumerate(names):
         median, low, high = (1e3 * rows[name][key] for key in ("median", "low", "high"))
-        colour = LIMIT if name in LIMITS else THEIRS if name.startswith("PyTorch") else OURS
+        colour = LIMIT if name in LIMITS else THEIRS if name.startswith(OTHERS) else OURS
         ax.barh(place, median, color=colour, height=0.7)
         ax.plot([low, high], [place, place], color="black", linewidth=1.2)
-        ax.annotate(f" {median:,.3g} ms", (max(median, high), place), va="center", fontsize=9)
+        words = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
+        ax.annotate(f" {words} ms", (max(median, high), place), va="center", fontsize=9)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set_xscale("log")
