@@ -64,7 +64,8 @@ show(figure, "a digit with the path of reading, and twenty-one more digits")
 # %%
 from multires_ref.network.account import parameters_by_part
 
-BASE = {"d_model": 16, "n_layers": 2, "dropout": 0.0, "epochs": 15, "lr": 0.01, "batch_size": 50, "engine": "tree"}
+BASE = {"d_model": 16, "n_layers": 2, "kernel_size": 2, "dropout": 0.0, "epochs": 15}
+BASE |= {"lr": 0.01, "batch_size": 50, "engine": "tree"}
 config, training = task.settings(**BASE, seed=0)
 parts = parameters_by_part(config)
 

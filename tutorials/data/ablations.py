@@ -19,7 +19,8 @@ from multires_ref.training.files import write_json
 from multires_ref.training.loop import fit
 from multires_ref.training.objectives import get_objective
 
-BASE = {"d_model": 16, "n_layers": 2, "dropout": 0.0, "epochs": 15, "lr": 0.01, "batch_size": 50, "engine": "tree"}
+BASE = {"d_model": 16, "n_layers": 2, "kernel_size": 2, "dropout": 0.0, "epochs": 15}
+BASE |= {"lr": 0.01, "batch_size": 50, "engine": "tree"}
 VARIANTS = {  # name -> what changes against BASE (which is tied, fading, random filters, depth 6: all 64 pixels in sight)
     "base": {},
     "untied filters": {"tied": False},
