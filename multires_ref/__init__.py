@@ -4,20 +4,20 @@ Source: Shi, Wang, Fox, "Sequence Modeling with Multiresolution Convolutional Me
 
 Glossary. Levels count here from fine (1) to coarse (J); the paper counts the other way, its level j is our J - i.
 
-    symbol    meaning                                       shape        paper          PyWavelets        authors' code
-    B, D, L   batch, channels (d_model), time steps                      section 4                        bs, d_model, seq_len
-    K         filter taps                                                3.1            dec_len           kernel_size
-    J         depth: number of levels                                    3.1            level             depth
-    m         memory size: rows of z_n                                   3.2                              w.shape[1] - 1
-    x, a_0    input                                         [B, D, L]    3.1            data              x
-    h0, h1    low-pass and high-pass filter, *lag order*:   [D, K]       eq. 4, 5       dec_lo, dec_hi    h0, h1, reversed along K
+    symbol    meaning                                       shape        paper, of the  PyWavelets        authors' code
+    B, D, L   batch, channels (d_model), time steps                      networks                         bs, d_model, seq_len
+    K         filter taps                                                tree           dec_len           kernel_size
+    J         depth: number of levels                                    tree           level             depth
+    m         memory size: rows of z_n                                   TreeSelect                       w.shape[1] - 1
+    x, a_0    input                                         [B, D, L]    tree           data              x
+    h0, h1    low-pass and high-pass filter, *lag order*:   [D, K]       tree           dec_lo, dec_hi    h0, h1, reversed along K
               index k weights the sample k steps ago
-    a_i       approximation of level i                      [B, D, L]    eq. 4          cA_i, shifted     res_lo
-    b_i       detail of level i                             [B, D, L]    eq. 5          cD_i, shifted     res_hi
-    2^(i-1)   dilation of level i's filters                              3.1                              dilation
-    z_n       the memory TreeSelect picks at time n         [m]          3.2
-    w         weights of z_n: a_J, b_J, ..., b_1            [D, m]       eq. 7                            w[:, :-1]
-    w_skip    weight of x[n] itself                         [D]          eq. 7                            w[:, -1]
+    a_i       approximation of level i                      [B, D, L]    tree           cA_i, shifted     res_lo
+    b_i       detail of level i                             [B, D, L]    tree           cD_i, shifted     res_hi
+    2^(i-1)   dilation of level i's filters                              tree                             dilation
+    z_n       the memory TreeSelect picks at time n         [m]          TreeSelect
+    w         weights of z_n: a_J, b_J, ..., b_1            [D, m]       layer                            w[:, :-1]
+    w_skip    weight of x[n] itself                         [D]          layer                            w[:, -1]
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree`, `response`; then the rooms `engines` (speed),
 `autodiff` (gradients), `network`, `training`, `tasks`, `interop` (PyWavelets, PyTorch), `plots`, and the command line.

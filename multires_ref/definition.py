@@ -6,7 +6,7 @@ One channel at a time, a_0 = x, and zero history (x[n] = 0 for n < 0):
     b_i[n] = sum_k h1[k] a_{i-1}[n - k 2^(i-1)]     detail (high-pass)
     y[n]   = sum_r w[r] z_n[r] + w_skip x[n]        z_n: the memory that TreeSelect picks
 
-Source: Shi, Wang, Fox, ICML 2023, section 3 (their level j is J - i here). NumPy only.
+Source: Shi, Wang, Fox, ICML 2023 (their level j is J - i here). NumPy only.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def depth_for(length: int, kernel_size: int) -> int:
     """The smallest depth J >= 1 whose receptive field covers `length`: ceil(log2((L - 1) / (K - 1) + 1)).
 
     In whole numbers, so no rounding of a logarithm can be off by one.
-    Source: paper section 3.2; the authors' `MultiresLayer.__init__`.
+    Source: the paper; the authors' `MultiresLayer.__init__`.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def pyramid(x: Any, h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]]:
 
     Notes
     -----
-    Paper section 3.1, equations (4) and (5); `pywt.swt` is the same tree with wrap-around and an index shift (see the README).
+    The paper's tree; `pywt.swt` is the same tree with wrap-around and an index shift (see the README).
 
     Examples
     --------

@@ -63,7 +63,7 @@ def multires_conv(
 
     Notes
     -----
-    Paper section 3; the authors' `MultiresLayer.forward` (thjashin/multires-conv, commit 828089f), which packs w and w_skip in
+    The paper's layer; the authors' `MultiresLayer.forward` (thjashin/multires-conv, commit 828089f), which packs w and w_skip in
     one array and stores its filters newest sample last. Differentiable in all five arrays, to any order.
 
     Examples

@@ -29,7 +29,7 @@ class MultiresLayer(nn.Module):
         y[n] = w_a a_J[n] + sum_i sum_t w_i[t] b_i[n - t 2^i] + w_skip x[n]
 
     `h0`, `h1` [D, 1, K], newest sample last; `w` [D, m + 1]: the weights of a_J, b_J, ..., b_1, and w_skip last.
-    Source: paper section 3; the authors' `MultiresLayer` (thjashin/multires-conv, commit 828089f).
+    Source: the paper's layer; the authors' `MultiresLayer` (thjashin/multires-conv, commit 828089f).
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -75,7 +75,7 @@ def causal_conv(x: Any, kernel: Any, dilation: int) -> Any:
 class MultiresNet(nn.Module):
     """The classifier ([B, d_input, L] or tokens [B, L] -> [B, d_output]) or autoregressive network (-> [B, d_output, L]).
 
-    Source: paper section 4; the authors' `classification.py` and `autoregressive.py`.
+    Source: the paper's networks; the authors' `classification.py` and `autoregressive.py`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

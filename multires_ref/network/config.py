@@ -14,7 +14,7 @@ KINDS = ("classifier", "autoregressive")
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """A classifier or an autoregressive network (paper section 4; `definition.py` and `model.py` for the equations).
+    """A classifier or an autoregressive network (the paper's; `definition.py` and `model.py` for the equations).
 
     Parameters
     ----------

@@ -5,7 +5,7 @@
     r = W2 r + c2                                          autoregressive networks only
     out = Norm(x + r)                                      post-norm: the norm comes after the residual sum
 
-Source: paper section 4 and Figure 4; the authors' `classification.py` and `autoregressive.py`.
+Source: the paper's networks; the authors' `classification.py` and `autoregressive.py`.
 """
 
 from __future__ import annotations
