@@ -196,7 +196,7 @@ def test_untied_filters_cannot_be_exported(rng, tmp_path):
     [
         ("absent.pth", None, FileNotFoundError, "no run folder or checkpoint at"),
         ("x.npz", b"", ValueError, r"must be a run folder or end in \.pth, \.pt, \.safetensors"),
-        ("x.safetensors", b"not one", ValueError, "not a safetensors file"),
+        ("x.safetensors", b"not one", ValueError, "is no safetensors file"),
     ],
 )
 def test_bad_files(name, content, error, words, tmp_path):

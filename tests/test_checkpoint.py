@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from multires_ref import Model, NetworkConfig
-from multires_ref.training import files
+from multires_ref.base import files
 from multires_ref.training.checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
 from multires_ref.training.flat import flatten, unflatten
 

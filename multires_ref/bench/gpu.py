@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print tables, write JSON."""
+    from ..base.files import write_json
     from ..engines.device import gpu_report
     from ..training.device import check_device
-    from ..training.files import write_json
     from .gpu_step import measure_step
 
     check_device("gpu")

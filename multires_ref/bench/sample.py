@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    from ..base.files import write_json
     from ..network import Model
     from ..tasks import get_task
-    from ..training.files import write_json
 
     setting = get_task("cifar10-density").network
     config = replace(setting, n_layers=args.layers, d_model=args.width, max_length=args.length, dropout=0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..interop.load import import_torch
+from ..base.optional import import_torch
 
 torch: Any = import_torch("multires_ref.bench.torch_losses")
 F = torch.nn.functional

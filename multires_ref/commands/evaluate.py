@@ -99,7 +99,7 @@ def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None,
 
 def write(folder: Path, split: str, report: dict[str, Any], task: Any) -> None:
     """evaluate-SPLIT.json and confusion-SPLIT.png."""
-    from ..training.files import write_json
+    from ..base.files import write_json
 
     write_json(folder / f"evaluate-{split}.json", report)
     if "confusion" in report:

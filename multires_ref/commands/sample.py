@@ -78,13 +78,9 @@ def upper_halves(path: Path, n: int, data_dir: str | None) -> np.ndarray:
 
 def write(out: Path, x: np.ndarray, given: int, title: str) -> None:
     """The picture, and beside it the numbers: samples [N, C, L] and how many of the first steps were given."""
-    import io
-
+    from ..base.tensors import write_npz
     from ..plots.samples import plot_samples
     from ..plots.style import save
-    from ..training.files import write_whole
 
     save(plot_samples(x, given=given, title=title), out)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, samples=x, given=given)
-    write_whole(out.with_suffix(".npz"), buffer.getvalue())
+    write_npz(out.with_suffix(".npz"), samples=x, given=np.asarray(given))

@@ -67,7 +67,7 @@ def build(source: Path, timeout: int = 120) -> Path:
     """Execute a source into the notebook beside it, written whole; returns the notebook's path."""
     import nbformat
 
-    from ..training.files import write_whole
+    from ..base.files import write_whole
 
     notebook = execute(read_source(source), source.parent, timeout)
     path = source.with_suffix(".ipynb")

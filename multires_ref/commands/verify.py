@@ -108,13 +108,9 @@ def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -
 
 def read_reference(path: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; nothing in it can run code."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
-        raise ValueError(f"reference must be an .npz file of plain arrays; {path}: {error}") from None
+    from ..base.tensors import read_npz
+
+    return read_npz(path)
 
 
 def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple[str, ...]) -> Any:
@@ -128,9 +124,9 @@ def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple
 
 def write_report(report: Any, folder: Path) -> None:
     """report.json and the chart."""
+    from ..base.files import write_json
     from ..plots.errors import plot_error_by_layer
     from ..plots.style import save
-    from ..training.files import write_json
 
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "report.json", report.to_dict())
@@ -180,10 +176,10 @@ def run_gradients(args: argparse.Namespace) -> int:
 
 def run_errors(args: argparse.Namespace) -> int:
     """The three error studies, as tables and as a picture."""
+    from ..base.files import write_json
     from ..interop.error_study import error_by_depth, error_by_length, error_by_peak, format_study
     from ..plots.errors import plot_error_studies
     from ..plots.style import save
-    from ..training.files import write_json
 
     longest = check_int("longest", args.longest, 16)
     J = longest.bit_length() - 1

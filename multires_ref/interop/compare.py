@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.optional import import_torch
 from ..network import Model
 from .cast import cast, cast_model
 from .errors import Error, error_cells, text_table
 from .hooks import INPUT, check_layers, default_layers, record_module
-from .load import as_numpy, import_torch
+from .load import as_numpy
 from .quirks import Quirks, apply_with_quirks
 from .suspects import SUSPECTS, Finding, difference, find_suspects, in_order
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..base.optional import import_torch
 from ..network import NetworkConfig
-from .load import as_numpy, import_torch
+from .load import as_numpy
 
 INPUT = ":input"
 

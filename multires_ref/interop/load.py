@@ -17,8 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from ..base.files import write_whole
+from ..base.optional import import_torch
+from ..base.tensors import read_tensors as read_tensor_file
+from ..base.tensors import write_tensors
 from ..network import Model, NetworkConfig
-from ..training.files import write_whole
 from .authors import Tensors, from_authors, to_authors
 from .derive import Derived, derive
 
@@ -100,10 +103,7 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
         raise ValueError(f"path must end in {', '.join(SUFFIXES)}; got {str(path)!r}")
     tensors = to_authors(model)
     if path.suffix == ".safetensors":
-        from safetensors.numpy import save
-
-        metadata = {"multires_ref": json.dumps({"format": FORMAT, "network": model.config.to_dict()})}
-        write_whole(path, save(tensors, metadata))
+        write_tensors(path, tensors, json.dumps({"format": FORMAT, "network": model.config.to_dict()}))
         return
     torch = import_torch(f"writing {path.name}")
     state_dict = {name: torch.from_numpy(array) for name, array in tensors.items()}
@@ -115,23 +115,11 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
 def read_tensors(path: Path) -> tuple[Tensors, NetworkConfig | None]:
     """The arrays of a checkpoint by the authors' names, and the config if the file carries one."""
     if path.suffix == ".safetensors":
-        tensors, note = read_safetensors(path)
+        tensors, note = read_tensor_file(path)
         return tensors, NetworkConfig.from_dict(note["network"]) if note.get("format") == FORMAT else None
     if path.suffix in TORCH_SUFFIXES:
         return read_pth(path), None
     raise ValueError(f"path must be a run folder or end in {', '.join(SUFFIXES)}; got {str(path)!r}")
-
-
-def read_safetensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """All tensors, and what this package noted beside them (an empty dict where it noted nothing)."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            note = json.loads((file.metadata() or {}).get("multires_ref", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file that can be read: {error}") from None
 
 
 def read_pth(path: Path) -> Tensors:
@@ -162,7 +150,7 @@ def is_ours(path: Path) -> bool:
     """Whether a .safetensors file has our own names, as training writes it (otherwise: the authors')."""
     if path.suffix != ".safetensors":
         return False
-    tensors, note = read_safetensors(path)
+    tensors, note = read_tensor_file(path)
     return bool(note) and note.get("format") != FORMAT
 
 
@@ -178,12 +166,3 @@ def refuse_told(path: Path, told: dict[str, Any]) -> None:
     given = [name for name, value in told.items() if value is not None]
     if given:
         raise ValueError(f"{', '.join(given)}: not to be given for {path.name}, which carries its own config")
-
-
-def import_torch(purpose: str) -> Any:
-    """PyTorch, or one clear line."""
-    try:
-        import torch
-    except ImportError:
-        raise ImportError(f"{purpose} needs PyTorch: pip install torch") from None
-    return torch

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..base.optional import import_torch
 from ..filters import wavelet_filters
 from ..network import Model, NetworkConfig
 from ..tree import taps_per_level
 from .authors import from_authors, to_authors
-from .load import as_numpy, import_torch
+from .load import as_numpy
 
 torch: Any = import_torch("multires_ref.interop.torch_model")
 nn, F = torch.nn, torch.nn.functional

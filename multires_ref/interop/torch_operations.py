@@ -9,8 +9,8 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+from ..base.optional import import_torch
 from ..tree import taps_per_level
-from .load import import_torch
 from .torch_model import MultiresLayer, causal_conv, mean_over_time
 
 torch: Any = import_torch("checking gradients against PyTorch's")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.optional import import_torch
 from ..checks import FLOATS, check_choice
 from ..network import Model, NetworkConfig, apply
 from ..training.flat import flatten, unflatten
@@ -20,7 +21,7 @@ from ..training.mixture import mixture_nll
 from .authors import params_to_authors, state_to_authors
 from .cast import cast, cast_model
 from .errors import measure, nearer
-from .load import as_numpy, import_torch
+from .load import as_numpy
 from .record import Record, record_model
 from .report import Report, Row, Section, nearer_notes
 

@@ -6,7 +6,6 @@ The layers' past is kept in the ring buffers of `rings.py`; all else in a block 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from ..arrays import family, get_xp
 from ..autodiff import channels, norms, pointwise
+from ..base.tensors import read_tensors, write_tensors
 from ..checks import check_choice, check_floats, check_int, check_shape
 from ..tree import taps_per_level
 from . import rings
@@ -164,24 +164,14 @@ class Stream:
 
     def save(self, path: str | Path) -> None:
         """Write `state()` to a safetensors file (whole or not at all)."""
-        from safetensors.numpy import save
-
-        host = {
-            name: np.ascontiguousarray(array.get() if hasattr(array, "get") else array) for name, array in self.state().items()
-        }
-        temporary = Path(f"{path}.{os.getpid()}.tmp")
-        temporary.write_bytes(save(host, metadata={"multires_ref_stream": json.dumps(self.config.to_dict())}))
-        os.replace(temporary, path)
+        host = {name: array.get() if hasattr(array, "get") else array for name, array in self.state().items()}
+        write_tensors(path, host, json.dumps({"stream": self.config.to_dict()}))
 
     def load(self, path: str | Path) -> None:
         """Restore a state that `save` wrote; one of another network is refused."""
-        from safetensors import safe_open
-
-        with safe_open(path, framework="np") as file:
-            written_for = json.loads((file.metadata() or {}).get("multires_ref_stream", "null"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        if written_for != self.config.to_dict():
-            raise ValueError(f"{path} holds the state of another network: {written_for}")
+        state, noted = read_tensors(path)
+        if noted.get("stream") != self.config.to_dict():
+            raise ValueError(f"{path} holds the state of another network, or no stream's state: {str(noted)[:200]}")
         xp = get_xp(self.ring)
         self.restore({name: array if name == "time" else xp.asarray(array) for name, array in state.items()})
 

@@ -29,6 +29,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..base.files import write_whole
 from ..checks import check_choice, check_int
 
 COLOURS = {
@@ -174,9 +175,7 @@ def save(figure: Figure | Axes, path: str | os.PathLike, dpi: int = 200) -> Path
     path = Path(path)
     data = picture_bytes(figure, path.suffix.lstrip("."), dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, path)
+    write_whole(path, data)
     return path
 
 

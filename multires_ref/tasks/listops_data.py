@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..base.files import write_whole
 from ..checks import check_int
-from ..training.files import write_whole
 
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 OPERATOR_SHARE = 0.25

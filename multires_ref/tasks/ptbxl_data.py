@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..training.files import write_whole
+from ..base.tensors import write_npz
 
 DATABASE, STATEMENTS, CACHE = "ptbxl_database.csv", "scp_statements.csv", "multires_ref_100hz.npz"
 URL = "https://physionet.org/content/ptb-xl/"
@@ -112,19 +112,10 @@ def read_signals(folder: Path, records: list[Record]) -> np.ndarray:
                 return z["signals"]
     signals = np.stack([read_signal(folder / record.filename) for record in records])
     try:
-        write_cache(cache, ids, signals)
+        write_npz(cache, ecg_id=ids, signals=signals)
     except OSError as error:  # a folder that may only be read serves as well, only more slowly
         warnings.warn(f"the recordings are not cached: {error}", stacklevel=2)
     return signals
-
-
-def write_cache(path: Path, ids: np.ndarray, signals: np.ndarray) -> None:
-    """The recordings in one file, written whole."""
-    import io
-
-    buffer = io.BytesIO()
-    np.savez(buffer, ecg_id=ids, signals=signals)
-    write_whole(path, buffer.getvalue())
 
 
 def read_signal(path: Path) -> np.ndarray:

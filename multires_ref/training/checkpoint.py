@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ..base.tensors import METADATA_KEY, read_tensors, write_tensors
 from ..checks import FLOATS
 from ..network import Model, NetworkConfig, init_state, parameter_shapes
-from .files import write_whole
 from .flat import flatten, unflatten
 
 FORMAT = 1
-KEY = "multires_ref"
 
 
 def save_checkpoint(path: str | Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
@@ -30,14 +29,10 @@ def save_checkpoint(path: str | Path, tensors: dict[str, np.ndarray], metadata: 
     ValueError
         If a tensor holds NaN or infinity: such parameters never replace good ones.
     """
-    from safetensors.numpy import save
-
     for name, array in tensors.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds numbers that are not finite; {path} is not written")
-    # order="C": safetensors writes the memory of an array as it lies, and would silently scramble a transposed one
-    tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    write_whole(path, save(tensors, {KEY: json.dumps({"format": FORMAT} | metadata, allow_nan=False)}))
+    write_tensors(path, tensors, json.dumps({"format": FORMAT} | metadata, allow_nan=False))
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -49,31 +44,15 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, 
     ValueError
         If the file is truncated, is no safetensors file, or was written by another program.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"no checkpoint {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = (file.metadata() or {}).get(KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is truncated or is no safetensors file: {error}") from None
-    if metadata is None:
-        raise ValueError(f"{path} was not written by multires_ref: it has no settings under {KEY!r}")
-    return tensors, check_metadata(path, metadata)
-
-
-def check_metadata(path: Path, text: str) -> dict[str, Any]:
-    """The metadata's JSON, if it is of the format that this version reads."""
-    try:
-        metadata = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: its settings are damaged: {error}") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT or "network" not in metadata:
-        raise ValueError(f"{path}: expected settings of format {FORMAT} with a network; got {str(text)[:80]}")
-    return metadata
+    tensors, metadata = read_tensors(path)
+    if not metadata:
+        raise ValueError(f"{path} was not written by multires_ref: it has no settings under {METADATA_KEY!r}")
+    if metadata.get("format") != FORMAT or not isinstance(metadata.get("network"), dict):
+        raise ValueError(f"{path}: expected settings of format {FORMAT} with a network; got {str(metadata)[:80]}")
+    return tensors, metadata
 
 
 def model_tensors(params: Any, state: Any) -> dict[str, np.ndarray]:

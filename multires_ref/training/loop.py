@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.files import read_json, write_json
 from ..checks import check_choice
 from ..engines import ENGINES
 from ..network import Model, NetworkConfig
@@ -25,7 +26,6 @@ from .data import Split, batch_slices, cast, check_splits, epoch_order
 from .device import batch_to_device, check_device, to_numpy, tree_to_device
 from .diagnose import all_finite, explain, first_bad_array
 from .evaluate import evaluate
-from .files import read_json, write_json
 from .flat import count_numbers
 from .interrupt import RunInterrupted, StopRequest
 from .job import Job

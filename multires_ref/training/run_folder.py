@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..base.files import read_json, write_json, write_whole
 from ..network import NetworkConfig
 from .config import TrainingConfig
 from .data import Split, fingerprint
-from .files import read_json, write_json, write_whole
 
 FREE = ("checkpoint_seconds",)  # settings that may change on resuming: they do not touch the result
 

@@ -13,9 +13,9 @@ import json
 import tempfile
 from pathlib import Path
 
+from multires_ref.base.files import write_json
 from multires_ref.tasks import get_task
 from multires_ref.tasks.task import LoadOptions
-from multires_ref.training.files import write_json
 from multires_ref.training.loop import fit
 from multires_ref.training.objectives import get_objective
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from multires_ref import Model, NetworkConfig
+from multires_ref.base.files import write_json
 from multires_ref.network.config import mixture_channels
 from multires_ref.network.streaming import Stream
-from multires_ref.training.files import write_json
 
 LENGTHS = (64, 256, 1024, 4096)
 REPEATS = 5

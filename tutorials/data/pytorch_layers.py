@@ -18,11 +18,11 @@ import torch
 from safetensors.numpy import save
 
 from multires_ref import compare, load_model
+from multires_ref.base.files import write_whole
 from multires_ref.interop.cast import cast_model
 from multires_ref.interop.hooks import authors_layers, record_module
 from multires_ref.interop.load import read_tensors
 from multires_ref.interop.torch_model import to_torch
-from multires_ref.training.files import write_whole
 
 HERE = Path(__file__).parent
 CHECKPOINT = HERE.parent.parent / "tests" / "data" / "classifier_layernorm"
