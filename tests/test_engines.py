@@ -297,3 +297,57 @@ def test_an_engine_for_other_arrays():
     args = random_arguments(np.random.default_rng(9))
     with pytest.raises(TypeError, match="engine 'gpu' runs on CuPy arrays; x is a NumPy array"):
         mr.multires_conv(*args, engine="gpu")
+
+
+# What single mistakes in the loops would do
+
+
+@pytest.mark.parametrize("K", [2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("L", [1, 50, 5000])
+def test_every_tap_of_the_compiled_levels(K, L):
+    """Odd and even numbers of taps, lengths below and above a block: all levels equal the readable tree's."""
+    from multires_ref.engines.levels import pyramid_levels
+
+    rng = np.random.default_rng(K)
+    x, h0, h1 = rng.standard_normal((2, L)), rng.standard_normal(K), rng.standard_normal(K)
+    for pair, wanted in zip(pyramid_levels(x, h0, h1, 4), mr.pyramid(x, h0, h1, 4), strict=True):
+        for got, want in zip(pair, wanted, strict=True):
+            assert far(got, want) < TIGHT
+
+
+@pytest.mark.parametrize("Qs", [[1, 1, 1], [5, 1, 1], [1, 7, 2], [2, 2, 9], [0, 4, 0]])
+@pytest.mark.parametrize("K", [2, 4])
+def test_reach_is_the_furthest_sample_that_matters(Qs, K):
+    """The answer to a single 1, all taps being positive, ends exactly there."""
+    h0 = np.ones((3, 1, K))
+    q = [np.ones((1, Q)) for Q in Qs]
+    x = np.zeros((1, 1, 200))
+    x[..., 0] = 1
+    answer = tree.forward(x, h0, q, np.ones(1))[0, 0]
+    assert rows.reach(h0, q, 3) == np.flatnonzero(answer)[-1]
+
+
+@pytest.mark.parametrize("D", [1, 3, 8, 9, 20])
+@pytest.mark.parametrize("B", [63, 64, 65, 130, 200])
+def test_batches_that_the_pieces_of_work_do_not_divide(B, D):
+    check_engine(fused, seam_arguments(np.random.default_rng(8), B, D, 12, 2, [2, 3]), TIGHT)
+
+
+def test_numbas_setting_comes_back(monkeypatch):
+    import numba
+
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("one processor")
+    before = numba.get_num_threads()
+    numba.set_num_threads(2)
+    try:
+        with engines.threads.limited(work=1):
+            assert numba.get_num_threads() == 1
+        assert numba.get_num_threads() == 2
+        with pytest.raises(ZeroDivisionError), engines.threads.limited(work=1):
+            1 / 0  # noqa: B018
+        assert numba.get_num_threads() == 2
+        with engines.threads.limited(work=10 * engines.threads.WORTH):
+            assert numba.get_num_threads() == 2
+    finally:
+        numba.set_num_threads(before)

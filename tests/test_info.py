@@ -60,3 +60,46 @@ def test_this_machine(capsys):
 def test_unknown_target(capsys):
     assert main(["info", "digitz"]) == 2
     assert "did you mean 'digits'" in capsys.readouterr().err
+
+
+def test_work_of_the_parts_by_hand():
+    """One multiply-add for each weight of a matrix: encoder d_input D, a block's maps 2 D^2 (and D^2), decoder D d_output."""
+    work = work_by_part(NetworkConfig(3, 100, 64, 5, 4, 1024, kind="autoregressive"))
+    assert (work["encoder"], work["1x1 maps"], work["decoder"]) == (3 * 64, 5 * 3 * 64 * 64, 64 * 100)
+    work = work_by_part(NetworkConfig(18, 10, 64, 5, 4, 1024, encoder="embedding"))
+    assert (work["encoder"], work["1x1 maps"]) == (0, 5 * 2 * 64 * 64)  # a classifier decodes once a sequence, not once a step
+
+
+@pytest.mark.parametrize("kind", ["classifier", "autoregressive"])
+def test_memory_is_what_a_step_holds(kind):
+    """Memory that is held after the forward pass of a traced network, for the backward pass: counted by tracemalloc."""
+    import gc
+    import tracemalloc
+
+    from multires_ref import init_params
+    from multires_ref.autodiff.gradient import value_and_gradients
+    from multires_ref.network import apply, init_state
+
+    d_output = 6 if kind == "autoregressive" else 2
+    held = {}
+    for n_layers in (1, 3):  # the difference is two blocks and nothing else
+        config = NetworkConfig(1, d_output, d_model=8, n_layers=n_layers, max_length=4000, kind=kind)
+        params, x = init_params(config, np.random.default_rng(0), "float64"), np.zeros((2, 1, 4000))
+
+        def loss(params, config=config, x=x, n_layers=n_layers):
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            out, _ = apply(config, params, init_state(config, "float64"), x, training=True, engine="tree")
+            gc.collect()
+            held[n_layers] = tracemalloc.get_traced_memory()[0] - before
+            return (out * out).sum()
+
+        tracemalloc.start()
+        value_and_gradients(loss, params)
+        tracemalloc.stop()
+    one, three = (
+        training_memory(NetworkConfig(1, d_output, d_model=8, n_layers=n, max_length=4000, kind=kind), 2, itemsize=8)
+        for n in (1, 3)
+    )
+    counted = three["stored for the backward pass"] - one["stored for the backward pass"]
+    assert (held[3] - held[1]) / counted == pytest.approx(1, abs=0.05)

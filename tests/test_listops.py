@@ -8,10 +8,12 @@ import pytest
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
 from multires_ref.tasks import listops_data as lo
-from multires_ref.tasks.listops import END, PAD, TOKENS, encode, load, to_split
+from multires_ref.tasks.listops import END, PAD, TOKENS, encode, load, load_short, to_split
 from multires_ref.tasks.task import LoadOptions
+from multires_ref.training.data import fingerprint
 
 SHORT = lo.Limits(min_length=5, max_length=40, max_depth=4, max_args=5)
+SHORT_FINGERPRINT = {"train": "(200, 48) 5d5edb0f", "val": "(50, 48) fcb5f1d1", "test": "(50, 48) b619b074"}
 THEIRS = """Source\tTarget
 ( ( ( ( [MAX 4 ) 3 ) ( ( ( [MIN 2 ) 3 ) ] ) ) ] )\t4
 ( ( ( ( ( [MED 9 ) 4 ) 7 ) 1 ) ] )\t5
@@ -185,3 +187,33 @@ def test_short_listops_needs_no_files(tmp_path):
     example = tmp_path / "example.png"
     assert main(["data", "listops-short", "--out", str(example)]) == 0
     assert [path.name for path in tmp_path.iterdir() if path != out] == ["example.png"]  # no files of data are written
+
+
+def test_each_part_comes_from_its_own_file(tmp_path):
+    digits = {"train": [1, 2], "val": [3], "test": [4, 5, 6]}
+    for part, name in lo.FILES.items():
+        lo.write_file(tmp_path / name, [(f"[MAX {digit} 0 ]", digit) for digit in digits[part]])
+    splits = load(LoadOptions(str(tmp_path)))
+    assert {part: split.y.tolist() for part, split in splits.items()} == digits
+
+
+def test_generated_parts_share_no_expression(tmp_path):
+    folder = str(tmp_path / "data")
+    sizes = ["--train", "60", "--val", "30", "--test", "20", "--min-length", "5", "--max-length", "40"]
+    assert main(["data", "listops", "--data-dir", folder, *sizes, "--workers", "1", "--out", str(tmp_path / "a.png")]) == 0
+    parts = {part: {source for source, _ in lo.read_file(tmp_path / "data" / name)} for part, name in lo.FILES.items()}
+    assert {part: len(sources) for part, sources in parts.items()} == {"train": 60, "val": 30, "test": 20}
+    assert len(set.union(*parts.values())) == 110
+
+
+@pytest.mark.parametrize("scale", ["tiny", "full"])
+def test_short_listops_parts_share_no_expression(scale):
+    splits = load_short(LoadOptions(scale=scale))
+    rows = [{row.tobytes() for row in split.x} for split in splits.values()]
+    assert [len(part) for part in rows] == [len(split) for split in splits.values()]
+    assert len(set.union(*rows)) == sum(map(len, rows))
+
+
+def test_short_listops_is_always_the_same_data():
+    """The checksum of the data that the tutorials and stored results were made with."""
+    assert fingerprint(load_short(LoadOptions(scale="tiny"))) == SHORT_FINGERPRINT

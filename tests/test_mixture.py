@@ -162,3 +162,32 @@ def test_bad_input_is_named():
     with pytest.raises(TypeError, match="x has dtype float32 but out has float64"):
         mixture_nll(out, x.astype("float32"))
     assert bits_per_dimension(np.float32(np.log(2) * 6), 6) == pytest.approx(1)
+
+
+def logistic_bin(x, mean, log_scale, levels):
+    """log of the probability of one bin, as a difference of two logistic distribution functions."""
+    half, s = 1 / (levels - 1), np.exp(log_scale)
+    upper = 1 / (1 + np.exp(-(x - mean + half) / s))
+    lower = 1 / (1 + np.exp(-(x - mean - half) / s))
+    return np.log(upper - lower)
+
+
+@pytest.mark.parametrize("place", [1, 2, -2, -3])
+def test_only_the_end_bins_reach_to_infinity(place):
+    """With 5,000 levels the second value, -0.9996, lies beyond -0.999 too and is no end all the same."""
+    levels = 5000
+    x = np.linspace(-1, 1, levels)[place].reshape(1, 1, 1)
+    mean, log_scale = np.full((1, 1, 1), 0.9 * np.sign(x.item())), np.full((1, 1, 1), -2.0)
+    inside = bins(x, mean, log_scale, levels).log_prob
+    np.testing.assert_allclose(inside, logistic_bin(x, mean, log_scale, levels), rtol=1e-9)
+
+
+def test_the_smallest_log_scale_is_minus_seven():
+    """As in the original: one component, its mean in the middle of a bin."""
+    out, x = np.array([0.0, 0.5, -7.0]).reshape(1, 3, 1), np.array([[[0.5]]])
+    at = {}
+    for log_scale in (-6.9, -7.0, -7.1, -20.0):
+        out[0, 2] = log_scale
+        at[log_scale] = float(mixture_nll(out, x, 4097))
+    np.testing.assert_allclose(at[-7.0], -logistic_bin(0.5, 0.5, -7.0, 4097), rtol=1e-9)
+    assert at[-7.1] == at[-20.0] == at[-7.0] != at[-6.9]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig, init_params, init_state, wavelet_filters
-from multires_ref.network import apply, parameter_shapes
+from multires_ref.network import apply, layer, parameter_shapes
 from multires_ref.network.config import mixture_channels
 from multires_ref.network.layer import dropout_masks, updated_statistics
 
@@ -195,3 +195,37 @@ def test_bad_tokens(tokens, words, rng):
     with pytest.raises((TypeError, ValueError)) as caught:
         model(tokens)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_the_two_dropout_masks_of_a_block_are_drawn_apart():
+    """A gate that is open and a map that keeps channel d in channel d show both masks: a number passes if both let it."""
+    D, dropout = 400, 0.5
+    config = NetworkConfig(1, 2, d_model=D, n_layers=1, max_length=4, dropout=dropout)
+    masks = dropout_masks(config, np.random.default_rng(0), np.zeros((50, D, 4)))
+    kept = [mask[:, :, 0] != 0 for mask in masks]
+    for each in kept:
+        assert abs(each.mean() - 0.5) < 0.02
+        np.testing.assert_array_equal(np.unique(masks[0]), [0, 2])  # 1 / (1 - p), so that the mean stays
+    assert abs((kept[0] & kept[1]).mean() - 0.25) < 0.02  # one and the same mask would give 0.5
+
+
+def test_both_masks_of_a_block_act():
+    x = np.random.default_rng(1).standard_normal((3, 5, 8))
+    config = NetworkConfig(1, 2, d_model=5, n_layers=1, max_length=8)
+    params = init_params(config, np.random.default_rng(0), "float64")["blocks"][0]
+    ones = np.ones((3, 5, 1))
+    shown = {}
+    for name, masks in {"none": (ones, ones), "first": (0 * ones, ones), "second": (ones, 0 * ones)}.items():
+        shown[name] = {}
+        layer.block(config, params, {}, x, masks, True, shown[name].__setitem__)
+    assert not shown["first"]["gelu"].any()
+    assert shown["first"]["glu"].any()  # a bias passes the gate
+    assert shown["second"]["gelu"].any()
+    assert not shown["second"]["glu"].any()
+
+
+@pytest.mark.parametrize("kernel_size", [2, 3, 5, 8])
+def test_a_wavelet_needs_its_own_length(kernel_size):
+    with pytest.raises(ValueError, match=rf"kernel_size must be 4, the length of wavelet 'db2'; got {kernel_size}"):
+        dataclasses.replace(SMALL, wavelet="db2", kernel_size=kernel_size)
+    assert dataclasses.replace(SMALL, wavelet="db2", kernel_size=4).wavelet == "db2"

@@ -94,3 +94,28 @@ def test_a_wrong_order_of_decay_would_be_seen(rng):
     adam_step(one, grads, adam_init(one), 0.1, settings("adamw", 0.5))
     adam_step(two, grads, adam_init(two), 0.1, settings("adam", 0.5))
     assert np.abs(one["encoder"]["weight"] - two["encoder"]["weight"]).max() > 1e-3
+
+
+def test_the_clipping_factor_by_hand():
+    """largest / (norm + 1e-6): for a norm as small as that the summand is half of it."""
+    g = {"a": np.array([3e-6, 4e-6])}  # norm 5e-6
+    np.testing.assert_allclose(clip_by_global_norm(g, 3e-6)["a"], g["a"] * 3e-6 / 6e-6, rtol=1e-12)
+    np.testing.assert_allclose(clip_by_global_norm({"a": np.array([3.0, 4.0])}, 2.0)["a"], np.array([3.0, 4.0]) * 2 / (5 + 1e-6))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_three_steps_by_hand(rng, optimizer):
+    """Decay added to the gradient (adam), or shrinking the parameter before the step (adamw)."""
+    p, decay, lr = rng.standard_normal(5), 0.3, 0.05
+    params, state = {"p": p.copy()}, adam_init({"p": p})
+    m = v = np.zeros(5)
+    for step in (1, 2, 3):
+        g = rng.standard_normal(5)
+        adam_step(params, {"p": g}, state, lr, settings(optimizer, decay))
+        if optimizer == "adam":
+            g = g + decay * p
+        else:
+            p = p - lr * decay * p
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        p = p - lr * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+    np.testing.assert_allclose(params["p"], p, rtol=1e-13)

@@ -81,3 +81,31 @@ def test_bad_input_is_named():
         sample(model, rng, n=2, given=np.zeros((3, 1, 5)))
     with pytest.raises(ValueError, match="given must have shape"):
         sample(model, rng, given=np.zeros((1, 31)))
+
+
+def two_components(log_scale, logits=(0.0, 1.0), means=(-0.5, 0.5)):
+    """The parameters of one pixel: a mixture of two logistics, [1, 6]."""
+    return np.array([[*logits, *means, log_scale, log_scale]])
+
+
+def test_the_temperature_acts_on_the_choice_of_component():
+    """Two narrow components: at temperature T the second is drawn with probability sigmoid(difference of logits / T)."""
+    for temperature in (0.25, 1.0, 4.0):
+        out = np.repeat(two_components(-6.0), 40_000, axis=0)
+        x = draw_pixel(out, 1, 1001, np.random.default_rng(5), temperature)
+        expected = 1 / (1 + np.exp(-1 / temperature))
+        assert abs((x > 0).mean() - expected) < 6 * np.sqrt(expected * (1 - expected) / 40_000), temperature
+
+
+def test_the_temperature_acts_on_the_scales():
+    """One component: its standard deviation pi s / sqrt 3 is multiplied by the temperature."""
+    for temperature in (0.25, 0.5, 1.0):
+        out = np.repeat(two_components(np.log(0.05), means=(0.1, 0.1)), 40_000, axis=0)
+        x = draw_pixel(out, 1, 100_001, np.random.default_rng(5), temperature)
+        assert x.std() == pytest.approx(temperature * 0.05 * np.pi / np.sqrt(3), rel=0.03)
+
+
+def test_temperature_zero_takes_the_likeliest_component_s_mean():
+    out = two_components(0.0, logits=(0.3, 0.2), means=(-0.4, 0.8))
+    for seed in range(5):
+        assert draw_pixel(out, 1, 11, np.random.default_rng(seed), 0.0) == pytest.approx(-0.4)

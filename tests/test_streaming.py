@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig
+from multires_ref.network.config import mixture_channels
 from multires_ref.network.rings import plan_rings, ring_numbers
 from multires_ref.network.streaming import Stream
 from multires_ref.tree import taps_per_level
@@ -173,3 +174,32 @@ def test_a_step_allocates_no_rings():
     for n in range(5):
         stream.step(data()[:, :, n])
     assert stream.ring.__array_interface__["data"] == before
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_reset_forgets_the_previous_sample(norm):
+    """An autoregressive stream's first output depends on nothing; after a reset it is the first again."""
+    model, x = make(kind="autoregressive", d_output=mixture_channels(1, 2), norm=norm), data(L=6)
+    stream = Stream(model, batch=3)
+    first = [stream.step(x[:, :, n]).copy() for n in range(6)]
+    stream.reset()
+    np.testing.assert_array_equal(stream.predict(), first[0])
+    again = [stream.step(x[:, :, n]).copy() for n in range(6)]
+    np.testing.assert_array_equal(again, first)
+
+
+def test_a_crash_while_saving_leaves_the_old_state(tmp_path, monkeypatch):
+    stream, path = Stream(make(), batch=3), tmp_path / "state.safetensors"
+    stream.save(path)
+    before = path.read_bytes()
+    stream.step(data()[:, :, 0])
+
+    def crash(*names):
+        raise OSError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", crash)
+        with pytest.raises(OSError, match="power cut"):
+            stream.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]

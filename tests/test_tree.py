@@ -129,3 +129,17 @@ def test_a_million_steps(rng):
     y = multires_conv(*args[:1], *(a * np.float32(0.5) for a in args[1:]))
     assert y.shape == (1, 1, 2**20)
     assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("held", [2, 4, 5])
+def test_untied_filters_are_one_pair_a_level(held):
+    """Neither too few nor too many: the surplus would be ignored without a word."""
+    x, h0, h1, w, w_skip = random_arguments(np.random.default_rng(0), J=3, untied=True)
+    h0, h1 = (np.concatenate([h, h])[:held] for h in (h0, h1))
+    for call in (
+        lambda: pyramid(x, h0, h1, 3),
+        lambda: memory(x, h0, h1, 3),
+        lambda: multires_conv(x, h0, h1, w, w_skip, depth=3),
+    ):
+        with pytest.raises(ValueError, match="one filter a level: depth is 3"):
+            call()
