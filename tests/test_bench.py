@@ -1,12 +1,13 @@
 """The benchmark command: it takes turns, refuses contestants that disagree, and its chart shows what its file says."""
 
+import argparse
 import json
 
 import numpy as np
 import pytest
 
-from multires_ref.bench import contestants, operator, pyramid, step
-from multires_ref.bench.timing import alternate, machine, summary, threads, verdict
+from multires_ref.bench import contestants, operator, pyramid, scaling, startup, step
+from multires_ref.bench.timing import alternate, machine, summary, table, threads
 from multires_ref.cli import main
 from multires_ref.engines.threads import num_threads
 from multires_ref.plots.speed import plot_bench
@@ -26,11 +27,98 @@ def test_seconds_are_the_clocks():
     assert summary([1.0, 3.0])["median"] == 2.0
 
 
-def test_verdicts():
-    assert "met" in verdict("speed", 8.0, 8)
-    assert "MISSED" in verdict("speed", 7.99, 8)
-    assert "met" in verdict("memory", 0.4, 0.4, at_least=False)
-    assert "MISSED" in verdict("memory", 0.41, 0.4, at_least=False)
+def row(median):
+    return {"median": median, "low": 0.9 * median, "high": 1.5 * median, "rounds": 3}
+
+
+def test_a_table_s_ratios_are_times_as_long_as_the_named_row():
+    lines = table({"ours": row(0.002), "theirs": row(0.024)}, {"/ ours": "ours"})
+    assert lines[1].split() == ["ours", "2.00", "1.80", "to", "3.00", "1.00x"]
+    assert lines[2].split() == ["theirs", "24.00", "21.60", "to", "36.00", "12.00x"]
+
+
+def test_the_operator_s_ratios():
+    both = {"fused": 0.010, "fft": 0.040, "PyTorch conv1d": 1.0, "PyTorch tree": 0.2, "PyTorch fft": 0.1}
+    result = {
+        "shape": {"B": 1, "D": 2, "L": 3, "K": 2},
+        "agreement": 1e-7,
+        "forward": {"copying x once": row(0.002), "fused": row(0.007)},
+        "forward and backward": {name: row(median) for name, median in both.items()},
+    }
+    assert [line.strip() for line in operator.lines(result)[-5:]] == [
+        "fused, forward, over copying x once: 3.50",
+        "PyTorch conv1d over fused: 100.00",
+        "the fastest in PyTorch over fused: 10.00",
+        "PyTorch conv1d over fft: 25.00",
+        "PyTorch fft over fft: 2.50",
+    ]
+
+
+def test_the_growth_of_the_time_a_step():
+    """At twice the depth a step costs 3 times as much: 1.5 times the growth of J."""
+    rows = [
+        {"L": 1000, "D": 10, "J": 5, "engine": "fused", "forward and backward": row(0.010)},
+        {"L": 4000, "D": 10, "J": 10, "engine": "fused", "forward and backward": row(0.120)},
+        {"L": 8000, "D": 10, "J": 11, "engine": "fused", "forward and backward": row(0.080)},
+    ]
+    lines = scaling.lines({"rows": rows})
+    assert lines[3].split()[-3:] == ["3000.00", "3.00", "2.00"]  # ns a step and channel, growth, growth of J
+    assert lines[-1].endswith("at the worst length: 1.50")
+
+
+def test_the_pyramid_s_and_the_step_s_ratios():
+    rows = {"causal_swt": row(0.002), "pywt.swt": row(0.005)}
+    assert pyramid.lines({"L": 4096, "level": 6, "rows": rows})[-1].endswith("pywt.swt over causal_swt: 2.50")
+    one = {"agreement": 1e-6, "seconds": {"ours": row(0.1), "PyTorch": row(0.8)}, "memory_gib": {"ours": 1.0, "PyTorch": 4.0}}
+    lines = step.lines({"layers": 2, "rows": {"ptbxl": one}})
+    assert any(line.endswith("a step in PyTorch eager over one here: 8.00") for line in lines)
+    assert lines[-1].endswith("peak memory here over PyTorch's: 0.25")
+
+
+def test_startup_is_compared_with_an_empty_process():
+    rows = {"pass": row(0.01), "import numpy": row(0.1), "import multires_ref": row(0.02)}
+    line = startup.lines({"rows": rows})[-1]
+    assert line.split()[-2:] == ["2.00x", "0.20x"]
+
+
+@pytest.mark.parametrize("wrong", ["y", "a gradient", "NaN", "all NaN", "an empty array"])
+def test_nothing_is_timed_where_results_differ(wrong, monkeypatch):
+    """`measure` itself refuses, not only the check: an answer of NaN agrees with nothing."""
+    right = contestants.ours
+
+    def spoil(array):
+        array = np.array(array)
+        if wrong == "NaN":
+            array.flat[0] = np.nan
+        elif wrong == "all NaN":
+            array[...] = np.nan
+        elif wrong == "an empty array":
+            return array[:0]
+        return array * 1.01
+
+    def spoilt(args, g, engine):
+        if args[0].dtype == np.float64:
+            return right(args, g, engine)  # the exact one
+        y, gradients = right(args, g, engine).both()
+        if wrong == "y":
+            y = spoil(y)
+        else:
+            gradients = [gradients[0], spoil(gradients[1]), *gradients[2:]]
+        return contestants.Contestant(lambda: y, lambda: (y, gradients))
+
+    monkeypatch.setattr(contestants, "ours", spoilt)
+    monkeypatch.setattr(operator, "QUICK", (2, 3, 64, 2))
+    monkeypatch.setattr(operator, "torch_contestants", lambda arguments, g: {})
+    with pytest.raises(ValueError, match="does not agree"):
+        operator.measure(argparse.Namespace(quick=True, repeats=1))
+
+
+def test_repeats_are_the_rounds_that_count(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(operator, "QUICK", (2, 3, 64, 2))
+    monkeypatch.setattr(operator, "torch_contestants", lambda arguments, g: {})
+    assert main(["bench", "operator", "--quick", "--repeats", "3", "--out", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "bench.json").read_text())["operator"]
+    assert {r["rounds"] for part in ("forward", "forward and backward") for r in results[part].values()} == {3}
 
 
 def test_threads_are_limited_inside_only():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .contestants import check_agreement, operator_arguments, our_contestants, torch_contestants
-from .timing import alternate, summary, table, verdict
+from .timing import alternate, figure, summary, table
 
 FULL, QUICK = (50, 256, 1024, 2), (8, 32, 512, 2)  # B, D, L, K
 
@@ -45,7 +45,7 @@ def contestants(arguments: tuple[Any, ...], g: Any) -> dict[str, Any]:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The two tables, and the targets."""
+    """The two tables, and the ratios."""
     shape = result["shape"]
     text = [
         f"operator: batch {shape['B']}, {shape['D']} channels, {shape['L']:,} steps, K = {shape['K']}, float32; "
@@ -55,21 +55,21 @@ def lines(result: dict[str, Any]) -> list[str]:
         rows = result[part]
         others = {f"/ {name}": name for name in ("copying x once", "fused", "fft") if name in rows}
         text += [f" {part}", *table(rows, others)]
-    return text + verdicts(result)
+    return text + ratios(result)
 
 
-def verdicts(result: dict[str, Any]) -> list[str]:
-    """The targets of the operator."""
+def ratios(result: dict[str, Any]) -> list[str]:
+    """How many times as long the others take."""
     both = {name: row["median"] for name, row in result["forward and backward"].items()}
     forward = {name: row["median"] for name, row in result["forward"].items()}
     text = []
     best = min((both[name] for name in ("PyTorch fft", "PyTorch tree", "PyTorch compiled") if name in both), default=None)
     if "fused" in both:
-        text.append(verdict("fused forward over copying once", forward["fused"] / forward["copying x once"], 4, at_least=False))
+        text.append(figure("fused, forward, over copying x once", forward["fused"] / forward["copying x once"]))
     if "fused" in both and best:
-        text.append(verdict("fused, times faster than PyTorch conv1d", both["PyTorch conv1d"] / both["fused"], 50))
-        text.append(verdict("fused, times faster than PyTorch's best", best / both["fused"], 5))
+        text.append(figure("PyTorch conv1d over fused", both["PyTorch conv1d"] / both["fused"]))
+        text.append(figure("the fastest in PyTorch over fused", best / both["fused"]))
     if "fft" in both and best:
-        text.append(verdict("fft, times faster than PyTorch conv1d", both["PyTorch conv1d"] / both["fft"], 8))
-        text.append(verdict("fft, times faster than PyTorch fft", both["PyTorch fft"] / both["fft"], 1))
+        text.append(figure("PyTorch conv1d over fft", both["PyTorch conv1d"] / both["fft"]))
+        text.append(figure("PyTorch fft over fft", both["PyTorch fft"] / both["fft"]))
     return text

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..network import Model, NetworkConfig
-from .timing import alternate, summary, table, verdict
+from .timing import alternate, figure, summary, table
 
 SETTINGS = ("scifar10", "listops", "ptbxl")
 AGREE = 1e-4  # relative difference of the first losses, float32
@@ -130,16 +130,16 @@ def peak_memory(name: str, side: str, layers: int, quick: bool) -> float | None:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """A table a setting, and the targets."""
+    """A table for each setting, and the ratios."""
     text = [f"training step: {result['layers']} layers, batch, width and length of the paper, float32"]
     for name, row in result["rows"].items():
         agree = "" if row["agreement"] is None else f" (first losses agree to {row['agreement']:.0e})"
         text += [f" {name}{agree}", *table(row["seconds"], {"/ ours": "ours"})]
         if "PyTorch" in row["seconds"]:
             ratio = row["seconds"]["PyTorch"]["median"] / row["seconds"]["ours"]["median"]
-            text.append(verdict(f"{name}, times faster than PyTorch eager", ratio, 8))
+            text.append(figure(f"{name}: a step in PyTorch eager over one here", ratio))
         ours, theirs = row["memory_gib"].get("ours"), row["memory_gib"].get("PyTorch")
         if ours and theirs:
             text.append(f"  peak memory of the step: {ours:.2f} GiB, PyTorch {theirs:.2f} GiB")
-            text.append(verdict(f"{name}, peak memory over PyTorch's", ours / theirs, 0.4, at_least=False))
+            text.append(figure(f"{name}: peak memory here over PyTorch's", ours / theirs))
     return text

@@ -115,7 +115,12 @@ def table(rows: dict[str, dict[str, Any]], against: dict[str, str], unit: float 
     return lines
 
 
-def verdict(what: str, measured: float, target: float, at_least: bool = True) -> str:
-    """One line: the figure against its target."""
-    met = measured >= target if at_least else measured <= target
-    return f"  {'met   ' if met else 'MISSED'} {what}: {measured:.2f} (target {'>=' if at_least else '<='} {target:g})"
+def figure(what: str, measured: float) -> str:
+    """One line: what was measured, and its value.
+
+    Examples
+    --------
+    >>> figure("fused is faster than PyTorch, times", 10.667)
+    '  fused is faster than PyTorch, times: 10.67'
+    """
+    return f"  {what}: {measured:.2f}"
