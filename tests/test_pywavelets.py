@@ -43,3 +43,32 @@ def test_bad_input():
         check_pywavelets("db-4")
     with pytest.raises(ValueError, match="2\\^level = 8 samples"):
         check_pywavelets("haar", np.ones(5))
+
+
+@pytest.mark.parametrize("error", [1e-9, np.nan])
+@pytest.mark.parametrize("side", ["ours", "pywt"])
+def test_a_small_error_and_nan_are_caught(error, side, monkeypatch):
+    """A billionth in one coefficient, or one NaN: every relation that reads it fails."""
+    import pywt
+
+    def spoil(pairs):
+        (a, d), *rest = pairs
+        a = np.array(a)
+        a[len(a) // 2] = np.nan if np.isnan(error) else a[len(a) // 2] + error * np.abs(a).max()
+        return [(a, d), *rest]
+
+    if side == "ours":
+        for name in ("tree_zero", "tree_periodic"):
+            right = getattr(pywavelets, name)
+            monkeypatch.setattr(pywavelets, name, lambda *args, right=right: spoil(right(*args)))
+        caught = {"A", "A'", "B", "D"}
+    else:
+        right = pywt.swt
+        monkeypatch.setattr(pywt, "swt", lambda *args, **options: spoil(right(*args, **options)[::-1])[::-1])
+        caught = {"A", "A'", "B"}
+    assert caught <= {row.name for row in check_pywavelets("db4") if not row.passed}
+
+
+def test_nothing_to_compare_is_no_agreement():
+    for pairs in ([], [(np.zeros(0), np.zeros(0))], [(np.full(3, np.nan), np.full(3, np.nan))], [(np.ones(3), np.ones(2))]):
+        assert not pywavelets.worst(pairs) <= 1e-9

@@ -54,7 +54,8 @@ def test_evaluate_repeats_the_test_score(trained, capsys):
 
 def test_evaluate_takes_a_checkpoint_and_a_split(trained):
     assert main(["evaluate", str(trained / "last.safetensors"), "--split", "val", "--batch-size", "10"]) == 0
-    assert json.loads((trained / "evaluate-val.json").read_text())["checkpoint"] == "last.safetensors"
+    report = json.loads((trained / "evaluate-val.json").read_text())
+    assert (report["checkpoint"], report["split"]) == ("last.safetensors", "val")
 
 
 def test_a_run_loads_as_a_model(trained):

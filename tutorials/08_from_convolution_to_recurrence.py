@@ -257,7 +257,8 @@ def samples_at(temperature=1.0, seed=0):
 knobs = interact(samples_at, temperature=(0.0, 2.0, 0.1), seed=(0, 20))
 
 # %%
-assert samples_at(0.0, seed=3).png == samples_at(0.0, seed=3).png
+assert samples_at(0.0, seed=3).png == samples_at(0.0, seed=4).png  # at temperature 0 nothing is left to chance
+assert samples_at(1.0, seed=3).png != samples_at(1.0, seed=4).png
 
 # %% [markdown]
 # ## What a step costs
@@ -278,7 +279,7 @@ from multires_ref.network.account import work_by_part
 
 step = sum(work_by_part(density.config).values())
 print(f"one step: {step:,} multiply-adds; an image by recurrence: {64 * step:,}; from scratch: {64 * 64 * step:,}")
-assert 64 * 64 * step == 64 * (64 * step)
+assert step > 2 * density.config.n_layers * density.config.d_model**2  # the 1x1 maps alone
 
 # %% [markdown]
 # Counting is not measuring: a single step is too little work for NumPy to be quick at, so the recurrence loses a part of its factor to
