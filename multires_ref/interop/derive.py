@@ -18,7 +18,7 @@ from ..checks import FLOATS, check_choice
 from ..network import NetworkConfig
 from ..tree import depth_for, receptive_field
 
-TOLD = ("depth", "max_length", "tree_select", "dropout", "wavelet", "filter_order", "indep_res_init", "levels")
+TOLD = ("depth", "max_length", "tree_select", "dropout", "wavelet", "filter_order", "indep_res_init", "n_values")
 PREFIX = "module."  # DistributedDataParallel puts it before every name
 
 
@@ -45,7 +45,7 @@ def derive(tensors: dict[str, np.ndarray], **told: Any) -> list[Derived]:
     Parameters
     ----------
     tensors : dict of arrays by the authors' names
-    told : any of depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, levels
+    told : any of depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
         A uniform tree needs `depth`, or `max_length`, from which the authors' code computes it. Without `tree_select` the tree
         is fading where m = depth + 1 fits, and uniform where a depth is told that does not fit.
 

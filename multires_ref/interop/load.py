@@ -37,7 +37,7 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
     ----------
     path : str or Path
         A run folder, a .safetensors file, or a .pth file (which needs PyTorch).
-    told : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, levels
+    told : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
         What the authors' checkpoints do not hold; see `derive.derive`. A file that carries its config needs nothing.
 
     Returns
