@@ -1,8 +1,9 @@
 """The negative log-likelihood of a mixture of discretised logistics, and its adjoint.
 
 A number x of the data takes one of `n_values` values in [-1, 1], spaced 2 half, half = 1 / (n_values - 1). A logistic of mean mu
-and scale s gives its bin the probability sigmoid(p) - sigmoid(m), p = (x - mu + half) / s, m = (x - mu - half) / s; the bins at both ends
-reach to infinity. Everything is computed from logarithms of sigmoids, which hold in float32 where a difference would cancel:
+and scale s gives its bin the probability sigmoid(p) - sigmoid(m), p = (x - mu + half) / s, m = (x - mu - half) / s; the bins
+at both ends reach to infinity. Everything is computed from logarithms of sigmoids, which hold in float32 where a difference
+would cancel:
 
     log(sigmoid(p) - sigmoid(m)) = log sigmoid(p) + log sigmoid(-m) + log(1 - exp(-t)),    t = p - m = 2 half / s.
 

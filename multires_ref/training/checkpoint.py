@@ -16,6 +16,7 @@ import numpy as np
 from ..base.tensors import METADATA_KEY, read_tensors, write_tensors
 from ..checks import FLOATS
 from ..network import Model, NetworkConfig, init_state, parameter_shapes
+from ..network.init import state_shapes
 from .flat import flatten, unflatten
 
 FORMAT = 1
@@ -68,9 +69,8 @@ def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: Networ
     ValueError
         If a tensor is missing, too many, or of the wrong shape or dtype.
     """
-    shapes = {f"params.{name}": shape for name, shape in parameter_shapes(network).items()}
-    shapes |= {f"state.{name}": array.shape for name, array in flatten(init_state(network)).items()}
     found = {name: array for name, array in tensors.items() if name.startswith(("params.", "state."))}
+    shapes = expected_shapes(path, network, len(found))
     for name in sorted(shapes.keys() ^ found.keys()):
         raise ValueError(f"{path}: tensor {name} {'is missing' if name in shapes else 'does not belong to this network'}")
     dtype = found["params.decoder.weight"].dtype
@@ -80,6 +80,18 @@ def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: Networ
             raise ValueError(f"{path}: {name} must be {expected} {shapes[name]}; got {array.dtype} {array.shape}")
     tree = unflatten(found)
     return Model(network, tree["params"], tree.get("state", init_state(network)))
+
+
+def expected_shapes(path: str | Path, network: NetworkConfig, held: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor that a checkpoint of this network holds. Settings that claim more layers than the file `held`
+    tensors, or more numbers than fit into this machine, are refused before anything is built for them."""
+    if network.n_layers > held:
+        raise ValueError(f"{path}: its settings say n_layers = {network.n_layers:,}, but it holds {held} tensors")
+    try:
+        shapes = {f"params.{name}": shape for name, shape in parameter_shapes(network).items()}
+    except ValueError as error:
+        raise ValueError(f"{path}: its settings do not fit its tensors: {error}") from None
+    return shapes | {f"state.{name}": shape for name, shape in state_shapes(network).items()}
 
 
 def load_run(path: str | Path) -> Model:
