@@ -101,18 +101,18 @@ class NetworkConfig:
 
     def _check_memory(self) -> None:
         """The size of the memory, against the depth and the TreeSelect."""
-        size, fading = spelled("memory_size"), assigned("tree_select", "fading")
+        size = spelled("memory_size")
         if self.memory_size is not None:
             keep(self, memory_size=check_int("memory_size", self.memory_size, 1))
         elif self.tree_select == "uniform":
-            uniform = assigned("tree_select", "uniform")
             raise ValueError(
-                f"{size} must be given for {uniform}: how many coefficients the memory keeps, for example {self.J + 1}"
+                f"{size} must be given for {assigned('tree_select', 'uniform')}: how many coefficients the memory keeps, "
+                f"for example {assigned('memory_size', 16)}"
             )
         if self.tree_select == "fading" and self.memory_size not in (None, self.J + 1):
             raise ValueError(
-                f"{size} must be {self.J + 1}, the depth and one more, or left out, for {fading}; got {self.memory_size}. "
-                f"{assigned('tree_select', 'uniform')} takes any {size}"
+                f"{size} must be {self.J + 1}, the depth and one more, for {assigned('tree_select', 'fading')} "
+                f"(or leave {size} out); got {self.memory_size}. {assigned('tree_select', 'uniform')} takes any"
             )
         taps_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
 

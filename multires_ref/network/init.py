@@ -102,6 +102,20 @@ def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
     return {"blocks": [fresh() for _ in range(config.n_layers)]}
 
 
+def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of `init_state` by its path, such as "blocks.0.mean", without making one.
+
+    Examples
+    --------
+    >>> state_shapes(NetworkConfig(1, 10, d_model=8, n_layers=1, norm="batch"))
+    {'blocks.0.mean': (8,), 'blocks.0.var': (8,), 'blocks.0.count': ()}
+    """
+    if config.norm == "layer":
+        return {}
+    shapes = {"mean": (config.d_model,), "var": (config.d_model,), "count": ()}
+    return {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in shapes.items()}
+
+
 def parameter_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter by its path, such as "blocks.0.conv.h0", without drawing one.
 
@@ -137,13 +151,6 @@ def shapes_by_part(config: NetworkConfig) -> tuple[Shapes, Shapes, Shapes]:
     if config.encoder == "embedding":
         encoder = {"encoder.table": (config.d_input, D)}
     return encoder, block, {"decoder.weight": (config.d_output, D), "decoder.bias": (config.d_output,)}
-
-
-def state_shapes(config: NetworkConfig) -> Shapes:
-    """The shape of every array of `init_state` by its path, without making one."""
-    D, layers = config.d_model, range(config.n_layers if config.norm == "batch" else 0)
-    block: Shapes = {"mean": (D,), "var": (D,), "count": ()}
-    return {f"blocks.{i}.{name}": shape for i in layers for name, shape in block.items()}
 
 
 def count_parameters(config: NetworkConfig) -> int:
