@@ -51,6 +51,7 @@ PUBLIC = {
     "init_state": "network.init",
     "load_model": "interop.load",
     "save_model": "interop.load",
+    "AssumptionWarning": "base.warnings",
     "check_pywavelets": "interop.pywavelets",
     "compare": "interop.compare",
 }

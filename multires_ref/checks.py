@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .base.names import spelled
+
 FLOATS = ("float32", "float64")
 
 
@@ -30,32 +32,57 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(value), choices, n=3, cutoff=0.5)
     shown = choices if len(choices) <= 12 else [*choices[:12], f"... ({len(choices)} in all)"]
     hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, shown))}; got {value!r}{hint}")
+    raise ValueError(f"{spelled(name)} must be one of {', '.join(map(repr, shown))}; got {value!r}{hint}")
 
 
 def check_int(name: str, value: Any, low: int, high: int | None = None) -> int:
     """`value` as an int in [low, high]; a TypeError for what is no integer (True included), a ValueError out of range."""
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer; got {value!r}")
+        raise TypeError(f"{spelled(name)} must be an integer; got {value!r}")
     try:
         value = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer; got {value!r} of type {type(value).__name__}") from None
+        raise TypeError(f"{spelled(name)} must be an integer; got {value!r} of type {type(value).__name__}") from None
     if value < low or (high is not None and value > high):
         span = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {span}; got {value}")
+        raise ValueError(f"{spelled(name)} must be {span}; got {value}")
     return value
 
 
 def check_number(name: str, value: Any, low: float, high: float) -> float:
-    """`value` as a finite float in [low, high]."""
+    """`value` as a finite float in [low, high]; a TypeError for text, True, False and arrays.
+
+    Examples
+    --------
+    >>> check_number("lr", np.float32(0.5), 0, 1)
+    0.5
+    >>> check_number("dropout", "0.5", 0, 1)
+    Traceback (most recent call last):
+        ...
+    TypeError: dropout must be a number; got '0.5' of type str
+    """
     try:
+        if isinstance(value, (bool, np.bool_, str, bytes, bytearray)) or getattr(value, "shape", ()) != ():
+            raise TypeError
         number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number; got {value!r} of type {type(value).__name__}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{spelled(name)} must be a number; got {value!r} of type {type(value).__name__}") from None
     if not low <= number <= high:  # also refuses NaN
-        raise ValueError(f"{name} must be between {low} and {high}; got {value!r}")
+        raise ValueError(f"{spelled(name)} must be between {low} and {high}; got {value!r}")
     return number
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """`value` as True or False; a TypeError for anything else, 0 and 1 included."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{spelled(name)} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def keep(config: Any, **values: Any) -> None:
+    """Write checked values, by name, into a frozen dataclass that is being made (in its `__post_init__`)."""
+    for name, value in values.items():
+        object.__setattr__(config, name, value)
 
 
 def check_floats(name: str, array: Any, shape: str) -> Any:

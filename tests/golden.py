@@ -18,10 +18,10 @@ CONFIGS = {
     "autoregressive": NetworkConfig(3, 40, 8, 2, 4, 64, kind="autoregressive", indep_res_init=True),
 }
 TOLD = {  # what the checkpoints do not hold, to have these configs back
-    "classifier_layernorm": {"max_length": 32},
-    "tokens_batchnorm_lengths": {"max_length": 24},
-    "multilabel_db2_uniform": {"max_length": 40},
-    "autoregressive": {"max_length": 64},
+    "classifier_layernorm": {"max_length": 32, "tree_select": "fading"},
+    "tokens_batchnorm_lengths": {"max_length": 24, "tree_select": "fading"},
+    "multilabel_db2_uniform": {"max_length": 40, "tree_select": "uniform"},
+    "autoregressive": {"max_length": 64, "tree_select": "fading", "n_values": 256},
 }
 LOSSES = {
     "classifier_layernorm": cross_entropy,

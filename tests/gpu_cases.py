@@ -49,7 +49,7 @@ def network(**settings):
     return mr.NetworkConfig(**(defaults | settings))
 
 
-DENSITY = {"kind": "autoregressive", "d_output": mixture_channels(2, 3), "levels": 16}
+DENSITY = {"kind": "autoregressive", "d_output": mixture_channels(2, 3), "n_values": 16}
 NETWORKS = {
     "layer norm": (network(), "classification"),
     "batch norm, untied": (network(norm="batch", tied=False), "classification"),
@@ -62,7 +62,7 @@ NETWORKS = {
 def batch_for(config, objective, N=4, dtype="float64"):
     rng, L = np.random.default_rng(5), config.max_length
     if objective == "density":
-        x = (2 * rng.integers(0, config.levels, (N, config.d_input, L)) / (config.levels - 1) - 1).astype(dtype)
+        x = (2 * rng.integers(0, config.n_values, (N, config.d_input, L)) / (config.n_values - 1) - 1).astype(dtype)
         return Split(x, x)
     labels = (rng.random((N, config.d_output)) < 0.5).astype(dtype)
     y = labels if objective == "multilabel" else rng.integers(0, config.d_output, N)

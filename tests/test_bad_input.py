@@ -1,5 +1,8 @@
 """Bad input to the operator: one error that names the argument, what it was and what was expected."""
 
+import json
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from cases import random_arguments
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from multires_ref import NetworkConfig, depth_for, memory, multires_conv, pyramid, receptive_field
+from multires_ref.training.config import TrainingConfig
 
 X, H0, H1, W, S = random_arguments(np.random.default_rng(0))  # B 2, D 3, L 17, K 3, J 3
 
@@ -66,7 +70,14 @@ def test_multires_conv(change, error, words):
         (lambda: NetworkConfig(3, 10, 8, 2, dropout=float("nan")), ["dropout must be between"]),
         (lambda: NetworkConfig(3, 10, 8, 2, norm="group"), ["norm must be one of 'layer', 'batch'"]),
         (lambda: NetworkConfig(3, 10, 8, 2, wavelet="db2"), ["kernel_size must be 4", "'db2'", "got 2"]),
-        (lambda: NetworkConfig(3, 10, 8, 2, tree_select="uniform"), ["size", "must be given"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, tree_select="uniform"), ["memory_size must be given for tree_select='uniform'"]),
+        (
+            lambda: NetworkConfig(3, 10, 8, 2, depth=4, memory_size=9),
+            ["memory_size must be 5", "tree_select='uniform' takes"],
+        ),
+        (lambda: NetworkConfig(3, 10, 8, 2, filter_order="reversed"), ["filter_order='reversed' needs wavelet"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, n_values=3), ["n_values is for kind='autoregressive'", "got 3", "are depth"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, kind="autoregressive", n_values=1), ["n_values must be at least 2"]),
         (lambda: NetworkConfig.from_dict({"d_modle": 3}), ["setting", "'d_modle'", "did you mean 'd_model'"]),
     ],
 )
@@ -103,3 +114,44 @@ def test_nan_is_not_hidden():
     assert np.isfinite(y[0, 1, :9]).all()
     assert np.isfinite(np.delete(y, 1, axis=1)).all()
     assert np.isfinite(y[1]).all()
+
+
+def test_numbers_of_other_libraries_become_plain():
+    """What NumPy calls a number is one; it is kept as Python's, so that the settings can be written as JSON."""
+    network = NetworkConfig(
+        np.int64(3), np.uint8(10), np.int32(8), np.int16(2), dropout=np.float32(0.25), depth=np.int64(4), tied=np.bool_(True)
+    )
+    assert network == NetworkConfig(3, 10, 8, 2, dropout=0.25, depth=4)
+    training = TrainingConfig(np.int64(3), np.int64(5), np.float32(0.01), clip=np.float64(1), seed=np.uint64(7), bucket=np.False_)
+    assert training == TrainingConfig(3, 5, float(np.float32(0.01)), clip=1.0, seed=7)
+    for config in (network, training):
+        assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
+        assert {type(value) for value in config.to_dict().values()} <= {int, float, str, bool, type(None)}
+
+
+def make(setting):
+    """The config that this one setting belongs to."""
+    if set(setting) <= {field.name for field in fields(NetworkConfig)}:
+        return NetworkConfig(**{"d_input": 3, "d_output": 10, "d_model": 8, "n_layers": 2} | setting)
+    return TrainingConfig(**{"epochs": 1, "batch_size": 1, "lr": 0.1} | setting)
+
+
+@pytest.mark.parametrize("value", ["0.5", b"0.5", True, np.True_, np.array([0.5]), [0.5], 0.5j, float("nan"), float("inf"), None])
+@pytest.mark.parametrize("name", ["dropout", "lr", "weight_decay", "warmup_epochs", "clip", "checkpoint_seconds"])
+def test_what_is_no_finite_number_is_refused_by_name(name, value):
+    if name == "clip" and value is None:
+        return  # no clipping
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must be"):
+        make({name: value})
+
+
+@pytest.mark.parametrize("value", ["16", 16.0, True, np.True_, np.float64(16), np.array([16]), None])
+@pytest.mark.parametrize("name", ["d_input", "d_output", "d_model", "n_layers", "kernel_size", "max_length", "epochs", "seed"])
+def test_what_is_no_whole_number_is_refused_by_name(name, value):
+    with pytest.raises(TypeError, match=f"^{name} must be an integer"):
+        make({name: value})
+
+
+def test_an_unknown_engine_is_refused_at_once():
+    with pytest.raises(ValueError, match="engine must be one of .*did you mean 'tree'"):
+        TrainingConfig(1, 1, 0.1, engine="tre")

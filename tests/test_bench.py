@@ -217,7 +217,7 @@ def test_the_step_compares_losses_first(monkeypatch):
     network = replace(network, max_length=50)
     batch = random_batch(network, task)
     assert step.check_losses(network, task, batch) < step.AGREE
-    monkeypatch.setitem(torch_losses.LOSSES, "multilabel", lambda out, y, levels: out.sum())
+    monkeypatch.setitem(torch_losses.LOSSES, "multilabel", lambda out, y, n_values: out.sum())
     with pytest.raises(ValueError, match="the first losses differ"):
         step.check_losses(network, task, batch)
 

@@ -61,7 +61,7 @@ def test_both_sides_take_the_same_steps(name):
     )
     lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
     out = to_torch(model).train()(torch.from_numpy(batch.x), lengths)
-    theirs = LOSSES[task.objective](out, torch.from_numpy(batch.y), network.levels)
+    theirs = LOSSES[task.objective](out, torch.from_numpy(batch.y), network.n_values)
     np.testing.assert_allclose(float(ours), float(theirs.detach()), rtol=1e-5)
 
 
@@ -102,21 +102,21 @@ def test_layers_are_halved_until_they_fit(monkeypatch):
     assert "no result within 1 s" in paper.line(paper.measure("scifar10", "torch", parsed(paper)))
 
 
-@pytest.mark.parametrize(("colours", "levels"), [(1, 17), (3, 256)])
-def test_mixture_in_pytorch(colours, levels):
+@pytest.mark.parametrize(("colours", "n_values"), [(1, 17), (3, 256)])
+def test_mixture_in_pytorch(colours, n_values):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from multires_ref.bench.torch_losses import mixture_nll as theirs
 
     rng = np.random.default_rng(0)
     out = rng.standard_normal((2, mixture_channels(4, colours), 9)) * 3
-    x = rng.integers(0, levels, (2, colours, 9)) / (levels - 1) * 2 - 1
+    x = rng.integers(0, n_values, (2, colours, 9)) / (n_values - 1) * 2 - 1
     traced = torch.tensor(out, requires_grad=True)
-    loss = theirs(traced, torch.tensor(x), levels)
+    loss = theirs(traced, torch.tensor(x), n_values)
     loss.backward()
-    np.testing.assert_allclose(mixture_nll(out, x, levels), loss.item(), rtol=1e-6)
+    np.testing.assert_allclose(mixture_nll(out, x, n_values), loss.item(), rtol=1e-6)
     from autograd import grad
 
-    np.testing.assert_allclose(grad(lambda out: mixture_nll(out, x, levels))(out), traced.grad, atol=1e-6)
+    np.testing.assert_allclose(grad(lambda out: mixture_nll(out, x, n_values))(out), traced.grad, atol=1e-6)
 
 
 def test_a_noisy_difference_is_not_carried_on(monkeypatch):

@@ -105,7 +105,7 @@ def test_multilabel_tokens_and_density_train(rng, tmp_path):
     jobs = {
         "multilabel": (NetworkConfig(2, 3, **small), labels),
         "classification": (NetworkConfig(5, 3, encoder="embedding", norm="batch", **small), tokens),
-        "density": (NetworkConfig(1, 6, kind="autoregressive", levels=4, **small), Split(colours, colours)),
+        "density": (NetworkConfig(1, 6, kind="autoregressive", n_values=4, **small), Split(colours, colours)),
     }
     for name, (network, split) in jobs.items():
         objective = get_objective(name, network)

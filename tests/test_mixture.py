@@ -50,13 +50,13 @@ def leaves(tree):
 
 
 def loss(params):
-    return mixture_nll(apply(CONFIG, params, STATE, GOLDEN["x"])[0], GOLDEN["target"], CONFIG.levels)
+    return mixture_nll(apply(CONFIG, params, STATE, GOLDEN["x"])[0], GOLDEN["target"], CONFIG.n_values)
 
 
-def random_case(C, levels, spread=1.0, n_mix=4, dtype="float64", seed=0):
+def random_case(C, n_values, spread=1.0, n_mix=4, dtype="float64", seed=0):
     rng = np.random.default_rng(seed)
     out = rng.standard_normal((2, mixture_channels(n_mix, C), 7)) * spread
-    x = rng.integers(0, levels, (2, C, 7)) / (levels - 1) * 2 - 1
+    x = rng.integers(0, n_values, (2, C, 7)) / (n_values - 1) * 2 - 1
     return out.astype(dtype), x.astype(dtype)
 
 
@@ -84,22 +84,22 @@ def test_golden_trajectory():
 
 
 @pytest.mark.parametrize(
-    ("C", "levels", "spread"), [(1, 2, 1.0), (1, 17, 1.0), (3, 256, 1.0), (3, 256, 4.0), (2, 5000, 3.0), (4, 5, 1.0)]
+    ("C", "n_values", "spread"), [(1, 2, 1.0), (1, 17, 1.0), (3, 256, 1.0), (3, 256, 4.0), (2, 5000, 3.0), (4, 5, 1.0)]
 )
-def test_gradient(C, levels, spread):
-    out, x = random_case(C, levels, spread)
-    check_grads(lambda out: mixture_nll(out, x, levels), modes=["rev"], order=1)(out)
+def test_gradient(C, n_values, spread):
+    out, x = random_case(C, n_values, spread)
+    check_grads(lambda out: mixture_nll(out, x, n_values), modes=["rev"], order=1)(out)
 
 
-@pytest.mark.parametrize(("C", "levels"), [(1, 17), (3, 256), (2, 5000)])
-def test_float32_is_kept_and_close(C, levels):
-    out, x = random_case(C, levels, spread=3.0)
+@pytest.mark.parametrize(("C", "n_values"), [(1, 17), (3, 256), (2, 5000)])
+def test_float32_is_kept_and_close(C, n_values):
+    out, x = random_case(C, n_values, spread=3.0)
     out32, x32 = out.astype("float32"), x.astype("float32")
-    value, gradient = value_and_grad(lambda out: mixture_nll(out, x32, levels))(out32)
+    value, gradient = value_and_grad(lambda out: mixture_nll(out, x32, n_values))(out32)
     assert value.dtype == np.float32
     assert gradient.dtype == np.float32
-    np.testing.assert_allclose(value, mixture_nll(out, x, levels), rtol=2e-6)
-    expected = grad(lambda out: mixture_nll(out, x, levels))(out)
+    np.testing.assert_allclose(value, mixture_nll(out, x, n_values), rtol=2e-6)
+    expected = grad(lambda out: mixture_nll(out, x, n_values))(out)
     np.testing.assert_allclose(gradient, expected, atol=2e-6 * np.abs(expected).max())
 
 
@@ -116,10 +116,10 @@ def test_extreme_outputs_stay_finite_in_float32(value):
 
 
 def test_probabilities_of_all_levels_sum_to_one():
-    levels, rng = 33, np.random.default_rng(1)
-    values = np.linspace(-1, 1, levels)[:, None, None]  # one batch row a value
+    n_values, rng = 33, np.random.default_rng(1)
+    values = np.linspace(-1, 1, n_values)[:, None, None]  # one batch row a value
     mean, log_scale = rng.uniform(-1.2, 1.2, (1, 50, 1)), rng.uniform(-4.0, 1.0, (1, 50, 1))
-    probability = np.exp(bins(values, mean + 0 * values, log_scale + 0 * values, levels).log_prob)
+    probability = np.exp(bins(values, mean + 0 * values, log_scale + 0 * values, n_values).log_prob)
     assert probability.min() > 0
     far = probability.min(axis=0) < 1e-5  # the density stands in for some of their bins: their sum is only near 1
     np.testing.assert_allclose(probability.sum(axis=0)[~far], 1, rtol=RTOL)
@@ -140,7 +140,7 @@ def test_two_colours_by_hand():
         return sigmoid((x - mean + half) / np.exp(log_scale)) - sigmoid((x - mean - half) / np.exp(log_scale))
 
     expected = -np.log(probability(x0, mu0, s0) * probability(x1, mu1 + np.tanh(coefficient) * x0, s1))
-    np.testing.assert_allclose(mixture_nll(out, np.array([[[x0], [x1]]]), levels=5), expected, rtol=RTOL)
+    np.testing.assert_allclose(mixture_nll(out, np.array([[[x0], [x1]]]), n_values=5), expected, rtol=RTOL)
 
 
 def test_log_scale_is_clamped_and_then_gets_no_gradient():

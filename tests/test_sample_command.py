@@ -5,7 +5,7 @@ import pytest
 
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
-from multires_ref.tasks.digits_density import LEVELS
+from multires_ref.tasks.digits_density import N_VALUES
 from multires_ref.tasks.task import LoadOptions
 
 
@@ -23,7 +23,7 @@ def test_samples(density_run, capsys):
     with np.load(density_run / "samples.npz", allow_pickle=False) as z:
         x, given = z["samples"], z["given"]
     assert (x.shape, x.dtype, given) == ((5, 1, 64), np.float32, 0)
-    steps = (x + 1) * (LEVELS - 1) / 2
+    steps = (x + 1) * (N_VALUES - 1) / 2
     np.testing.assert_allclose(steps, np.round(steps), atol=1e-5)
 
 

@@ -5,18 +5,18 @@ import pytest
 
 from multires_ref import Model, NetworkConfig
 from multires_ref.network.config import mixture_channels
-from multires_ref.network.sampling import draw_pixel, nearest_level, sample, sample_by_recomputing
+from multires_ref.network.sampling import draw_pixel, nearest_value, sample, sample_by_recomputing
 from multires_ref.training.mixture import mixture_nll
 
 
-def make(C=1, levels=17, L=30, n_mix=2, **settings):
+def make(C=1, n_values=17, L=30, n_mix=2, **settings):
     settings = {"d_model": 6, "n_layers": 2, "kernel_size": 4, "max_length": L} | settings
-    config = NetworkConfig(C, mixture_channels(n_mix, C), kind="autoregressive", levels=levels, **settings)
+    config = NetworkConfig(C, mixture_channels(n_mix, C), kind="autoregressive", n_values=n_values, **settings)
     return Model.init(config, np.random.default_rng(0), "float64")
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"C": 3, "levels": 256}, {"norm": "batch"}, {"tree_select": "uniform", "memory_size": 9}]
+    "settings", [{}, {"C": 3, "n_values": 256}, {"norm": "batch"}, {"tree_select": "uniform", "memory_size": 9}]
 )
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_streaming_draws_what_recomputing_draws(settings, temperature):
@@ -28,23 +28,23 @@ def test_streaming_draws_what_recomputing_draws(settings, temperature):
 
 
 def test_samples_lie_on_the_grid_in_float32():
-    config = NetworkConfig(3, 20, 6, 1, max_length=20, kind="autoregressive", levels=256)
+    config = NetworkConfig(3, 20, 6, 1, max_length=20, kind="autoregressive", n_values=256)
     x = sample(Model.init(config, np.random.default_rng(0)), np.random.default_rng(1), n=20)
     assert x.dtype == np.float32
     assert np.abs(x).max() <= 1
-    np.testing.assert_array_equal(nearest_level(x, 256), x)
+    np.testing.assert_array_equal(nearest_value(x, 256), x)
 
 
 @pytest.mark.parametrize("C", [1, 2])
 def test_frequencies_match_the_likelihood(C):
     """Draw one pixel often: each outcome's share is exp(-nll) within six standard deviations."""
-    levels, n = 5, 100_000
+    n_values, n = 5, 100_000
     out = np.random.default_rng(3).standard_normal((1, mixture_channels(3, C)))
-    drawn = draw_pixel(np.repeat(out, n, axis=0), C, levels, np.random.default_rng(4))
-    outcomes = np.stack(np.meshgrid(*[np.linspace(-1, 1, levels)] * C, indexing="ij"), axis=-1).reshape(-1, C)
+    drawn = draw_pixel(np.repeat(out, n, axis=0), C, n_values, np.random.default_rng(4))
+    outcomes = np.stack(np.meshgrid(*[np.linspace(-1, 1, n_values)] * C, indexing="ij"), axis=-1).reshape(-1, C)
     total = 0.0
     for outcome in outcomes:
-        expected = np.exp(-mixture_nll(out[:, :, None], outcome[None, :, None], levels))
+        expected = np.exp(-mixture_nll(out[:, :, None], outcome[None, :, None], n_values))
         share = np.isclose(drawn, outcome).all(axis=1).mean()
         assert abs(share - expected) < 6 * np.sqrt(expected / n) + 1e-4  # the uniform draws stop 1e-5 short of 0 and 1
         total += expected

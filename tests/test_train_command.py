@@ -142,18 +142,37 @@ def test_every_setting_has_a_flag():
     ("argv", "message"),
     [
         (["train", "digit"], "did you mean 'digits'"),
-        (["train", "digits", "--optimizer", "sgd"], "must be one of 'adamw', 'adam'"),
-        (["train", "digits", "--norm", "bach"], "did you mean 'batch'"),
+        (["train", "digits", "--optimizer", "sgd"], "--optimizer must be one of 'adamw', 'adam'"),
+        (["train", "digits", "--norm", "bach"], "--norm must be one of 'layer', 'batch'; got 'bach' (did you mean 'batch'"),
         (["train", "digits", "--wavelet", "dbb2"], "did you mean 'db2'"),
-        (["train", "digits", "--wavelet", "db2", "--kernel-size", "3"], "kernel_size must be 4"),
+        (["train", "digits", "--wavelet", "db2", "--kernel-size", "3"], "--kernel-size must be 4, the length of --wavelet 'db2'"),
         (["train", "digits", "--engine", "tre"], "did you mean 'tree'"),
-        (["train", "digits", "--device", "tpu"], "device must be one of"),
-        (["train", "digits", "--scale", "small"], "scale must be one of"),
-        (["train", "digits", "--epochs", "0"], "epochs must be at least 1"),
-        (["train", "digits", "--depth", "0"], "depth must be between 1"),
-        (["train", "digits", "--tree-select", "uniform", "--memory-size", "0"], "memory_size must be at least 1"),
-        (["train", "digits", "--d-output", "5"], "train: y must be"),
-        (["train", "digits", "--d-input", "3"], "train: x must have shape"),
+        (["train", "digits", "--engine", "gpu"], "--engine must be auto or one of tree, fft, fused for --device cpu; got 'gpu'"),
+        (["train", "digits", "--device", "tpu"], "--device must be one of"),
+        (["train", "digits", "--scale", "small"], "--scale must be one of"),
+        (["train", "digits", "--epochs", "0"], "--epochs must be at least 1"),
+        (["train", "digits", "--warmup-epochs", "31"], "--warmup-epochs must be between 0.0 and 30"),
+        (["train", "digits", "--depth", "0"], "--depth must be between 1"),
+        (["train", "digits", "--dropout", "1"], "--dropout must be below 1"),
+        (["train", "digits", "--lr", "nan"], "--lr must be between"),
+        (["train", "digits", "--tree-select", "uniform", "--memory-size", "0"], "--memory-size must be at least 1"),
+        (["train", "digits", "--tree-select", "uniform"], "--memory-size must be given for --tree-select uniform"),
+        (["train", "digits", "--memory-size", "16"], "--memory-size must be 6, the depth and one more, for --tree-select fading"),
+        (["train", "digits", "--filter-order", "reversed"], "--filter-order reversed needs --wavelet"),
+        (["train", "digits", "--n-values", "3"], "--n-values is for --kind autoregressive alone"),
+        (["train", "digits", "--kind", "autoregressive"], "--kind must be 'classifier' for classification"),
+        (["train", "digits-density", "--kind", "classifier"], "--n-values is for --kind autoregressive alone"),
+        (
+            ["train", "digits-density", "--kind", "classifier", "--n-values", "none"],
+            "--kind must be 'autoregressive' for a density",
+        ),
+        (["train", "digits-density", "--d-output", "16"], "--d-output must be a multiple of 3 for --d-input 1"),
+        (["train", "digits-density", "--n-values", "256"], "--n-values must be 17, as the data of task digits-density have it"),
+        (["train", "digits-density", "--encoder", "embedding"], "--encoder must be 'linear' for a density"),
+        (["train", "digits", "--encoder", "embedding"], "--encoder must be 'linear', as the data of task digits"),
+        (["train", "digits", "--d-output", "5"], "--d-output must be 10, as the data of task digits have it; got 5"),
+        (["train", "digits", "--d-input", "3"], "--d-input must be 1, as the data of task digits have it; got 3"),
+        (["train", "digits", "--d-model", "1000000000"], "this network would have"),
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "RUN", "--split", "tests"], "did you mean 'test'"),
         (["evaluate", "RUN", "--batch-size", "0"], "batch_size must be at least 1"),
@@ -167,6 +186,52 @@ def test_bad_input_is_one_clear_line(argv, message, trained, tmp_path, capsys, m
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "words"),
+    [
+        ("digits", {"kind": "autoregressive"}, "^kind must be 'classifier' for classification"),
+        ("digits", {"n_values": 3}, "^n_values is for kind='autoregressive' alone"),
+        ("digits", {"engine": "gpu"}, "^engine must be auto or one of tree, fft, fused for device='cpu'"),
+        ("ptbxl", {"d_output": 5}, "^d_output must be 71, as the data of task ptbxl"),
+        ("listops", {"encoder": "linear"}, "^encoder must be 'embedding', as the data of task listops"),
+        ("cifar10-density", {"d_output": 3}, "^d_output must be a multiple of 10 for d_input=3"),
+    ],
+)
+def test_the_same_checks_speak_python(task, changes, words):
+    """The rules of the command line, by the names of arguments; no data are read."""
+    from multires_ref.tasks import get_task
+
+    with pytest.raises(ValueError, match=words):
+        get_task(task).settings(**changes)
+
+
+def test_settings_are_refused_before_data_are_read(tmp_path, monkeypatch, capsys):
+    from multires_ref.tasks import digits
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda **_: pytest.fail("the data were read"))
+    assert digits.TASK.load is digits.load
+    assert main(["train", "digits", "--kind", "autoregressive"]) == 2
+    assert "--kind" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_fit_refuses_what_cannot_work_together(tmp_path):
+    from multires_ref.training.loop import fit
+    from multires_ref.training.objectives import get_objective
+
+    network = NetworkConfig(1, 10, 8, 2, max_length=64, kind="autoregressive")
+    with pytest.raises(ValueError, match="^kind must be 'classifier'"):
+        fit(
+            network,
+            TrainingConfig(1, 50, 0.1),
+            load(LoadOptions(scale="tiny")),
+            get_objective("classification"),
+            tmp_path / "run",
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_number_that_is_none_says_so(capsys):

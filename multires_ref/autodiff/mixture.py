@@ -1,8 +1,9 @@
 """The negative log-likelihood of a mixture of discretised logistics, and its adjoint.
 
-A number x of the data takes `levels` values in [-1, 1], spaced 2 half, half = 1 / (levels - 1). A logistic of mean mu and scale
-s gives its bin the probability sigmoid(p) - sigmoid(m), p = (x - mu + half) / s, m = (x - mu - half) / s; the bins at both ends
-reach to infinity. Everything is computed from logarithms of sigmoids, which hold in float32 where a difference would cancel:
+A number x of the data takes one of `n_values` values in [-1, 1], spaced 2 half, half = 1 / (n_values - 1). A logistic of mean mu
+and scale s gives its bin the probability sigmoid(p) - sigmoid(m), p = (x - mu + half) / s, m = (x - mu - half) / s; the bins
+at both ends reach to infinity. Everything is computed from logarithms of sigmoids, which hold in float32 where a difference
+would cancel:
 
     log(sigmoid(p) - sigmoid(m)) = log sigmoid(p) + log sigmoid(-m) + log(1 - exp(-t)),    t = p - m = 2 half / s.
 
@@ -110,20 +111,20 @@ class Bins(NamedTuple):
     centre: Any  # where the density stands in for the probability
 
 
-def bins(x: Any, mean: Any, log_scale: Any, levels: int) -> Bins:
+def bins(x: Any, mean: Any, log_scale: Any, n_values: int) -> Bins:
     """The log-probability of x [B, 1, L] under every component of one colour."""
     xp = get_xp(x, mean)
-    half = 1.0 / (levels - 1)
+    half = 1.0 / (n_values - 1)
     inv_s = xp.exp(-log_scale)
     middle = inv_s * (x - mean)
     p, m, t = middle + half * inv_s, middle - half * inv_s, 2.0 * half * inv_s
     t = xp.maximum(t, 1e-30)  # a scale so large that t underflows: keeps the logarithm finite where it is not used
-    edge = max(0.999, 1.0 - half)  # more than 1,001 levels: the second bin must not count as the end
+    edge = max(0.999, 1.0 - half)  # more than 1,001 values: the second bin must not count as the end
     lowest, highest = x < -edge, x > edge
     below_p, above_m = log_sigmoid(p), log_sigmoid(-m)
     inside = below_p + above_m + xp.log(-xp.expm1(-t))
     centre = (inside < math.log(SMALL)) & ~lowest & ~highest
-    density = middle - log_scale + 2.0 * log_sigmoid(-middle) - math.log((levels - 1) / 2)
+    density = middle - log_scale + 2.0 * log_sigmoid(-middle) - math.log((n_values - 1) / 2)
     log_prob = xp.where(lowest, below_p, xp.where(highest, above_m, xp.where(centre, density, inside)))
     return Bins(inv_s, p, m, t, log_prob, lowest, highest, centre)
 
@@ -152,25 +153,25 @@ def log_softmax(a: Any) -> Any:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
 
 
-def joint(mixture: Mixture, x: Any, levels: int) -> tuple[Any, list[Bins]]:
+def joint(mixture: Mixture, x: Any, n_values: int) -> tuple[Any, list[Bins]]:
     """log(weight of component) + log p(pixel | component) [B, M, L], and each colour's bins."""
-    colours = [bins(x[:, c, None], shifted_mean(mixture, x, c), mixture.log_scales[c], levels) for c in range(x.shape[1])]
+    colours = [bins(x[:, c, None], shifted_mean(mixture, x, c), mixture.log_scales[c], n_values) for c in range(x.shape[1])]
     return log_softmax(mixture.logits) + sum(b.log_prob for b in colours), colours
 
 
-def mixture_nll(out: Any, x: Any, levels: int) -> Any:
+def mixture_nll(out: Any, x: Any, n_values: int) -> Any:
     """-sum over batch and pixels of log sum over components of weight times probability, in nats; x [B, C, L]."""
     xp = get_xp(out, x)
-    log_prob, _ = joint(unpack(out, x.shape[1]), x, levels)
+    log_prob, _ = joint(unpack(out, x.shape[1]), x, n_values)
     top = xp.max(log_prob, axis=1, keepdims=True)
     return -xp.sum(top[:, 0] + xp.log(xp.sum(xp.exp(log_prob - top), axis=1)))
 
 
-def mixture_nll_adjoint(g: Any, out: Any, x: Any, levels: int) -> Any:
+def mixture_nll_adjoint(g: Any, out: Any, x: Any, n_values: int) -> Any:
     """The gradient of `out` [B, G M, L]: each component gets its share of the pixel, its responsibility."""
     xp, C, M = get_xp(out, x), x.shape[1], out.shape[1] // (1 + 2 * x.shape[1] + x.shape[1] * (x.shape[1] - 1) // 2)
     mixture = unpack(out, C)
-    log_prob, colours = joint(mixture, x, levels)
+    log_prob, colours = joint(mixture, x, n_values)
     share = -g * xp.exp(log_softmax(log_prob))  # [B, M, L]
     means, log_scales, coefficients = group_numbers(C)
     d = [share + g * xp.exp(log_softmax(mixture.logits))] + [None] * (out.shape[1] // M - 1)

@@ -36,7 +36,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     FileNotFoundError
     ValueError
         If the file is truncated, is no safetensors file, holds a dtype that NumPy does not have, or its settings are no JSON
-        object.
+        object. bfloat16, which NumPy does not have either, becomes float32, exactly; `tensor_dtypes` tells.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -44,7 +44,11 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(METADATA_KEY, "{}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            names = list(file.keys())
+            rounded = [name for name in names if file.get_slice(name).get_dtype() == "BF16"]
+            tensors = {name: file.get_tensor(name) for name in names if name not in rounded}
+        if rounded:
+            tensors |= read_bfloat16(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or is no safetensors file: {error}") from None
     except (TypeError, AttributeError, KeyError) as error:  # bfloat16 and float8, which NumPy does not have
@@ -53,6 +57,23 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     if not isinstance(noted, dict):
         raise ValueError(f"{path}: what stands under {METADATA_KEY!r} must be settings by name; got {text[:80]}")
     return tensors, noted
+
+
+def tensor_dtypes(path: str | Path) -> dict[str, str]:
+    """The dtypes of a safetensors file's arrays by name, in that format's words: "F32", "F16", "BF16", "I64", ..."""
+    from safetensors import safe_open
+
+    with safe_open(regular_file(path), framework="numpy") as file:
+        return {name: file.get_slice(name).get_dtype() for name in list(file.keys())}
+
+
+def read_bfloat16(path: Path) -> dict[str, np.ndarray]:
+    """The bfloat16 arrays of a safetensors file, as float32: a bfloat16 number is the upper half of a float32 one."""
+    from safetensors import deserialize
+
+    found = {name: entry for name, entry in deserialize(path.read_bytes()) if entry["dtype"] == "BF16"}
+    halves = {name: np.frombuffer(entry["data"], "<u2").reshape(entry["shape"]) for name, entry in found.items()}
+    return {name: (half.astype(np.uint32) << 16).view(np.float32) for name, half in halves.items()}
 
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:

@@ -64,7 +64,7 @@ def torch_steps(task: Any, batch: Any, compiled: bool) -> dict[str, Callable[[],
 
         def step() -> Any:
             optimiser.zero_grad()
-            loss = LOSSES[task.objective](network(x, lengths), y, task.network.levels)
+            loss = LOSSES[task.objective](network(x, lengths), y, task.network.n_values)
             loss.backward()
             optimiser.step()
             return loss.detach()

@@ -64,7 +64,7 @@ def random_batch(network: NetworkConfig, setting: Task) -> Split:
     if network.encoder == "embedding":
         return Split(rng.integers(0, network.d_input, (B, L)), rng.integers(0, network.d_output, B), np.full(B, L))
     if setting.objective == "density":
-        x = (rng.integers(0, network.levels, (B, network.d_input, L)) * (2 / (network.levels - 1)) - 1).astype(np.float32)
+        x = (rng.integers(0, network.n_values, (B, network.d_input, L)) * (2 / (network.n_values - 1)) - 1).astype(np.float32)
         return Split(x, x)
     x = rng.standard_normal((B, network.d_input, L)).astype(np.float32)
     if setting.objective == "multilabel":
@@ -108,7 +108,7 @@ def torch_step(network: NetworkConfig, setting: Task, batch: Split) -> Callable[
 
     def one_step() -> float:
         optimiser.zero_grad()
-        loss = loss_of(module(x, lengths), y, network.levels)
+        loss = loss_of(module(x, lengths), y, network.n_values)
         loss.backward()
         optimiser.step()
         return float(loss.detach())

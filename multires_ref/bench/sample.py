@@ -110,10 +110,10 @@ def measure(model: Any, contestants: dict[str, Callable], n: int, positions: set
         if t in positions:
             for name, whole in contestants.items():
                 began = time.perf_counter()
-                draw_pixel(np.ascontiguousarray(whole(x)[:, :, t]), C, config.levels, rng)
+                draw_pixel(np.ascontiguousarray(whole(x)[:, :, t]), C, config.n_values, rng)
                 times[name].append(time.perf_counter() - began)
         began = time.perf_counter()
-        x[:, :, t] = draw_pixel(stream.predict(), C, config.levels, rng)
+        x[:, :, t] = draw_pixel(stream.predict(), C, config.n_values, rng)
         stream.step(x[:, :, t])
         times["streaming"].append(time.perf_counter() - began)
     return times

@@ -95,7 +95,7 @@ def check_losses(network: NetworkConfig, task: Any, batch: Any) -> float:
     lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
     with torch.no_grad():
         out = to_torch(model).train()(torch.from_numpy(batch.x), lengths)
-        theirs = float(LOSSES[task.objective](out, torch.from_numpy(batch.y), network.levels))
+        theirs = float(LOSSES[task.objective](out, torch.from_numpy(batch.y), network.n_values))
     difference = abs(ours - theirs) / abs(theirs)
     if not difference < AGREE:
         raise ValueError(f"the first losses differ: {ours} here, {theirs} in PyTorch")

@@ -10,7 +10,7 @@ torch: Any = import_torch("multires_ref.bench.torch_losses")
 F = torch.nn.functional
 
 
-def mixture_nll(out: Any, x: Any, levels: int) -> Any:
+def mixture_nll(out: Any, x: Any, n_values: int) -> Any:
     """The negative log-likelihood of 1 or 3 colours under a mixture of discretised logistics, in nats, summed.
 
     Written after the authors' `discretized_mix_logistic_loss` (itself after PixelCNN++): sigmoids and their difference.
@@ -24,11 +24,11 @@ def mixture_nll(out: Any, x: Any, levels: int) -> Any:
         k = torch.tanh(rest[:, :, 2])
         red, green = x[:, 0, None], x[:, 1, None]
         means = torch.stack([means[:, 0], means[:, 1] + k[:, 0] * red, means[:, 2] + k[:, 1] * red + k[:, 2] * green], 1)
-    half, values = 1 / (levels - 1), x[:, :, None]
+    half, values = 1 / (n_values - 1), x[:, :, None]
     inv_s, centred = torch.exp(-log_scales), values - means
     plus, minus, middle = inv_s * (centred + half), inv_s * (centred - half), inv_s * centred
     delta = torch.sigmoid(plus) - torch.sigmoid(minus)
-    density = middle - log_scales - 2 * F.softplus(middle) - torch.log(torch.tensor((levels - 1) / 2))
+    density = middle - log_scales - 2 * F.softplus(middle) - torch.log(torch.tensor((n_values - 1) / 2))
     inside = torch.where(delta > 1e-5, torch.log(delta.clamp(min=1e-12)), density)
     ends = torch.where(values > 0.999, -F.softplus(minus), inside)
     log_prob = torch.where(values < -0.999, plus - F.softplus(plus), ends).sum(1) + F.log_softmax(logits, 1)
@@ -36,7 +36,7 @@ def mixture_nll(out: Any, x: Any, levels: int) -> Any:
 
 
 LOSSES = {
-    "classification": lambda out, y, levels: F.cross_entropy(out, y),
-    "multilabel": lambda out, y, levels: F.binary_cross_entropy_with_logits(out, y),
+    "classification": lambda out, y, n_values: F.cross_entropy(out, y),
+    "multilabel": lambda out, y, n_values: F.binary_cross_entropy_with_logits(out, y),
     "density": mixture_nll,
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
+from ..base.names import named_as_flags
 from ..filters import check_wavelet, wavelet_length
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
@@ -74,6 +75,19 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     if given.get("wavelet") and "kernel_size" not in given:
         given["kernel_size"] = wavelet_length(check_wavelet(given["wavelet"]))
     return given
+
+
+def task_settings(task: Any, args: argparse.Namespace, scale: str, device: str) -> tuple[NetworkConfig, TrainingConfig]:
+    """The task's settings at that scale with what was given, all checked; an error calls a setting by its flag."""
+    from ..training.compatible import check_compatible
+    from ..training.device import check_device
+
+    names = [f.name for config in (NetworkConfig, TrainingConfig) for f in fields(config)]
+    with named_as_flags([*names, "scale", "device"]):
+        network, training = task.settings(scale, **given_settings(args))
+        check_device(device)
+        check_compatible(network, training, task.objective, device)
+    return network, training
 
 
 def configs_from(recorded: dict[str, Any]) -> tuple[NetworkConfig, TrainingConfig]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .settings import add_setting_flags, configs_from, given_settings
+from .settings import add_setting_flags, configs_from, given_settings, task_settings
 
 OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
 
@@ -75,7 +75,7 @@ def run_folder(args: argparse.Namespace) -> Path:
 def fresh_settings(args: argparse.Namespace, task: Any) -> tuple[Any, Any, dict[str, Any]]:
     """The task's settings at the given scale, with what the command line changes."""
     options = {"data_dir": None, "scale": "full", "device": "cpu"} | given_options(args)
-    return *task.settings(options["scale"], **given_settings(args)), options
+    return *task_settings(task, args, options["scale"], options["device"]), options
 
 
 def given_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from ..network import Model, NetworkConfig, parameter_shapes
-from .derive import check_tensors, derive, head_name, without_prefix
+from .derive import Derived, check_tensors, derive, head_name
+from .keys import without_prefix
 
 Tensors = dict[str, np.ndarray]
 
@@ -34,7 +35,7 @@ def from_authors(tensors: Tensors, **told: Any) -> tuple[NetworkConfig, dict[str
     Parameters
     ----------
     tensors : dict of arrays
-        By the authors' names; a ``module.`` prefix is taken off.
+        By the authors' names; a common prefix such as ``module.`` is taken off.
     told : depth, max_length, tree_select, dropout, ...
         What a checkpoint does not hold, by the names of `NetworkConfig`: see `derive.derive`.
 
@@ -51,20 +52,29 @@ def from_authors(tensors: Tensors, **told: Any) -> tuple[NetworkConfig, dict[str
     --------
     >>> config = NetworkConfig(d_input=3, d_output=10, d_model=8, n_layers=2, max_length=32)
     >>> tensors = to_authors(Model.init(config, np.random.default_rng(0)))
-    >>> from_authors(tensors)[0] == NetworkConfig(3, 10, 8, 2, max_length=32, depth=5)
+    >>> from_authors(tensors, tree_select="fading")[0] == NetworkConfig(3, 10, 8, 2, max_length=32, depth=5)
     True
     """
+    config = config_from(derive(tensors, **told))
+    return config, *params_from_authors(tensors, config)
+
+
+def config_from(items: list[Derived]) -> NetworkConfig:
+    """The config of what was derived."""
+    return NetworkConfig(**{item.name: item.value for item in items})
+
+
+def params_from_authors(tensors: Tensors, config: NetworkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(params, state) of a network whose config is known; a ValueError lists what does not fit."""
     tensors = without_prefix(tensors)
-    config = NetworkConfig(**{item.name: item.value for item in derive(tensors, **told)})
     check_tensors(tensors, config)
     blocks = [block_from_authors(tensors, config, i) for i in range(config.n_layers)]
-    head = head_name(tensors, config)
     params = {
         "encoder": encoder_from_authors(tensors, config),
         "blocks": blocks,
-        "decoder": linear_from_authors(tensors, head),
+        "decoder": linear_from_authors(tensors, head_name(tensors, config)),
     }
-    return config, params, {"blocks": [state_from_authors(tensors, config, i) for i in range(config.n_layers)]}
+    return params, {"blocks": [state_from_authors(tensors, config, i) for i in range(config.n_layers)]}
 
 
 def encoder_from_authors(tensors: Tensors, config: NetworkConfig) -> Tensors:
@@ -128,7 +138,10 @@ def to_authors(model: Model) -> Tensors:
     output_mapping.bias (10,)
     """
     if not model.config.tied:
-        raise ValueError("tied must be True: the authors' layer has one pair of filters for all levels, this model one a level")
+        raise ValueError(
+            "tied must be True: the authors' layer has one pair of filters for all levels, this model one a level. "
+            "save_model(model, 'x.safetensors') keeps it, in this package's own format"
+        )
     return params_to_authors(model.config, model.params) | state_to_authors(model)
 
 

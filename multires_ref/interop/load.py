@@ -1,33 +1,33 @@
 """Checkpoints in and out: `load_model` reads the authors' files and ours, `save_model` writes what the authors' code loads.
 
-    a run folder, or our .safetensors       training.checkpoint.load_run
-    .safetensors with the authors' names    read here, without PyTorch
-    .pth, .pt                               torch.load(weights_only=True): a state dict, or {"model": state dict, ...}
+    a run folder, or our .safetensors         training.checkpoint.load_run
+    .safetensors with the authors' names      read here, without PyTorch
+    .pth, .pt, .ckpt, .bin                    torch_file.read_torch: a state dict, or {"model": state dict, ...}
 
 Nothing that is loaded can run code: safetensors holds numbers only, and `weights_only` refuses everything else.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.files import write_whole
-from ..base.optional import import_torch
-from ..base.tensors import read_tensors as read_tensor_file
-from ..base.tensors import write_tensors
+from ..base.tensors import read_tensors, tensor_dtypes, write_tensors
+from ..base.warnings import AssumptionWarning
 from ..network import Model, NetworkConfig
-from .authors import Tensors, from_authors, to_authors
-from .derive import Derived, derive
+from .authors import Tensors, config_from, params_from_authors, to_authors
+from .derive import Derived, assumption_text, check_tensors, derive
+from .torch_file import TORCH_SUFFIXES, as_numpy, read_torch, write_torch
 
-TORCH_SUFFIXES = (".pth", ".pt")
 SUFFIXES = (*TORCH_SUFFIXES, ".safetensors")
 FORMAT = "authors"  # marks the config that `save_model` puts beside the authors' names
+
+__all__ = ["as_numpy", "derived_settings", "load_model", "save_model"]
 
 
 def load_model(path: str | os.PathLike, **told: Any) -> Model:
@@ -36,19 +36,29 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
     Parameters
     ----------
     path : str or Path
-        A run folder, a .safetensors file, or a .pth file (which needs PyTorch).
-    told : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, levels
+        A run folder, a .safetensors file, or a file of PyTorch (.pth, .pt, .ckpt, .bin; these need PyTorch).
+    told : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
         What the authors' checkpoints do not hold; see `derive.derive`. A file that carries its config needs nothing.
 
     Returns
     -------
     model : Model
-        ``model(x, lengths=None)`` gives the outputs in evaluation mode; `.config`, `.params`, `.state`; the file's dtype is kept.
+        ``model(x, lengths=None)`` gives the outputs in evaluation mode; `.config`, `.params`, `.state`; the file's dtype is kept,
+        but parameters of half precision (float16, bfloat16) become float32, exactly.
 
     Raises
     ------
     FileNotFoundError, ValueError, ImportError
-        No such file; keys that do not fit (all listed) or something that must be told; a .pth without PyTorch.
+        No such file; a file that is damaged or would need to run code; keys that do not fit (all listed); something that must be
+        told, or contradicts the file's own config; a PyTorch file without PyTorch.
+
+    Warns
+    -----
+    AssumptionWarning
+        If the file does not say whether the tree is fading, or a density's number of values, and nobody did: the text says
+        what was assumed and how to give it.
+    UserWarning
+        If parameters of half precision became float32.
 
     Examples
     --------
@@ -64,14 +74,19 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
     if path.is_dir() or is_ours(path):
         from ..training.checkpoint import load_run
 
-        refuse_told(path, told)
-        return load_run(path)
-    tensors, config = read_tensors(path)
-    if config is None:
-        return Model(*from_authors(tensors, **told))
-    refuse_told(path, told)
-    _, params, state = from_authors(tensors, tree_select=config.tree_select, depth=config.J, max_length=config.max_length)
-    return Model(config, params, state)
+        model = load_run(path)
+        check_agrees(path, model.config, told)
+        return model
+    file = read_checkpoint(path)
+    warn_of_half(path, file.half)
+    if file.config is not None:
+        check_agrees(path, file.config, told)
+        return Model(file.config, *params_from_authors(file.tensors, file.config))
+    items = derive(file.tensors, **told)
+    if assumption_text(items):
+        warnings.warn(f"{path}: {assumption_text(items)}", AssumptionWarning, stacklevel=2)
+    config = config_from(items)
+    return Model(config, *params_from_authors(file.tensors, config))
 
 
 def derived_settings(path: str | os.PathLike, **told: Any) -> list[Derived] | None:
@@ -79,78 +94,85 @@ def derived_settings(path: str | os.PathLike, **told: Any) -> list[Derived] | No
     path = existing(path)
     if path.is_dir() or is_ours(path):
         return None
-    tensors, config = read_tensors(path)
-    return derive(tensors, **told) if config is None else None
+    file = read_checkpoint(path)
+    return derive(file.tensors, **told) if file.config is None else None
 
 
 def save_model(model: Model, path: str | os.PathLike) -> None:
     """Write a state dict that the authors' code loads with ``strict=True``: their names, shapes, packing and tap order.
 
+    The settings, which their format does not hold, are written beside it where their code does not look, so that
+    ``load_model(path)`` is the same network and needs to be told nothing. Filters untied across levels have no place in their
+    format: a .safetensors file then holds this package's own, which `load_model` reads too.
+
     Parameters
     ----------
     model : Model
     path : str or Path
-        ``.pth`` or ``.pt`` (needs PyTorch), or ``.safetensors`` (does not; it carries the config too, so that `load_model` needs
-        to be told nothing). The file is written whole or not at all.
+        ``.pth``, ``.pt``, ``.ckpt`` or ``.bin`` (which need PyTorch), or ``.safetensors`` (which does not). The file is written
+        whole or not at all.
 
     Raises
     ------
     ValueError
-        For another suffix, or a model with filters untied across levels.
+        For another suffix, parameters that do not fit the model's config, or a file of PyTorch for untied filters.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(f"path must end in {', '.join(SUFFIXES)}; got {str(path)!r}")
-    tensors = to_authors(model)
-    if path.suffix == ".safetensors":
-        write_tensors(path, tensors, json.dumps({"format": FORMAT, "network": model.config.to_dict()}))
+    if not model.config.tied and path.suffix == ".safetensors":
+        from ..training.checkpoint import model_tensors, save_checkpoint
+
+        save_checkpoint(path, model_tensors(model.params, model.state), {"network": model.config.to_dict()})
         return
-    torch = import_torch(f"writing {path.name}")
-    state_dict = {name: torch.from_numpy(array) for name, array in tensors.items()}
-    buffer = io.BytesIO()
-    torch.save(state_dict, buffer)
-    write_whole(path, buffer.getvalue())
-
-
-def read_tensors(path: Path) -> tuple[Tensors, NetworkConfig | None]:
-    """The arrays of a checkpoint by the authors' names, and the config if the file carries one."""
+    tensors = to_authors(model)
+    check_tensors(tensors, model.config)
+    note = json.dumps({"format": FORMAT, "network": model.config.to_dict()})
     if path.suffix == ".safetensors":
-        tensors, note = read_tensor_file(path)
-        return tensors, NetworkConfig.from_dict(note["network"]) if note.get("format") == FORMAT else None
-    if path.suffix in TORCH_SUFFIXES:
-        return read_pth(path), None
-    raise ValueError(f"path must be a run folder or end in {', '.join(SUFFIXES)}; got {str(path)!r}")
+        write_tensors(path, tensors, note)
+    else:
+        write_torch(path, tensors, note)
 
 
-def read_pth(path: Path) -> Tensors:
-    """The state dict of a PyTorch file, as NumPy arrays."""
-    torch = import_torch(f"reading {path.name}")
+class CheckpointFile(NamedTuple):
+    """The arrays of a checkpoint by the authors' names, its config if it carries one, and its dtypes of half precision."""
+
+    tensors: Tensors
+    config: NetworkConfig | None
+    half: set[str]
+
+
+def read_checkpoint(path: Path) -> CheckpointFile:
+    """What a file with the authors' names holds; parameters of half precision as float32."""
+    if path.suffix == ".safetensors":
+        tensors, note = read_tensors(path)
+        half = {"F16": "float16", "BF16": "bfloat16"}
+        found = {half[dtype] for dtype in tensor_dtypes(path).values() if dtype in half}
+    elif path.suffix in TORCH_SUFFIXES:
+        tensors, note, found = read_torch(path)
+    else:
+        raise ValueError(f"path must be a run folder or end in {', '.join(SUFFIXES)}; got {str(path)!r}")
+    tensors = {name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in tensors.items()}
+    return CheckpointFile(tensors, config_in(path, note), found)
+
+
+def config_in(path: Path, note: dict[str, Any]) -> NetworkConfig | None:
+    """The config that `save_model` noted in a file, if it did; an error names the file."""
+    if note.get("format") != FORMAT:
+        return None
+    if not isinstance(note.get("network"), dict):
+        raise ValueError(f"{path}: its settings must hold a network; got {str(note)[:80]}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch raises pickle, zip, runtime and key errors for broken files
-        raise ValueError(f"{path} is not a PyTorch checkpoint that can be read without running code: {error}") from None
-    for name in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a state dict or {{'model': state dict}}; got {type(content).__name__}")
-    others = [str(name) for name, value in content.items() if not isinstance(value, torch.Tensor)]
-    if others:
-        raise ValueError(f"{path} must hold tensors only, in the state dict; got something else under {', '.join(others[:8])}")
-    return {name: as_numpy(tensor) for name, tensor in content.items()}
-
-
-def as_numpy(tensor: Any) -> np.ndarray:
-    """A CPU array; bfloat16, which NumPy does not have, becomes float32 exactly."""
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+        return NetworkConfig.from_dict(note["network"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its network settings are not valid: {error}") from None
 
 
 def is_ours(path: Path) -> bool:
     """Whether a .safetensors file has our own names, as training writes it (otherwise: the authors')."""
     if path.suffix != ".safetensors":
         return False
-    tensors, note = read_tensor_file(path)
+    _, note = read_tensors(path)
     return bool(note) and note.get("format") != FORMAT
 
 
@@ -161,8 +183,21 @@ def existing(path: str | os.PathLike) -> Path:
     return path
 
 
-def refuse_told(path: Path, told: dict[str, Any]) -> None:
-    """A file that carries its config is not to be contradicted."""
-    given = [name for name, value in told.items() if value is not None]
-    if given:
-        raise ValueError(f"{', '.join(given)}: not to be given for {path.name}, which carries its own config")
+def check_agrees(path: Path, config: NetworkConfig, told: dict[str, Any]) -> None:
+    """A file that carries its config is not to be contradicted; saying the same is no error."""
+    own = config.to_dict() | {"depth": config.J}
+    wrong = [name for name, value in told.items() if value is not None and (name not in own or own[name] != value)]
+    if wrong:
+        said = ", ".join(f"{name}={told[name]!r} (the file: {own.get(name, 'no such setting')!r})" for name in wrong)
+        raise ValueError(f"{path.name} carries its own settings, which differ from what is given: {said}")
+
+
+def warn_of_half(path: Path, half: set[str]) -> None:
+    """Say that numbers of 16 bits are kept in 32, where the outputs will be those of float32."""
+    if half:
+        held = " and ".join(sorted(half))
+        warnings.warn(
+            f"{path}: its parameters of half precision ({held}) are loaded as float32, exactly; the network computes in float32, "
+            "so that its outputs differ from a network's that computes in half precision",
+            stacklevel=3,
+        )

@@ -97,7 +97,7 @@ def random_input(model: Model, rng: np.random.Generator, batch: int, length: int
         lengths = rng.integers((length + 1) // 2, length + 1, batch)
         return rng.integers(0, config.d_input, (batch, length)), lengths
     dtype = model.params["decoder"]["weight"].dtype
-    if config.kind == "autoregressive":  # data in [-1, 1] on the grid of the levels
-        grid = rng.integers(0, config.levels, (batch, config.d_input, length))
-        return (grid * (2 / (config.levels - 1)) - 1).astype(dtype), None
+    if config.kind == "autoregressive":  # data in [-1, 1] on a grid of `n_values` values
+        grid = rng.integers(0, config.n_values, (batch, config.d_input, length))
+        return (grid * (2 / (config.n_values - 1)) - 1).astype(dtype), None
     return rng.standard_normal((batch, config.d_input, length)).astype(dtype), None

@@ -16,7 +16,7 @@ from ..base.optional import import_torch
 from ..filters import wavelet_filters
 from ..network import Model, NetworkConfig
 from ..tree import taps_per_level
-from .authors import from_authors, to_authors
+from .authors import params_from_authors, to_authors
 from .load import as_numpy
 
 torch: Any = import_torch("multires_ref.interop.torch_model")
@@ -159,5 +159,4 @@ def from_torch(module: MultiresNet) -> Model:
     """
     config = module.config
     tensors = {name: as_numpy(tensor) for name, tensor in module.state_dict().items()}
-    _, params, state = from_authors(tensors, tree_select=config.tree_select, depth=config.J, max_length=config.max_length)
-    return Model(config, params, state)
+    return Model(config, *params_from_authors(tensors, config))

@@ -106,10 +106,10 @@ def bce_with_logits(logits: Any, targets: Any) -> Any:
     return F.binary_cross_entropy_with_logits(logits, targets)
 
 
-def mixture_nll(out: Any, x: Any, levels: int) -> Any:
+def mixture_nll(out: Any, x: Any, n_values: int) -> Any:
     """For three colours, x [B, 3, L] and out [B, 10 M, L]; the sigmoids' difference is taken as it stands."""
     logits, *groups = out.chunk(10, dim=1)  # [B, M, L] each
-    half, total = 1 / (levels - 1), F.log_softmax(logits, dim=1)
+    half, total = 1 / (n_values - 1), F.log_softmax(logits, dim=1)
     of_r, of_g, of_b = (torch.tanh(group) for group in groups[2::3])
     r, g, b = (x[:, c, None] for c in range(3))
     shifts = [0.0, of_r * r, of_g * r + of_b * g]
@@ -119,7 +119,7 @@ def mixture_nll(out: Any, x: Any, levels: int) -> Any:
         above, below = inv_s * (centred + half), inv_s * (centred - half)
         probability = torch.sigmoid(above) - torch.sigmoid(below)
         middle = inv_s * centred
-        density = middle - log_scale - 2 * F.softplus(middle) - math.log((levels - 1) / 2)
+        density = middle - log_scale - 2 * F.softplus(middle) - math.log((n_values - 1) / 2)
         inside = torch.where(probability > 1e-5, torch.log(probability.clamp(min=1e-12)), density)
         ends = torch.where(value < -0.999, F.logsigmoid(above), torch.where(value > 0.999, F.logsigmoid(-below), inside))
         total = total + ends

@@ -215,7 +215,7 @@ def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backw
 def loss_of(model: Model, out: Any, target: Any) -> Any:
     """The loss that fits the network and its target."""
     if model.config.kind == "autoregressive":
-        return mixture_nll(out, target, model.config.levels)
+        return mixture_nll(out, target, model.config.n_values)
     return cross_entropy(out, target) if target.dtype.kind in "iu" else bce_with_logits(out, target)
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..checks import check_choice, check_int, check_number
+from ..base.names import assigned, spelled
+from ..checks import check_bool, check_choice, check_int, check_number, keep
 from ..filters import FILTER_ORDERS, check_wavelet, wavelet_length
 from ..tree import MAX_DEPTH, TREE_SELECTS, depth_for, receptive_field, taps_per_level
 
 KINDS = ("classifier", "autoregressive")
+CHOICES = {
+    "kind": KINDS,
+    "encoder": ("linear", "embedding"),
+    "tree_select": TREE_SELECTS,
+    "norm": ("layer", "batch"),
+    "filter_order": FILTER_ORDERS,
+}
+AUTHORS_VALUES = 256  # of a pixel in the authors' density networks
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,14 @@ class NetworkConfig:
         One pair of filters for all levels (the paper), or one pair a level (the published ablation).
     indep_res_init : bool
         Start the skip weight from U(-1, 1) rather than with the memory's weights.
-    levels : int
-        Autoregressive only: how many values a number of the data can take.
+    n_values : int or None
+        Autoregressive only: how many values a number of the data can take (None there is 256); None for a classifier.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a setting of the wrong type or out of range, or settings that do not go together; the error names them. Whole and
+        other numbers are kept as Python's int and float, whichever library they come from.
 
     Examples
     --------
@@ -68,36 +83,63 @@ class NetworkConfig:
     filter_order: str = "analysis"
     tied: bool = True
     indep_res_init: bool = False
-    levels: int = 256
+    n_values: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("d_input", "d_output", "d_model", "n_layers", "max_length"):
-            check_int(name, getattr(self, name), 1)
-        check_int("kernel_size", self.kernel_size, 2)
-        check_int("levels", self.levels, 2)
-        check_choice("kind", self.kind, KINDS)
-        check_choice("encoder", self.encoder, ("linear", "embedding"))
-        check_choice("tree_select", self.tree_select, TREE_SELECTS)
-        check_choice("norm", self.norm, ("layer", "batch"))
-        check_choice("filter_order", self.filter_order, FILTER_ORDERS)
-        for name in ("tied", "indep_res_init"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
-        if check_number("dropout", self.dropout, 0.0, 1.0) == 1.0:
-            raise ValueError("dropout must be below 1; got 1.0")
+        lowest = {"d_input": 1, "d_output": 1, "d_model": 1, "n_layers": 1, "max_length": 1, "kernel_size": 2}
+        keep(self, **{name: check_int(name, getattr(self, name), low) for name, low in lowest.items()})
+        keep(self, **{name: str(check_choice(name, getattr(self, name), choices)) for name, choices in CHOICES.items()})
+        keep(self, **{name: check_bool(name, getattr(self, name)) for name in ("tied", "indep_res_init")})
+        keep(self, dropout=check_number("dropout", self.dropout, 0.0, 1.0))
+        if self.dropout == 1.0:
+            raise ValueError(f"{spelled('dropout')} must be below 1; got 1.0")
         if self.depth is not None:
-            check_int("depth", self.depth, 1, MAX_DEPTH)
-        if self.memory_size is not None:
-            check_int("memory_size", self.memory_size, 1)
+            keep(self, depth=check_int("depth", self.depth, 1, MAX_DEPTH))
+        self._check_memory()
         self._check_wavelet()
+        self._check_values()
+
+    def _check_memory(self) -> None:
+        """The size of the memory, against the depth and the TreeSelect."""
+        size = spelled("memory_size")
+        if self.memory_size is not None:
+            keep(self, memory_size=check_int("memory_size", self.memory_size, 1))
+        elif self.tree_select == "uniform":
+            raise ValueError(
+                f"{size} must be given for {assigned('tree_select', 'uniform')}: how many coefficients the memory keeps, "
+                f"for example {assigned('memory_size', 16)}"
+            )
+        if self.tree_select == "fading" and self.memory_size not in (None, self.J + 1):
+            raise ValueError(
+                f"{size} must be {self.J + 1}, the depth and one more, for {assigned('tree_select', 'fading')} "
+                f"(or leave {size} out); got {self.memory_size}. {assigned('tree_select', 'uniform')} takes any"
+            )
         taps_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
 
     def _check_wavelet(self) -> None:
+        """The wavelet's name, and its length against the kernel size."""
         if self.wavelet is None:
+            if self.filter_order != "analysis":
+                order = assigned("filter_order", self.filter_order)
+                raise ValueError(f"{order} needs {spelled('wavelet')}: it is the order of a wavelet's taps, and none is given")
             return
-        taps = wavelet_length(check_wavelet(self.wavelet))
+        keep(self, wavelet=str(check_wavelet(self.wavelet)))
+        taps = wavelet_length(self.wavelet)
         if self.kernel_size != taps:
-            raise ValueError(f"kernel_size must be {taps}, the length of wavelet {self.wavelet!r}; got {self.kernel_size}")
+            raise ValueError(
+                f"{spelled('kernel_size')} must be {taps}, the length of {spelled('wavelet')} {self.wavelet!r}; "
+                f"got {self.kernel_size}"
+            )
+
+    def _check_values(self) -> None:
+        """The number of values of a pixel: a density has it, a classifier does not."""
+        if self.kind == "autoregressive":
+            keep(self, n_values=check_int("n_values", AUTHORS_VALUES if self.n_values is None else self.n_values, 2))
+        elif self.n_values is not None:
+            raise ValueError(
+                f"{spelled('n_values')} is for {assigned('kind', 'autoregressive')} alone, and a classifier has none: it is the "
+                f"number of values that a pixel can take; got {self.n_values}. The levels of the tree are {spelled('depth')}"
+            )
 
     @property
     def J(self) -> int:

@@ -12,18 +12,27 @@ state  = {"blocks": [{"mean" [D], "var" [D], "count" []}, ...]}        BatchNorm
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from ..base.memory import memory_bytes
+from ..base.names import spelled
 from ..filters import wavelet_filters
 from .config import NetworkConfig
 
 Params = dict[str, Any]
+BYTES_PER_LAYER = 4096  # at least, of Python's own objects: names, shapes and arrays
 
 
 def init_params(config: NetworkConfig, rng: np.random.Generator, dtype: str = "float32") -> Params:
     """Parameters drawn as the authors draw them (see `init.py`'s head for the layout).
+
+    Raises
+    ------
+    ValueError
+        If they need more memory than this machine has.
 
     Examples
     --------
@@ -32,6 +41,7 @@ def init_params(config: NetworkConfig, rng: np.random.Generator, dtype: str = "f
     >>> params["blocks"][0]["conv"]["w"].shape  # [D, m]: depth 6, so m = 7
     (8, 7)
     """
+    check_size(config, np.dtype(dtype).itemsize)
     draw = drawer(rng, dtype)
     D = config.d_model
     if config.encoder == "embedding":
@@ -81,6 +91,7 @@ def conv_params(config: NetworkConfig, draw: Draw, dtype: str) -> dict[str, np.n
 
 def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
     """BatchNorm's running mean 0, variance 1 and number of batches seen, per block; nothing for LayerNorm."""
+    check_size(config, np.dtype(dtype).itemsize)
     if config.norm == "layer":
         return {"blocks": [{} for _ in range(config.n_layers)]}
 
@@ -91,8 +102,27 @@ def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
     return {"blocks": [fresh() for _ in range(config.n_layers)]}
 
 
+def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of `init_state` by its path, such as "blocks.0.mean", without making one.
+
+    Examples
+    --------
+    >>> state_shapes(NetworkConfig(1, 10, d_model=8, n_layers=1, norm="batch"))
+    {'blocks.0.mean': (8,), 'blocks.0.var': (8,), 'blocks.0.count': ()}
+    """
+    if config.norm == "layer":
+        return {}
+    shapes = {"mean": (config.d_model,), "var": (config.d_model,), "count": ()}
+    return {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in shapes.items()}
+
+
 def parameter_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter by its path, such as "blocks.0.conv.h0", without drawing one.
+
+    Raises
+    ------
+    ValueError
+        If the parameters need more memory than this machine has.
 
     Examples
     --------
@@ -100,16 +130,49 @@ def parameter_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     >>> sum(int(np.prod(shape)) for shape in parameter_shapes(config).values())  # the paper's sequential CIFAR-10 network
     1365514
     """
+    check_size(config, itemsize=4)
+    encoder, block, decoder = shapes_by_part(config)
+    return encoder | {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in block.items()} | decoder
+
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes_by_part(config: NetworkConfig) -> tuple[Shapes, Shapes, Shapes]:
+    """The shapes of the encoder's parameters, of those of one block (without its number), and of the decoder's."""
     D, K, m = config.d_model, config.kernel_size, config.m
     filters = (D, K) if config.tied else (config.J, D, K)
-    block = {"conv.h0": filters, "conv.h1": filters, "conv.w": (D, m), "conv.w_skip": (D,)}
+    block: Shapes = {"conv.h0": filters, "conv.h1": filters, "conv.w": (D, m), "conv.w_skip": (D,)}
     block |= {"mix.weight": (2 * D, D), "mix.bias": (2 * D,)}
     if config.kind == "autoregressive":
         block |= {"mix2.weight": (D, D), "mix2.bias": (D,)}
     block |= {"norm.weight": (D,), "norm.bias": (D,)}
+    encoder: Shapes = {"encoder.weight": (D, config.d_input), "encoder.bias": (D,)}
     if config.encoder == "embedding":
-        shapes = {"encoder.table": (config.d_input, D)}
-    else:
-        shapes = {"encoder.weight": (D, config.d_input), "encoder.bias": (D,)}
-    shapes |= {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in block.items()}
-    return shapes | {"decoder.weight": (config.d_output, D), "decoder.bias": (config.d_output,)}
+        encoder = {"encoder.table": (config.d_input, D)}
+    return encoder, block, {"decoder.weight": (config.d_output, D), "decoder.bias": (config.d_output,)}
+
+
+def count_parameters(config: NetworkConfig) -> int:
+    """How many numbers the parameters are; counted without making a list of them.
+
+    Examples
+    --------
+    >>> count_parameters(NetworkConfig(d_input=3, d_output=10, d_model=256, n_layers=10, max_length=1024))
+    1365514
+    """
+    encoder, block, decoder = (sum(map(prod, shapes.values())) for shapes in shapes_by_part(config))
+    return encoder + config.n_layers * block + decoder
+
+
+def check_size(config: NetworkConfig, itemsize: int) -> None:
+    """Raise a ValueError that says the size if the parameters need more memory than this machine has."""
+    count, memory = count_parameters(config), memory_bytes()
+    needed = count * itemsize + config.n_layers * BYTES_PER_LAYER
+    if needed > memory:
+        names = ("d_model", "n_layers", "d_input", "d_output", "kernel_size", "memory_size")
+        largest = max(names, key=lambda name: getattr(config, name) or 0)
+        raise ValueError(
+            f"this network would have {count:,} parameters and need {needed / 2**30:,.0f} GiB for them; this machine has "
+            f"{memory / 2**30:,.1f} GiB of memory. {spelled(largest)} is {getattr(config, largest):,}"
+        )

@@ -48,7 +48,7 @@ def sample(
     Returns
     -------
     x : array [n, C, L]
-        On the grid of `config.levels` values in [-1, 1], dtype of the parameters.
+        On the grid of `config.n_values` values in [-1, 1], dtype of the parameters.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def sample(
     Examples
     --------
     >>> from multires_ref import NetworkConfig
-    >>> config = NetworkConfig(1, 6, d_model=8, n_layers=2, max_length=16, kind="autoregressive", levels=3)
+    >>> config = NetworkConfig(1, 6, d_model=8, n_layers=2, max_length=16, kind="autoregressive", n_values=3)
     >>> model = Model.init(config, np.random.default_rng(0))
     >>> x = sample(model, np.random.default_rng(1), n=4, given=np.array([[1.0, 0.0, -1.0]], np.float32))
     >>> x.shape, x[0, 0, :3], sorted(set(x.ravel().tolist()))
@@ -69,7 +69,7 @@ def sample(
     for position in range(begin):
         stream.step(x[:, :, position])
     for position in range(begin, x.shape[2]):
-        x[:, :, position] = draw_pixel(stream.predict(), x.shape[1], model.config.levels, rng, temperature)
+        x[:, :, position] = draw_pixel(stream.predict(), x.shape[1], model.config.n_values, rng, temperature)
         stream.step(x[:, :, position])
     return x
 
@@ -88,7 +88,7 @@ def sample_by_recomputing(
     Examples
     --------
     >>> from multires_ref import NetworkConfig
-    >>> config = NetworkConfig(1, 6, d_model=8, n_layers=2, max_length=16, kind="autoregressive", levels=17)
+    >>> config = NetworkConfig(1, 6, d_model=8, n_layers=2, max_length=16, kind="autoregressive", n_values=17)
     >>> model = Model.init(config, np.random.default_rng(0), "float64")
     >>> one, other = (f(model, np.random.default_rng(1), n=2) for f in (sample, sample_by_recomputing))
     >>> np.array_equal(one, other)
@@ -97,7 +97,7 @@ def sample_by_recomputing(
     x, begin = prepare(model, n, length, given)
     for position in range(begin, x.shape[2]):
         out = model(x, engine=engine)[:, :, position]
-        x[:, :, position] = draw_pixel(out, x.shape[1], model.config.levels, rng, temperature)
+        x[:, :, position] = draw_pixel(out, x.shape[1], model.config.n_values, rng, temperature)
     return x
 
 
@@ -118,11 +118,11 @@ def prepare(model: Model, n: int, length: int | None, given: Any) -> tuple[Any, 
     return x, shape[-1]
 
 
-def draw_pixel(out: Any, C: int, levels: int, rng: np.random.Generator, temperature: float = 1.0) -> Any:
+def draw_pixel(out: Any, C: int, n_values: int, rng: np.random.Generator, temperature: float = 1.0) -> Any:
     """One pixel of each sequence from the network's output [n, G M]: [n, C].
 
     Choose a component, then for each colour draw from its logistic, mean shifted by the earlier colours, and take the nearest
-    of the levels: that is the discretised logistic exactly, its end bins included.
+    of the `n_values` values: that is the discretised logistic exactly, its end bins included.
     """
     check_number("temperature", temperature, 0.0, 1e6)
     xp, (n, _) = get_xp(out), out.shape
@@ -133,7 +133,7 @@ def draw_pixel(out: Any, C: int, levels: int, rng: np.random.Generator, temperat
         u = xp.asarray(rng.uniform(1e-5, 1 - 1e-5, n).astype(str(out.dtype)))
         scale = temperature * xp.exp(mixture.log_scales[c][rows, chosen, 0])
         drawn = shifted_mean(mixture, x, c)[rows, chosen, 0] + scale * (xp.log(u) - xp.log1p(-u))
-        x[:, c, 0] = nearest_level(drawn, levels)
+        x[:, c, 0] = nearest_value(drawn, n_values)
     return x[:, :, 0]
 
 
@@ -147,13 +147,13 @@ def choose_component(logits: Any, rng: np.random.Generator, temperature: float) 
     return xp.minimum((cumulative < u).sum(axis=1), logits.shape[1] - 1)
 
 
-def nearest_level(x: Any, levels: int) -> Any:
-    """The nearest of `levels` values spread evenly over [-1, 1].
+def nearest_value(x: Any, n_values: int) -> Any:
+    """The nearest of `n_values` values spread evenly over [-1, 1].
 
     Examples
     --------
-    >>> nearest_level(np.array([-3.0, 0.2, 0.3, 0.9]), levels=5)
+    >>> nearest_value(np.array([-3.0, 0.2, 0.3, 0.9]), n_values=5)
     array([-1. ,  0. ,  0.5,  1. ])
     """
     xp = get_xp(x)
-    return xp.round((xp.clip(x, -1.0, 1.0) + 1.0) * (0.5 * (levels - 1))) / (0.5 * (levels - 1)) - 1.0
+    return xp.round((xp.clip(x, -1.0, 1.0) + 1.0) * (0.5 * (n_values - 1))) / (0.5 * (n_values - 1)) - 1.0

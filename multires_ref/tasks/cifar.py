@@ -92,7 +92,7 @@ def normalised(pixels: np.ndarray) -> np.ndarray:
 
 
 def centred(pixels: np.ndarray) -> np.ndarray:
-    """Bytes as float32 in [-1, 1]: the 256 levels of the density.
+    """Bytes as float32 in [-1, 1]: the 256 values of the density.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from ..training.data import Split
 from .digits import stratified_parts
 from .task import LoadOptions, Task
 
-LEVELS = 17  # the pixels are whole numbers 0 ... 16
+N_VALUES = 17  # the pixels are whole numbers 0 ... 16
 N_MIX = 5
 
 
@@ -26,7 +26,7 @@ def load(options: LoadOptions) -> dict[str, Split]:
     from sklearn.datasets import load_digits
 
     images, digits = load_digits(return_X_y=True)  # [1797, 64] of 0 ... 16, [1797]
-    x = (images / (0.5 * (LEVELS - 1)) - 1).astype(np.float32)[:, None, :]  # [1797, 1, 64]
+    x = (images / (0.5 * (N_VALUES - 1)) - 1).astype(np.float32)[:, None, :]  # [1797, 1, 64]
     keep = slice(None) if options.scale == "full" else slice(64)
     return {name: Split(x[index[keep]], x[index[keep]]) for name, index in stratified_parts(digits).items()}
 
@@ -44,7 +44,7 @@ TASK = Task(
         kind="autoregressive",
         indep_res_init=True,
         dropout=0.1,
-        levels=LEVELS,
+        n_values=N_VALUES,
     ),
     training=TrainingConfig(epochs=40, batch_size=50, lr=0.005, optimizer="adam", weight_decay=0.0),
     objective="density",

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ..base.names import spelled
 from ..checks import check_choice
 from ..network.config import NetworkConfig
+from ..training.compatible import check_compatible
 from ..training.config import TrainingConfig
 from ..training.data import Split
 from ..training.objectives import OBJECTIVES
@@ -78,6 +80,11 @@ class Task:
     def settings(self, scale: str = "full", **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
         """The network and the training at that scale, with `changes` of either by name.
 
+        Raises
+        ------
+        TypeError, ValueError
+            For a setting that is wrong by itself, beside the others, or for this task's data; the error names it.
+
         Examples
         --------
         >>> from multires_ref.tasks import get_task
@@ -86,11 +93,24 @@ class Task:
         (16, 2)
         """
         changes = (self.tiny if check_choice("scale", scale, SCALES) == "tiny" else {}) | changes
+        if changes.get("kind") == "classifier":  # which has no n_values; the error, if there is one, is about the kind
+            changes = {"n_values": None} | changes
         ours, theirs = names_of(NetworkConfig), names_of(TrainingConfig)
         for name in changes:
             check_choice("setting", name, (*ours, *theirs))
         network = replace(self.network, **{name: value for name, value in changes.items() if name in ours})
-        return network, replace(self.training, **{name: value for name, value in changes.items() if name in theirs})
+        training = replace(self.training, **{name: value for name, value in changes.items() if name in theirs})
+        check_compatible(network, training, self.objective)
+        self.check_fits_data(network)
+        return network, training
+
+    def check_fits_data(self, network: NetworkConfig) -> None:
+        """Raise a ValueError unless the network takes this task's inputs and gives its outputs, known before they are read."""
+        fixed = ["encoder", "d_input", *(["n_values"] if self.objective == "density" else ["d_output"])]
+        for name in fixed:
+            wanted, got = getattr(self.network, name), getattr(network, name)
+            if got != wanted:
+                raise ValueError(f"{spelled(name)} must be {wanted!r}, as the data of task {self.name} have it; got {got!r}")
 
 
 def names_of(config: type) -> list[str]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..checks import FLOATS, check_choice, check_int, check_number
+from ..base.names import spelled
+from ..checks import FLOATS, check_bool, check_choice, check_int, check_number, keep
+from ..engines import ENGINES
 
 OPTIMIZERS = ("adamw", "adam")
+LOWEST = {"epochs": 1, "batch_size": 1, "seed": 0}
+CHOICES = {"optimizer": OPTIMIZERS, "dtype": FLOATS, "engine": (*ENGINES, "auto")}
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,15 @@ class TrainingConfig:
     checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        check_int("epochs", self.epochs, 1)
-        check_int("batch_size", self.batch_size, 1)
-        check_int("seed", self.seed, 0)
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("dtype", self.dtype, FLOATS)
-        check_number("lr", self.lr, 0.0, 1e6)
-        check_number("weight_decay", self.weight_decay, 0.0, 1e6)
-        check_number("warmup_epochs", self.warmup_epochs, 0.0, self.epochs)
-        check_number("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)
-        if self.clip is not None and check_number("clip", self.clip, 0.0, 1e30) == 0.0:
-            raise ValueError("clip must be above 0, or None for no clipping; got 0.0")
-        if not isinstance(self.bucket, bool):
-            raise TypeError(f"bucket must be True or False; got {self.bucket!r}")
+        keep(self, **{name: check_int(name, getattr(self, name), low) for name, low in LOWEST.items()})
+        keep(self, **{name: str(check_choice(name, getattr(self, name), choices)) for name, choices in CHOICES.items()})
+        highest = {"lr": 1e6, "weight_decay": 1e6, "warmup_epochs": float(self.epochs), "checkpoint_seconds": 1e9}
+        keep(self, **{name: check_number(name, getattr(self, name), 0.0, high) for name, high in highest.items()})
+        keep(self, bucket=check_bool("bucket", self.bucket))
+        if self.clip is not None:
+            keep(self, clip=check_number("clip", self.clip, 0.0, 1e30))
+        if self.clip == 0.0:
+            raise ValueError(f"{spelled('clip')} must be above 0, or None for no clipping; got 0.0")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and None, for JSON."""

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..base.files import read_json, write_json
-from ..checks import check_choice
-from ..engines import ENGINES
 from ..network import Model, NetworkConfig
 from .checkpoint import load_run, model_tensors, save_checkpoint
+from .compatible import check_compatible
 from .config import TrainingConfig
 from .data import Split, batch_slices, cast, check_splits, epoch_order
 from .device import batch_to_device, check_device, to_numpy, tree_to_device
@@ -106,8 +105,8 @@ def new_job(
     about: dict[str, Any] | None,
 ) -> Job:
     """The job, after all checks of its parts."""
-    check_choice("engine", training.engine, (*ENGINES, "auto"))
     check_device(device)
+    check_compatible(network, training, objective.name, device)
     check_splits(network, splits, objective.name)
     splits = {name: cast(split, training.dtype) for name, split in splits.items()}
     config = identity(network, training, splits, objective.name, device, about)

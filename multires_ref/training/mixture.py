@@ -12,14 +12,14 @@ from ..checks import check_floats, check_int, check_same_dtype
 
 
 @primitive
-def _mixture_nll(out, x, levels):
-    return call("mixture_nll", out, x, levels)
+def _mixture_nll(out, x, n_values):
+    return call("mixture_nll", out, x, n_values)
 
 
-defvjp(_mixture_nll, lambda ans, out, x, levels: lambda g: call("mixture_nll_adjoint", g, out, x, levels), None, None)
+defvjp(_mixture_nll, lambda ans, out, x, n_values: lambda g: call("mixture_nll_adjoint", g, out, x, n_values), None, None)
 
 
-def mixture_nll(out: Any, x: Any, levels: int = 256) -> Any:
+def mixture_nll(out: Any, x: Any, n_values: int = 256) -> Any:
     """The negative log-likelihood of data under a mixture of discretised logistics: nats, summed over everything.
 
     Parameters
@@ -27,8 +27,8 @@ def mixture_nll(out: Any, x: Any, levels: int = 256) -> Any:
     out : array [B, mixture_channels(n_mix, C), L]
         The network's output; see `autodiff/mixture.py` for the order of its channels.
     x : array [B, C, L]
-        Data in [-1, 1] on the grid of `levels` values, dtype of `out`. It is data: no gradient flows into it.
-    levels : int, at least 2
+        Data in [-1, 1] on the grid of `n_values` values, dtype of `out`. It is data: no gradient flows into it.
+    n_values : int, at least 2
 
     Returns
     -------
@@ -41,22 +41,22 @@ def mixture_nll(out: Any, x: Any, levels: int = 256) -> Any:
 
     Examples
     --------
-    One component of scale 1, centred, and two levels (-1 and 1): each has probability sigmoid(0) = 1/2.
+    One component of scale 1, centred, and two values (-1 and 1): each has probability sigmoid(0) = 1/2.
 
     >>> import numpy as np
     >>> out = np.zeros((1, 3, 4))
     >>> x = np.array([[[-1.0, 1.0, 1.0, -1.0]]])
-    >>> bits_per_dimension(mixture_nll(out, x, levels=2), x.size)
+    >>> bits_per_dimension(mixture_nll(out, x, n_values=2), x.size)
     1.0
     """
-    check_int("levels", levels, 2)
+    check_int("n_values", n_values, 2)
     out, x = check_floats("out", out, "[B, G n_mix, L]"), check_floats("x", x, "[B, C, L]")
     check_same_dtype(out=out, x=x)
     if out.ndim != 3 or x.ndim != 3 or out.shape[0] != x.shape[0] or out.shape[2] != x.shape[2]:
         raise ValueError(
             f"out [B, G n_mix, L] and x [B, C, L] must agree in B and L; got {tuple(out.shape)} and {tuple(x.shape)}"
         )
-    return _mixture_nll(out, x, levels)
+    return _mixture_nll(out, x, n_values)
 
 
 def bits_per_dimension(nats: Any, count: int) -> float:

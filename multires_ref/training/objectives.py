@@ -53,7 +53,7 @@ OBJECTIVES = {
 
 
 def get_objective(name: str, network: NetworkConfig | None = None) -> Objective:
-    """The objective called `name`; a density's loss is told the network's number of levels.
+    """The objective called `name`; a density's loss is given the network's `n_values`.
 
     Examples
     --------
@@ -62,5 +62,5 @@ def get_objective(name: str, network: NetworkConfig | None = None) -> Objective:
     """
     objective = OBJECTIVES[check_choice("objective", name, OBJECTIVES)]
     if objective.summed and network is not None:
-        return replace(objective, loss=partial(mixture_nll, levels=network.levels))
+        return replace(objective, loss=partial(mixture_nll, n_values=network.n_values))
     return objective

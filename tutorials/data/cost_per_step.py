@@ -31,7 +31,7 @@ REPEATS = 5
 def network(length: int) -> Model:
     """The network for sequences of that length."""
     config = NetworkConfig(
-        1, mixture_channels(5, 1), d_model=32, n_layers=4, kernel_size=4, max_length=length, kind="autoregressive", levels=17
+        1, mixture_channels(5, 1), d_model=32, n_layers=4, kernel_size=4, max_length=length, kind="autoregressive", n_values=17
     )
     return Model.init(config, np.random.default_rng(0))
 
