@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from ..base.compiled import njit
 from . import norms as definition
 from .numba_ops import SUMS, compiled, parallel_sums
 
@@ -36,7 +37,7 @@ def layer_norm_adjoint(g: Any, x: Any, r: Any, weight: Any) -> tuple[Any, Any, A
     return ds, dweight, dbias
 
 
-@njit(cache=True, fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, error_model="numpy")
 def tile(unit, D, L, dtype):
     """What a unit of work needs: its sequence b, where in time it begins, and space for s [D, n], mean [n] and scale [n]."""
     tiles = (L + TILE - 1) // TILE
@@ -45,7 +46,7 @@ def tile(unit, D, L, dtype):
     return b, np.uint64(start), np.empty((D, n), dtype), np.empty(n, dtype), np.empty(n, dtype)
 
 
-@njit(cache=True, fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, error_model="numpy")
 def statistics(s, mean, scale, x, r, b, start):
     """s = x + r in the tile of sequence b that begins at `start` [D, n], its mean over channels [n], and 1 / sqrt(var + eps).
 
@@ -68,6 +69,12 @@ def statistics(s, mean, scale, x, r, b, start):
         scale[t] = 1.0 / np.sqrt(total[t] / D + EPS)
 
 
+@njit(fastmath={"contract"}, error_model="numpy")
+def scaled(centred, weight, scale, bias):
+    """centred (weight scale) + bias, in this order whatever the loop around it: no `reassoc` among the flags."""
+    return centred * (weight * scale) + bias
+
+
 @parallel_sums
 def normalise(out, x, r, weight, bias):
     """Fills out [B, D, L]."""
@@ -77,7 +84,7 @@ def normalise(out, x, r, weight, bias):
         statistics(s, mean, scale, x, r, b, start)
         for d in range(D):
             for t in range(np.uint64(s.shape[1])):
-                out[b, d, start + t] = weight[d] * ((s[d, t] - mean[t]) * scale[t]) + bias[d]
+                out[b, d, start + t] = scaled(s[d, t] - mean[t], weight[d], scale[t], bias[d])
 
 
 @parallel_sums
