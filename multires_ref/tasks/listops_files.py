@@ -83,9 +83,7 @@ def split_lines(data: bytes, path: Path) -> list[str]:
         raise ValueError(f"{path}, line {line}: text in UTF-8 is expected; got the byte 0x{data[error.start]:02x}") from None
     lines = text.replace("\r\n", "\n").split("\n")
     if lines[0] != HEADER:
-        raise ValueError(
-            f"{path}, line 1: the columns Source and Target, with a tab between, are expected; got {lines[0][:60]!r}"
-        )
+        raise ValueError(f"{path}, line 1: the columns Source and Target, a tab between, are expected; got {lines[0][:60]!r}")
     if not lines[-1]:
         lines.pop()  # the file ends with a line end
     if len(lines) < 2:
