@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from .arrays import family, get_xp
+from .base.compiled import numba_works, require_numba
 from .checks import check_choice, check_int
-from .engines import numba_works
 from .filters import check_wavelet
 from .tree import MAX_DEPTH, delay, dilated_conv, pyramid
 
@@ -114,8 +114,8 @@ def compiles(engine: str, x: Any, taps: int) -> bool:
     """Whether the compiled loops are to be used: for "auto" where they are installed and there is work for them."""
     if engine == "auto":
         return family(x) == "numpy" and x.size * taps >= COMPILED_FROM and numba_works()
-    if engine == "fused" and not numba_works():
-        raise ImportError("engine 'fused' needs Numba: pip install numba")
+    if engine == "fused":
+        require_numba("engine 'fused'")
     return engine == "fused"
 
 

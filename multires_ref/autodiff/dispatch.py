@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 
 from ..arrays import get_xp
+from ..base.compiled import numba_works
 
 DEFINITIONS = ("conv", "pointwise", "channels", "norms", "losses", "mixture", "update")
 COMPILED = ("numba_pointwise", "numba_layer_norm", "numba_batch_norm", "numba_channels", "numba_update")  # need Numba
 FAST: dict[str, tuple[str, ...]] = {
-    "numpy": (*(COMPILED if find_spec("numba") else ()), "numpy_ops"),
+    "numpy": (*COMPILED, "numpy_ops"),
     "cupy": ("cupy_ops", "cupy_linear", "cupy_norms"),
 }
 
@@ -26,6 +26,8 @@ FAST: dict[str, tuple[str, ...]] = {
 def find(name: str, kind: str) -> Callable:
     """The function called `name` for arrays of that kind: the first fast module that has it, else the definition."""
     for module in (*FAST.get(kind, ()), *DEFINITIONS):
+        if module in COMPILED and not numba_works():
+            continue
         function = getattr(import_module(f"{__package__}.{module}"), name, None)
         if function is not None:
             return function

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from ..base.compiled import njit
 from . import norms as definition
 from .numba_ops import SUMS, compiled, parallel_sums
 
@@ -36,7 +37,7 @@ def layer_norm_adjoint(g: Any, x: Any, r: Any, weight: Any) -> tuple[Any, Any, A
     return ds, dweight, dbias
 
 
-@njit(cache=True, fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, error_model="numpy")
 def tile(unit, D, L, dtype):
     """What a unit of work needs: its sequence b, where in time it begins, and space for s [D, n], mean [n] and scale [n]."""
     tiles = (L + TILE - 1) // TILE
@@ -45,7 +46,7 @@ def tile(unit, D, L, dtype):
     return b, np.uint64(start), np.empty((D, n), dtype), np.empty(n, dtype), np.empty(n, dtype)
 
 
-@njit(cache=True, fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, error_model="numpy")
 def statistics(s, mean, scale, x, r, b, start):
     """s = x + r in the tile of sequence b that begins at `start` [D, n], its mean over channels [n], and 1 / sqrt(var + eps).
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 from numba.types import float32
 
+from ..base.compiled import njit
+
 f = np.float32
-exact = njit(cache=True, fastmath={"contract"}, error_model="numpy")  # numpy: no check for a zero divisor
+exact = njit(fastmath={"contract"}, error_model="numpy")  # numpy: no check for a zero divisor
 LOG2_E, LN2_HIGH, LN2_LOW = (
     f(1.4426950408889634),
     f(0.693359375),

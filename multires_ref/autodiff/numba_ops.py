@@ -14,18 +14,18 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ..engines.threads import limited
+from ..base.compiled import parallel_njit
+from ..engines.threads import POINTWISE, limited
 
 FLOATS = ("float32", "float64")
 SUMS = {"contract", "reassoc", "nsz", "arcp"}  # sums may be reordered, which vector instructions need
-parallel = njit(cache=True, fastmath={"contract"}, error_model="numpy", parallel=True)
-parallel_sums = njit(cache=True, fastmath=SUMS, error_model="numpy", parallel=True)
+parallel = parallel_njit(fastmath={"contract"}, error_model="numpy")
+parallel_sums = parallel_njit(fastmath=SUMS, error_model="numpy")
 
 
 def compiled(definition: Callable) -> Callable:
-    """Decorate a fast operation: arrays of mixed or other dtypes go to its `definition`; threads are those the user allows."""
+    """Decorate a fast operation: arrays of mixed or other dtypes go to its `definition`; as many threads as it is worth."""
 
     def decorate(fast: Callable) -> Callable:
         @wraps(fast)
@@ -33,7 +33,7 @@ def compiled(definition: Callable) -> Callable:
             floats = {str(a.dtype) for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
             if len(floats) != 1 or not floats.issubset(FLOATS):
                 return definition(*args)
-            with limited():
+            with limited(POINTWISE * max(a.size for a in args if isinstance(a, np.ndarray))):
                 return fast(*args)
 
         return run

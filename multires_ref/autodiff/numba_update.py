@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
+from ..base.compiled import njit
 from . import update as definition
 from .numba_ops import compiled
 
@@ -27,7 +26,7 @@ def adam_update(
     update(p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), constants)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def update(p, g, m, v, constants):
     """Flat arrays."""
     decay, rate1, beta2, rate2, root, eps, size = constants

@@ -15,13 +15,13 @@ dtype. `h0` may be a read-only broadcast view, when one pair of filters serves a
 from __future__ import annotations
 
 import math
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from ..arrays import family
+from ..base.compiled import numba_problem, numba_works
 from ..checks import check_choice
 from .threads import num_threads, set_num_threads
 
@@ -29,16 +29,6 @@ ENGINES = ("tree", "fft", "fused", "gpu")
 RUNS_ON = {"tree": ("numpy", "cupy"), "fft": ("numpy",), "fused": ("numpy",), "gpu": ("cupy",)}
 
 __all__ = ["ENGINES", "available_engines", "choose", "explain_choice", "get_engine", "num_threads", "set_num_threads"]
-
-
-@cache
-def numba_works() -> bool:
-    """Whether Numba is installed and accepts this Python and NumPy."""
-    try:
-        import numba  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def available_engines() -> dict[str, str]:
@@ -50,7 +40,7 @@ def available_engines() -> dict[str, str]:
     ['fft', 'fused', 'gpu', 'tree']
     """
     threads = num_threads()
-    fused = f"Numba, {threads} threads" if numba_works() else "not available: pip install numba"
+    fused = f"Numba, {threads} threads" if numba_works() else f"not available: {numba_problem()}"
     gpu = "CuPy arrays" if find_spec("cupy") else "not available: pip install 'cupy-cuda13x[ctk]'"
     return {"tree": "NumPy, one thread; CuPy arrays too", "fft": f"SciPy, {threads} threads", "fused": fused, "gpu": gpu}
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from ..base.compiled import require_numba
 from . import rows as cut
 from .threads import limited
 
 
 def load_kernels() -> Any:
     """The compiled loops; an ImportError that says what to install where Numba is missing."""
-    try:
-        from . import fused_kernels
-    except ImportError as error:
-        raise ImportError(f"engine 'fused' needs Numba: pip install numba ({error})") from error
+    require_numba("engine 'fused'")
+    from . import fused_kernels
+
     return fused_kernels
 
 

@@ -23,13 +23,14 @@ How it is made fast, and safe:
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from ..base.compiled import njit, parallel_njit
 from .prefetch import prefetch_row
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
-compiled = njit(cache=True, fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
-compiled_parallel = njit(cache=True, fastmath=FASTMATH, parallel=True)
+compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
+compiled_parallel = parallel_njit(fastmath=FASTMATH)
 
 
 @compiled
@@ -257,7 +258,7 @@ def unit_of(n, x, rows):
     return (*ends, group * rows.group, min(D, (group + 1) * rows.group)), part
 
 
-@njit(cache=True)
+@njit()
 def workspace(n, x, rows):
     """Zeros for n rows, beginning at a cache line: a vector that lies across two lines takes two loads."""
     work = np.zeros(rows.lead + n * rows.stride + rows.line, x.dtype)

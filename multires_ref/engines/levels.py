@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from ..base.compiled import njit, parallel_njit
 from .threads import limited
 
 BLOCK = 4096  # samples: two results and a few shifted inputs of that length fit in a core's cache
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}  # NaN and inf stay what they are
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(fastmath=FASTMATH)
 def two_filters(a, b, padded, h0, h1, steps, start):
     """a[n], b[n] = sum_k h0[k], h1[k] times padded[start + n - k steps], for one block."""
     L, K = a.shape[0], h0.shape[0]
@@ -37,7 +38,7 @@ def two_filters(a, b, padded, h0, h1, steps, start):
             b[n] += h1[K - 1] * u[n]
 
 
-@njit(cache=True, fastmath=FASTMATH, parallel=True)
+@parallel_njit(fastmath=FASTMATH)
 def one_level(a, b, padded, h0, h1, steps):
     """Level i of all rows: a, b [R, L] from padded [R, pad + L], whose first `pad` numbers are the zeros before the beginning."""
     R, L = a.shape
@@ -63,7 +64,7 @@ def pyramid_levels(x: Any, h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]
     pad = (K - 1) * min(2 ** (depth - 1), L)  # beyond L steps a tap sees zeros only
     padded = np.zeros((len(rows), pad + L), x.dtype)
     padded[:, pad:] = rows
-    with limited():
+    with limited(work=x.size * K * depth):
         for i in range(depth):
             a, b = out[i]
             one_level(a, b, padded, h0, h1, min(2**i, L))

@@ -8,8 +8,10 @@ has no name for the instruction; this is LLVM's. It changes no value, and an add
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from ..base.compiled import njit
 
 
 @intrinsic
@@ -28,7 +30,7 @@ def prefetch(typing_context, x, position):
     return types.void(x, types.intp), code
 
 
-@njit(cache=True, _nrt=False)
+@njit(_nrt=False)
 def prefetch_row(x, b, d, first, rows):
     """Ask for a row of x[b, d] that lies in one piece; nothing where there is no channel d."""
     if rows.count == 1 and d < x.shape[1]:

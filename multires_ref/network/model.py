@@ -16,6 +16,7 @@ import numpy as np
 from .. import autodiff as ad
 from ..arrays import family, get_xp
 from ..checks import check_floats, check_shape
+from ..engines.threads import POINTWISE, limited
 from .config import NetworkConfig
 from .init import Params, init_params, init_state
 from .layer import Probe, block, dropout_masks
@@ -86,6 +87,14 @@ def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, probe: P
     return ad.linear(pooled, params["weight"], params["bias"])
 
 
+def work_of(config: NetworkConfig, x: Any) -> int:
+    """The work of one operation on the arrays [B, D, L] inside the network, in numbers handled: see `engines/threads.py`.
+
+    All operations of a step have about the same size, so this decides for all of them how many threads they are worth.
+    """
+    return POINTWISE * x.shape[0] * config.d_model * x.shape[-1]
+
+
 @dataclass
 class Model:
     """A network with its parameters: ``model(x, lengths=None)`` gives the outputs in evaluation mode.
@@ -109,7 +118,8 @@ class Model:
 
     def __call__(self, x: Any, lengths: Any = None, *, probe: Probe | None = None, engine: str = "auto") -> Any:
         x, lengths = self.check_input(x, lengths)
-        return apply(self.config, self.params, self.state, x, lengths, probe=probe, engine=engine)[0]
+        with limited(work_of(self.config, x)):
+            return apply(self.config, self.params, self.state, x, lengths, probe=probe, engine=engine)[0]
 
     def check_input(self, x: Any, lengths: Any) -> tuple[Any, Any]:
         """x and lengths, if they fit this network."""

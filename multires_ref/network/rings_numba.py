@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ..base.compiled import njit
 from .rings import LayerWeights
 
-compiled = njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})  # NaN and inf stay what they are
+compiled = njit(fastmath={"contract", "reassoc", "nsz", "arcp"})  # NaN and inf stay what they are
 
 
 def conv_step(x: Any, ring: Any, weights: LayerWeights, reading: Any, writing: Any) -> Any:

@@ -14,8 +14,10 @@ import numpy as np
 
 from ..arrays import family, get_xp
 from ..autodiff import channels, norms, pointwise
+from ..base.compiled import numba_works, require_numba
 from ..base.tensors import read_tensors, write_tensors
 from ..checks import check_choice, check_floats, check_int, check_shape
+from ..engines.threads import limited
 from ..tree import taps_per_level
 from . import rings
 from .model import Model
@@ -76,6 +78,7 @@ class Stream:
         self.ring = xp.zeros(shape, weight.dtype)
         self.total = xp.zeros((batch, config.d_model), weight.dtype)  # classifier: the sum of the last block's outputs
         self.previous = xp.zeros((batch, config.d_input), weight.dtype)  # autoregressive: the sample before, zero at first
+        self._work = batch * config.d_model * (config.d_model // 4 + config.J)  # the products of a block, and its convolution
         self.reset()
 
     def reset(self) -> None:
@@ -86,7 +89,10 @@ class Stream:
 
     def step(self, x: Any) -> Any:
         """Take the next sample x [B, d_input] (tokens [B]); return the network's output at its position, [B, d_output]."""
-        x = self._check_sample(x)
+        with limited(self._work):
+            return self._step(self._check_sample(x))
+
+    def _step(self, x: Any) -> Any:
         if self.config.kind == "autoregressive":
             out = self.predict()
             self.previous[...] = x
@@ -104,7 +110,8 @@ class Stream:
             raise ValueError("predict() is for autoregressive networks; a classifier needs the sample itself: use step(x)")
         if self._prediction is None:
             self._check_room()
-            self._prediction = self._map("decoder", self._through_blocks(self.previous))
+            with limited(self._work):
+                self._prediction = self._map("decoder", self._through_blocks(self.previous))
         return self._prediction
 
     def _through_blocks(self, x: Any) -> Any:
@@ -180,12 +187,12 @@ def find_conv_step(engine: str, array: Any) -> Callable:
     """`conv_step` of `rings.py`, or its compiled twin."""
     if check_choice("engine", engine, ("auto", "numpy", "numba")) == "numpy" or (engine == "auto" and family(array) == "cupy"):
         return rings.conv_step
-    try:
-        from .rings_numba import conv_step
-    except ImportError:
-        if engine == "numba":
-            raise ImportError("engine 'numba' needs Numba: pip install numba") from None
+    if engine == "numba":
+        require_numba("engine 'numba'")
+    if not numba_works():
         return rings.conv_step
+    from .rings_numba import conv_step
+
     return conv_step
 
 

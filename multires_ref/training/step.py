@@ -8,7 +8,9 @@ import numpy as np
 
 from ..arrays import family
 from ..autodiff.gradient import value_and_gradients
+from ..engines.threads import limited
 from ..network import NetworkConfig, apply
+from ..network.model import work_of
 from .config import TrainingConfig
 from .data import Split
 from .objectives import Objective
@@ -76,5 +78,6 @@ def loss_and_gradients(
         out, new["state"] = apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, engine=engine)
         return objective.loss(out, batch.y)
 
-    value, grads = value_and_gradients(loss, params)
+    with limited(work_of(config, batch.x)):
+        value, grads = value_and_gradients(loss, params)
     return value, grads, new["state"]

@@ -1,0 +1,220 @@
+"""Compiling with Numba: whether it can be used, where compiled code is kept, and parallel loops that also run on one thread.
+
+All compiled files take `njit` and `parallel_njit` from here, and everybody who asks whether Numba is there asks `numba_works`.
+
+Three things can go wrong with Numba that have nothing to do with the numbers, and are put right here:
+
+- No folder can be written to (a container with a read-only file system): compiled code is then kept in a private folder among the
+  temporary files, or not kept at all. See `keep`.
+- The process was forked after a parallel loop had run: GNU OpenMP then ends or hangs the child at its next parallel loop. Such a
+  child runs the same loops compiled for one thread. See `ParallelLoop`.
+- Several Python threads run parallel loops at once and Numba's threads are of its layer "workqueue", which ends the process then:
+  the loops take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, cached_property
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)  # what a full disk or a damaged file of compiled code raise
+
+
+@cache
+def numba_problem() -> str:
+    """Why Numba cannot be used here, in words that say what to do; empty where it can."""
+    try:
+        import numba  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name in ("numba", None):
+            return "pip install numba"
+        return f"the installed Numba does not load: {error}"
+    except Exception as error:  # it refuses this Python or NumPy, or a library of its own is broken: as good as missing
+        return f"pip install numba (the installed one does not load: {error})"
+    return ""
+
+
+def numba_works() -> bool:
+    """Whether Numba is installed and accepts this Python and this NumPy."""
+    return not numba_problem()
+
+
+def require_numba(what: str) -> None:
+    """Raise an ImportError unless Numba can be used: "`what` needs Numba: " and what to do."""
+    if not numba_works():
+        raise ImportError(f"{what} needs Numba: {numba_problem()}")
+
+
+def njit(**options: Any) -> Callable:
+    """`numba.njit` with these options; what it compiles is kept on disk where that is possible."""
+
+    def decorate(function: Callable) -> Any:
+        import numba
+
+        return keep(numba.njit(**options)(function))
+
+    return decorate
+
+
+def parallel_njit(**options: Any) -> Callable:
+    """The same for a loop over `prange`: see `ParallelLoop`."""
+    return lambda function: ParallelLoop(function, options)
+
+
+# Where compiled code is kept
+
+
+def keep(dispatcher: Any) -> Any:
+    """Let a compiled function keep its code on disk: where Numba does, else in `temporary_cache`; without a place, nowhere.
+
+    Numba itself raises a RuntimeError where neither the package's folder nor the user's cache folder can be written to.
+    """
+    from numba.core import config
+
+    before = config.CACHE_DIR
+    for folder in (before, temporary_cache):
+        try:
+            config.CACHE_DIR = folder() if callable(folder) else folder
+            dispatcher.enable_caching()
+        except (RuntimeError, OSError):
+            continue
+        finally:
+            config.CACHE_DIR = before
+        forgive(dispatcher._cache)
+        break
+    return dispatcher
+
+
+@cache
+def temporary_cache() -> str:
+    """A folder of this user's among the temporary files.
+
+    Compiled code is run when it is loaded, so a folder that somebody else owns or could write to is refused.
+
+    Raises
+    ------
+    OSError
+        If there is no such place.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else "cache"  # Windows has one temporary folder for each user
+    folder = Path(tempfile.gettempdir()) / f"multires_ref-numba-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    if hasattr(os, "getuid") and (about.st_uid != user or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o077):
+        raise PermissionError(f"{folder} belongs to somebody else, or others can write to it")
+    return str(folder)
+
+
+def forgive(cache: Any) -> None:
+    """Let a full disk or a damaged file cost no more than a compilation."""
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_or_none(*args: Any) -> Any:
+        try:
+            return load(*args)
+        except UNREADABLE:
+            return None
+
+    def save_or_not(*args: Any) -> None:
+        with suppress(UNREADABLE):
+            save(*args)
+
+    cache.load_overload, cache.save_overload = load_or_none, save_or_not
+
+
+# Parallel loops
+
+
+class Threads(threading.local):
+    """How many threads parallel loops may use, as the section of work that this Python thread is in says; None: as many as Numba
+    has. Sections are `limited` in `engines/threads.py`."""
+
+    most: int | None = None
+
+
+allowed = Threads()
+
+
+class ParallelLoop:
+    """A function with a loop over `prange`, compiled when first needed: for several threads, and for one.
+
+    Its pieces of work do not depend on the number of threads and each writes its own part of the result, so both give the same.
+    The one for a single thread does not touch Numba's pool of threads at all: it is quick to start and to compile, and safe in a
+    forked process.
+    """
+
+    def __init__(self, function: Callable, options: dict[str, Any]) -> None:
+        self.function, self.options = function, options
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+
+    def __call__(self, *args: Any) -> Any:
+        if allowed.most == 1 or forked.after_openmp:
+            return self.for_one(*args)
+        with one_at_a_time():
+            return self.for_many(*args)
+
+    @cached_property
+    def for_many(self) -> Any:
+        """Compiled for several threads."""
+        return njit(parallel=True, **self.options)(self.function)
+
+    @cached_property
+    def for_one(self) -> Any:
+        """Compiled for one, under a name of its own: Numba keeps code by name, and would take one for the other."""
+        f = self.function
+        twin = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+        twin.__module__, twin.__qualname__ = f.__module__, f"{f.__qualname__}_for_one_thread"
+        return njit(**self.options)(twin)
+
+
+class Forked:
+    """What a process that was forked from another has to know: whether that one had started OpenMP's threads for Numba."""
+
+    after_openmp = False
+
+
+forked = Forked()
+turn = threading.RLock()
+
+
+def threading_layer() -> str | None:
+    """Numba's threads: "omp", "tbb" or "workqueue"; None before they were started."""
+    numba = sys.modules.get("numba")
+    try:
+        return numba.threading_layer() if numba else None
+    except (ValueError, AttributeError):  # not started; or half imported
+        return None
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Under the layer "workqueue", wait until no other Python thread is in here."""
+    import numba
+
+    numba.get_num_threads()  # starts the threads, so that it is known which layer they are of
+    if threading_layer() != "workqueue":
+        yield
+        return
+    with turn:
+        yield
+
+
+def after_fork() -> None:
+    """In the child: its parent's OpenMP threads are not there, and nobody is going to open the parent's locks."""
+    global turn
+    turn = threading.RLock()
+    forked.after_openmp = forked.after_openmp or threading_layer() == "omp"
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=after_fork)
