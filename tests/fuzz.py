@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import reprlib
 import signal
 import sys
 import traceback
@@ -69,7 +70,7 @@ def spoil(rng: np.random.Generator, kind: str, good: Any, name: str) -> tuple[st
             "negative",
             "very negative",
         )
-        return how, BAD_INTS[how], True if always else None
+        return how, BAD_INTS[how], EITHER if how in ("huge", "beyond 64 bits") else BAD
     if kind in ("name", "wavelet"):
         how = pick(rng, list(BAD_NAMES))
         return how, BAD_NAMES[how], BAD
@@ -127,7 +128,7 @@ def outcome(call: calls.Call, end: str) -> str | None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     if end == BAD:
-        return f"it was taken; the result is {str(result)[:80]!r}"
+        return f"it was taken; the result is {reprlib.repr(result)}"
     if end == EITHER:
         return None  # it was taken, and then means something else
     with warnings.catch_warnings():
@@ -137,7 +138,7 @@ def outcome(call: calls.Call, end: str) -> str | None:
         except Wrong as wrong:
             return str(wrong)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
-            return f"the result cannot be compared: {type(error).__name__}: {error}; it is {str(result)[:80]!r}"
+            return f"the result cannot be compared: {type(error).__name__}: {error}; it is {reprlib.repr(result)}"
     overflow = [w for w in warned if issubclass(w.category, RuntimeWarning) and not finite(result)]
     if warned and not call.may_warn and not overflow:
         return f"it warned: {warned[0].category.__name__}: {warned[0].message}"
