@@ -79,7 +79,9 @@ def taps_per_level(depth: int, kernel_size: int, tree_select: str = "fading", si
     (0, 0, 2, 1)
     """
     J, K = check_int("depth", depth, 1, MAX_DEPTH), check_int("kernel_size", kernel_size, 2)
-    m = None if size is None else check_int("size", size, 1, MAX_SIZE)
+    m = None if size is None else check_int("size", size, 1)
+    if m is not None and m > MAX_SIZE:
+        raise ValueError(f"size must be at most {MAX_SIZE:,}; got {m}")
     if check_choice("tree_select", tree_select, TREE_SELECTS) == "fading":
         if m is not None and m != J + 1:
             raise ValueError(f"the fading memory of a tree of depth {J} has size {J + 1}; got size {size}")

@@ -65,11 +65,6 @@ def spoil(rng: np.random.Generator, kind: str, good: Any, name: str) -> tuple[st
     """Something bad, or doubtful, in place of a good argument."""
     if kind == "int":
         how = pick(rng, list(BAD_INTS))
-        always = isinstance(BAD_INTS[how], (str, list, float, complex, bool, np.ndarray)) or how in (
-            "zero",
-            "negative",
-            "very negative",
-        )
         return how, BAD_INTS[how], EITHER if how in ("huge", "beyond 64 bits") else BAD
     if kind in ("name", "wavelet"):
         how = pick(rng, list(BAD_NAMES))
