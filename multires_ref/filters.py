@@ -14,10 +14,13 @@ wavelets that are nearly symmetric (symN, coifN, bior) the three hardly differ.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .checks import check_choice, check_int
 
+MAX_NUMBERS = 2**30  # drawn at once: 8 GiB
 FILTER_ORDERS = ("analysis", "reversed", "minimum_delay")
 
 
@@ -74,7 +77,7 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     import pywt
 
     check_choice("order", order, FILTER_ORDERS)
-    check_choice("dtype", str(np.dtype(dtype)), ("float32", "float64"))
+    dtype = check_dtype(dtype)
     wavelet = pywt.Wavelet(check_wavelet(name))
     h0, h1 = np.array(wavelet.dec_lo, dtype), np.array(wavelet.dec_hi, dtype)
     if order == "reversed":
@@ -82,6 +85,15 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     elif order == "minimum_delay":
         h0, h1 = (min(h, h[::-1].copy(), key=energy_centre) for h in (h0, h1))
     return h0, h1
+
+
+def check_dtype(dtype: object) -> str:
+    """ "float32" or "float64" for a dtype or its name; a ValueError for any other."""
+    try:
+        name = str(np.dtype(dtype)) if dtype is not None else dtype
+    except TypeError:
+        name = dtype
+    return check_choice("dtype", name, ("float32", "float64"))
 
 
 def energy_centre(h: np.ndarray) -> float:
@@ -107,9 +119,13 @@ def random_filters(
     >>> h0.shape, h0.dtype, bool(abs(h0).max() <= 2**-0.5)
     ((4, 2), dtype('float32'), True)
     """
-    shape = (check_int("D", D, 1), check_int("K", K, 2))
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, such as np.random.default_rng(0); got {type(rng).__name__}")
+    dtype, shape = check_dtype(dtype), (check_int("D", D, 1), check_int("K", K, 2))
     if J is not None:
         shape = (check_int("J", J, 1), *shape)
+    if math.prod(shape) > MAX_NUMBERS:
+        raise ValueError(f"D, K and J must ask for at most {MAX_NUMBERS:,} numbers; got the shape {shape}")
     bound = (2 / (2 * K)) ** 0.5
     h0, h1 = (rng.uniform(-bound, bound, shape).astype(dtype) for _ in range(2))
     return h0, h1

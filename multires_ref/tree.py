@@ -13,6 +13,7 @@ from .checks import check_choice, check_floats, check_int, check_same_dtype
 
 TREE_SELECTS = ("fading", "uniform")
 MAX_DEPTH = 60  # a dilation of 2**59 samples: beyond any array, and safely inside 64-bit indices
+MAX_SIZE = 2**20  # rows of the memory: every one is as long as the signal
 
 
 class Row(NamedTuple):
@@ -78,13 +79,16 @@ def taps_per_level(depth: int, kernel_size: int, tree_select: str = "fading", si
     (0, 0, 2, 1)
     """
     J, K = check_int("depth", depth, 1, MAX_DEPTH), check_int("kernel_size", kernel_size, 2)
+    m = None if size is None else check_int("size", size, 1)
+    if m is not None and m > MAX_SIZE:
+        raise ValueError(f"size must be at most {MAX_SIZE:,}; got {m}")
     if check_choice("tree_select", tree_select, TREE_SELECTS) == "fading":
-        if size is not None and size != J + 1:
+        if m is not None and m != J + 1:
             raise ValueError(f"the fading memory of a tree of depth {J} has size {J + 1}; got size {size}")
         return (1,) * J
-    if size is None:
+    if m is None:
         raise ValueError("size (the number of memory rows, m) must be given for tree_select='uniform'")
-    left = check_int("size", size, 1) - 1  # a_J takes one
+    left = m - 1  # a_J takes one
     coarse_to_fine, t = [], 1
     for _ in range(J):
         coarse_to_fine.append(min(t, left))
@@ -216,8 +220,9 @@ def memory(x: Any, h0: Any, h1: Any, depth: int, tree_select: str = "fading", si
     >>> z[:, -1]  # at the newest sample: a_2, b_2, b_1
     array([10.,  4.,  1.])
     """
+    x, h0, h1 = check_tree_arrays(x, h0, h1)
+    rows = memory_rows(depth, h0.shape[-1], tree_select, size)  # refuses a size before any work
     levels = pyramid(x, h0, h1, depth)
-    rows = memory_rows(depth, h0.shape[-1], tree_select, size)
     xp = get_xp(levels[0][0])
     zero = xp.zeros_like(levels[0][0])
     pick = {"a": lambda r: levels[r.level - 1][0], "b": lambda r: delay(levels[r.level - 1][1], r.lag), "unused": lambda r: zero}

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
-from multires_ref import NetworkConfig, depth_for, memory, multires_conv, pyramid, receptive_field
+from multires_ref import (
+    NetworkConfig,
+    depth_for,
+    memory,
+    multires_conv,
+    pyramid,
+    random_filters,
+    receptive_field,
+    wavelet_filters,
+)
 from multires_ref.training.config import TrainingConfig
 
 X, H0, H1, W, S = random_arguments(np.random.default_rng(0))  # B 2, D 3, L 17, K 3, J 3
@@ -61,6 +70,10 @@ def test_multires_conv(change, error, words):
         (lambda: memory(X, H0, H1, 3, "uniform"), ["size", "must be given"]),
         (lambda: memory(X, H0, H1, 3, "uniform", 0), ["size must be at least 1", "got 0"]),
         (lambda: memory(X, H0, H1, 3, "fading", 7), ["size 4", "got size 7"]),
+        (lambda: memory(X, H0, H1, 3, "uniform", 10**9), ["size must be at most 1,048,576", "got 1000000000"]),
+        (lambda: random_filters(np.random.default_rng(0), 2, 10**9), ["D, K and J must ask for at most", "(2, 1000000000)"]),
+        (lambda: random_filters(np.random.default_rng(0), 2, 2, dtype="nope"), ["dtype must be one of 'float32'", "'nope'"]),
+        (lambda: wavelet_filters("db2", dtype=None), ["dtype must be one of 'float32'", "None"]),
         (lambda: pyramid(X, H0, H1, 61), ["depth must be between 1 and 60", "61"]),
         (lambda: depth_for(0, 2), ["length must be at least 1"]),
         (lambda: depth_for(8, 1), ["kernel_size must be at least 2"]),
@@ -85,6 +98,15 @@ def test_others(call, words):
     with pytest.raises(ValueError) as caught:
         call()
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_what_has_no_name_of_its_own():
+    with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator, .* got int"):
+        random_filters(0, 2, 2)
+    with pytest.raises(ValueError, match="tree_select must be one of"):
+        multires_conv(X, H0, H1, W, S, tree_select=np.zeros(2))
+    z, rows = memory(X.tolist(), H0.tolist(), H1.tolist(), 3)  # lists of numbers are taken
+    np.testing.assert_array_equal(z, memory(X, H0, H1, 3)[0])
 
 
 SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)

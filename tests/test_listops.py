@@ -1,6 +1,7 @@
 """ListOps: generator against evaluator, the Arena's files, tokens, and a short training run through the command line."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
 from multires_ref.tasks import listops_data as lo
+from multires_ref.tasks import listops_files as files
 from multires_ref.tasks.listops import END, PAD, TOKENS, encode, load, load_short, to_split
 from multires_ref.tasks.task import LoadOptions
 from multires_ref.training.data import fingerprint
@@ -113,22 +115,114 @@ def test_impossible_limits_end():
 
 def test_their_files_are_read_and_ours_are_the_same_form(tmp_path):
     (tmp_path / "theirs.tsv").write_text(THEIRS)
-    examples = lo.read_file(tmp_path / "theirs.tsv")
+    examples = files.read_file(tmp_path / "theirs.tsv")
     assert [target for _, target in examples] == [4, 5, 3]
     assert all(lo.evaluate(source) == target for source, target in examples)
-    lo.write_file(tmp_path / "ours.tsv", examples)
+    files.write_file(tmp_path / "ours.tsv", examples)
     assert (tmp_path / "ours.tsv").read_text() == THEIRS
     source = lo.generate(1, seed=0, limits=SHORT)[0][0]
     assert source.count("(") == source.count(")") > 0
 
 
+GOOD = b"( ( ( [MAX 4 ) 3 ) ] )\t4\n"
+
+
 @pytest.mark.parametrize(
-    ("text", "message"), [("A\tB\n1\t1\n", "columns Source and Target"), ("Source\tTarget\n1\tx\n", "damaged near line 2")]
+    ("line", "words"),
+    [
+        (b"", "an expression, a tab and its value, one digit, are expected; got an empty line"),
+        (b"7", "a tab and its value, one digit, are expected; got '7'"),
+        (b"7\t7\t7", "are expected; got"),
+        (b"7\tx", "one digit, are expected; got"),
+        (b"7\t", "one digit, are expected; got"),
+        (b"10\t10", "one digit, are expected; got"),
+        (b"[MAX 4 ? ]\t4", "'?' is no digit, operator or ]"),
+        (b"[SUM 4 3 ]\t7", "'[SUM' is no digit, operator or ]"),
+        (b"[MAX 12 3 ]\t3", "'12' is no digit"),
+        (b"[MAX 4 3\t4", "1 operators are not closed by ]"),
+        (b"[MAX 4 ] ]\t4", "] closes nothing"),
+        (b"[MAX ]\t4", "] closes an operator without arguments"),
+        (b"4 3\t4", "it has 2 values"),
+        (b"( [MAX 4 3 ]\t4", "the parentheses do not match: 1 ( and 0 )"),
+        (b"[MAX 4 3 ]\t3", "the target is 3, but the value of the expression is 4"),
+        (b"[SM" + b" 1" * 2046 + b" ]\t6", "at most 2,048 tokens, the end's included, are expected; got 2,049"),
+        (b"7\xff\t7", "text in UTF-8 is expected; got the byte 0xff"),
+        (b"\x007\t7", "is no digit"),
+    ],
 )
-def test_damaged_files_are_named(tmp_path, text, message):
-    (tmp_path / "bad.tsv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        lo.read_file(tmp_path / "bad.tsv")
+def test_a_damaged_line_is_named(tmp_path, line, words):
+    (tmp_path / "bad.tsv").write_bytes(b"Source\tTarget\n" + 3 * GOOD + line + b"\n" + GOOD)
+    for _ in range(2):  # it is not noted as checked
+        with pytest.raises(ValueError) as error:
+            files.read_file(tmp_path / "bad.tsv")
+        assert str(error.value).startswith(f"{tmp_path / 'bad.tsv'}, line 5: ")
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"A\tB\n1\t1\n", "line 1: the columns Source and Target"),
+        (b"", "line 1: the columns Source and Target"),
+        (b"Source\tTarget\n", "must hold at least one expression"),
+        (b"\xff\xfeS\x00", "line 1: text in UTF-8 is expected; got the byte 0xff"),
+    ],
+)
+def test_a_file_without_examples_is_named(tmp_path, text, words):
+    (tmp_path / "bad.tsv").write_bytes(text)
+    with pytest.raises(ValueError, match=words) as error:
+        files.read_file(tmp_path / "bad.tsv")
+    assert "bad.tsv" in str(error.value)
+    (tmp_path / "bad.tsv").unlink()
+    os.mkfifo(tmp_path / "bad.tsv")
+    with pytest.raises(ValueError, match="must be a file; it is a pipe"):
+        files.read_file(tmp_path / "bad.tsv")
+
+
+def test_the_longest_expression_is_not_cut():
+    source = "[SM" + " 1" * 2045 + " ]"
+    assert encode(source).tolist() == tokenise(source)
+    assert len(encode(source)) == lo.MAX_LENGTH
+    with pytest.raises(ValueError, match=r"must have fewer than 2,048 tokens; got 2,048"):
+        encode("[SM" + " 1" * 2046 + " ]")
+
+
+def test_a_checked_file_is_not_evaluated_again(tmp_path, monkeypatch):
+    """The note holds for the very bytes that were checked; a damaged note is as good as none."""
+    path, calls = tmp_path / "x.tsv", []
+    monkeypatch.setattr(files, "evaluate", lambda source: calls.append(source) or lo.evaluate(source))
+    path.write_bytes(b"Source\tTarget\n" + 3 * GOOD)
+    expected = [("( ( ( [MAX 4 ) 3 ) ] )", 4)] * 3
+    evaluated = []
+    for again in (False, False, True):
+        assert files.read_file(path, again=again) == expected
+        evaluated.append(len(calls))
+    assert evaluated == [3, 3, 6]
+    (tmp_path / files.NOTE).write_text("[" * 100_000)
+    assert files.read_file(path) == expected
+    assert len(calls) == 9
+    assert files.read_file(path, most=2) == expected[:2]
+    assert len(calls) == 9
+    path.write_bytes(b"Source\tTarget\r\n" + GOOD.replace(b"\n", b"\r\n") + b"7\t8\r\n")
+    assert files.read_file(path, most=1) == expected[:1]  # of a file that was changed since: what is read is checked
+    assert len(calls) == 10
+    with pytest.raises(ValueError, match="line 3: the target is 8, but the value of the expression is 7"):
+        files.read_file(path)
+
+
+def test_folders_that_hold_no_data(tmp_path, capsys):
+    for name, state in (("nowhere", "does not exist"), ("empty", "is empty"), ("other", "holds other files")):
+        if name != "nowhere":
+            (tmp_path / name).mkdir()
+        if name == "other":
+            (tmp_path / name / "basic_val.tsv").touch()
+        with pytest.raises(FileNotFoundError, match=rf"basic_train\.tsv is not in .*{name}, which {state}\. Generate"):
+            load(LoadOptions(str(tmp_path / name)))
+    for command in ("data", "train"):
+        assert main([command, "listops", "--data-dir", str(tmp_path / "other" / "basic_val.tsv")]) == 2
+        assert "is a file; a folder with basic_train.tsv, basic_val.tsv, basic_test.tsv is expected" in capsys.readouterr().err
+    assert main(["data", "listops", "--data-dir", str(tmp_path / "other")]) == 2
+    assert "basic_train.tsv is not in" in capsys.readouterr().err
 
 
 def tokenise(source):
@@ -141,9 +235,9 @@ def test_tokens():
     for source, _ in lo.generate(30, seed=1, limits=SHORT):
         assert encode(source).tolist() == tokenise(source)
     assert len(TOKENS) == 18
-    assert encode("1 ? 2").tolist() == [TOKENS.index("1"), 1, TOKENS.index("2"), END]
-    long = encode("1 " * 5000)
-    assert (len(long), long[-1]) == (2048, END)
+    for source in ("1 ? 2", "1 [SUM 2", "1 é 2", "1 € 2"):
+        with pytest.raises(ValueError, match="must consist of digits, operators, brackets and parentheses; got '[?[é€]'"):
+            encode(source)
 
 
 def test_padding_and_lengths():
@@ -172,10 +266,11 @@ def test_from_generation_to_a_trained_run(tmp_path, capsys):
     assert main(["train", "listops", "--data-dir", folder, "--out", str(out), "--quiet", *settings]) == 0
     assert 0 <= json.loads((out / "metrics.json").read_text())["test_accuracy"] <= 1
     path = tmp_path / "data" / "basic_val.tsv"
-    source, target = lo.read_file(path)[0]
+    source, target = files.read_file(path)[0]
     path.write_text(path.read_text().replace(f"{source}\t{target}", f"{source}\t{(target + 1) % 10}"))
-    assert main(arguments) == 2
-    assert "1 of 120 targets" in capsys.readouterr().err
+    for command in (arguments, ["train", "listops", "--data-dir", folder, "--out", str(tmp_path / "second"), *settings]):
+        assert main(command) == 2
+        assert f"{path}, line 2: the target is {(target + 1) % 10}, but" in capsys.readouterr().err
 
 
 def test_short_listops_needs_no_files(tmp_path):
@@ -191,8 +286,8 @@ def test_short_listops_needs_no_files(tmp_path):
 
 def test_each_part_comes_from_its_own_file(tmp_path):
     digits = {"train": [1, 2], "val": [3], "test": [4, 5, 6]}
-    for part, name in lo.FILES.items():
-        lo.write_file(tmp_path / name, [(f"[MAX {digit} 0 ]", digit) for digit in digits[part]])
+    for part, name in files.FILES.items():
+        files.write_file(tmp_path / name, [(f"[MAX {digit} 0 ]", digit) for digit in digits[part]])
     splits = load(LoadOptions(str(tmp_path)))
     assert {part: split.y.tolist() for part, split in splits.items()} == digits
 
@@ -201,7 +296,7 @@ def test_generated_parts_share_no_expression(tmp_path):
     folder = str(tmp_path / "data")
     sizes = ["--train", "60", "--val", "30", "--test", "20", "--min-length", "5", "--max-length", "40"]
     assert main(["data", "listops", "--data-dir", folder, *sizes, "--workers", "1", "--out", str(tmp_path / "a.png")]) == 0
-    parts = {part: {source for source, _ in lo.read_file(tmp_path / "data" / name)} for part, name in lo.FILES.items()}
+    parts = {part: {source for source, _ in files.read_file(tmp_path / "data" / name)} for part, name in files.FILES.items()}
     assert {part: len(sources) for part, sources in parts.items()} == {"train": 60, "val": 30, "test": 20}
     assert len(set.union(*parts.values())) == 110
 

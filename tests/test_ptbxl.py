@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 from importlib.util import find_spec
 
 import numpy as np
@@ -11,6 +13,7 @@ from multires_ref.cli import main
 from multires_ref.network.init import parameter_shapes
 from multires_ref.tasks import get_task
 from multires_ref.tasks import ptbxl_data as data
+from multires_ref.tasks import ptbxl_signals as signals_of
 from multires_ref.tasks.ptbxl import load_label_set
 from multires_ref.tasks.task import LoadOptions
 
@@ -42,7 +45,7 @@ def codes_of_record(n):
 
 def write_folder(folder, count=60):
     """Tables and recordings; returns the recordings [N, 12, 1000] as written."""
-    wfdb = data.import_wfdb()
+    wfdb = signals_of.import_wfdb()
     (folder / "records100").mkdir(parents=True)
     rng = np.random.default_rng(0)
     with open(folder / data.STATEMENTS, "w", newline="") as file:
@@ -108,11 +111,11 @@ def test_label_sets(written, label_set):
 def test_cache_gives_the_same_and_is_made_anew_for_other_records(tmp_path):
     signals = write_folder(tmp_path / "a", count=10)
     records = data.read_records(tmp_path / "a")
-    np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
     (tmp_path / "a" / "records100" / "00003_lr.dat").unlink()  # from here on only the cache can serve
-    np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
     rest = [record for record in records if record.ecg_id != 4]
-    np.testing.assert_allclose(data.read_signals(tmp_path / "a", rest), np.delete(signals, 3, axis=0), atol=1e-6)
+    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", rest), np.delete(signals, 3, axis=0), atol=1e-6)
 
 
 def test_nothing_in_a_table_can_run(tmp_path):
@@ -124,15 +127,144 @@ def test_nothing_in_a_table_can_run(tmp_path):
 
 
 def test_wrong_recordings_are_named(tmp_path):
-    wfdb = data.import_wfdb()
+    wfdb = signals_of.import_wfdb()
     wfdb.wrsamp("x", 500, ["mV"] * 12, list("abcdefghijkl"), np.zeros((1000, 12)), fmt=["16"] * 12, write_dir=str(tmp_path))
     with pytest.raises(ValueError, match="at 100 Hz; got 12 of 1000 at 500 Hz"):
-        data.read_signal(tmp_path / "x")
+        signals_of.read_signal(tmp_path / "x")
 
 
 def test_missing_data_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"ptbxl_database\.csv is not in .* Download PTB-XL"):
         load_label_set(LoadOptions(str(tmp_path)), "all")
+
+
+HEADER = "ecg_id,scp_codes,strat_fold,filename_lr\n"
+ROW = "1,{'NORM': 100.0},1,records100/a\n".replace("{'NORM': 100.0}", "\"{'NORM': 100.0}\"")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("x,{},1,a", "line 3 (ecg_id x): ecg_id must be a whole number; got 'x'"),
+        ("nan,{},1,a", "ecg_id must be a whole number; got 'nan'"),
+        ("inf,{},1,a", "ecg_id must be a whole number; got 'inf'"),
+        ("1,{},1,a", "line 3: ecg_id 1 stands in line 2 too"),
+        ("2,{},11,a", "line 3 (ecg_id 2): strat_fold must be between 1 and 10; got 11"),
+        ("2,{},1.5,a", "strat_fold must be a whole number; got '1.5'"),
+        ("2,{},1,/etc/passwd", "filename_lr must be a path inside the folder"),
+        ("2,{},1,records100/../../a", "filename_lr must be a path inside the folder"),
+        ("2,{},1,..\\a", "filename_lr must be a path inside the folder"),
+        ("2,{},1,http://x/a", "filename_lr must be a path inside the folder"),
+        ("2,{},1,", "filename_lr must be a path inside the folder"),
+        ("2,NORM,1,a", "line 3 (ecg_id 2): scp_codes must be a dict"),
+        ("2," + "[" * 3000 + ",1,a", "scp_codes must be a dict"),
+        ("2," + "{1:" * 90 + "1" + "}" * 90 + ",1,a", "scp_codes must be a dict"),
+        ("2,{[]: 1},1,a", "scp_codes must be a dict"),
+        ("2,{'A': '\\d'},1,a", "scp_codes must be a dict"),
+        ("2," + "{'A': 1}" + " " * 20_000 + ",1,a", "scp_codes must be a dict"),
+        ("2,{},1", "line 3: 4 cells are expected; it has fewer"),
+        ("2,{},1,a,b", "line 3: 4 cells are expected; it has more"),
+        ('2,"{}"x,1,a', "this is no row of a CSV file"),
+        ("2," + "x" * 200_000 + ",1,a", "this is no row of a CSV file"),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path, row, words):
+    (tmp_path / data.DATABASE).write_text(HEADER + ROW + row + "\n")
+    with pytest.raises(ValueError) as error:
+        data.read_records(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / data.DATABASE}, line ")
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [("A,x,,,,", "line 2: diagnostic must be 1.0, 0.0 or empty; got 'x'"), ("A,1,,,,\nA,1,,,,", "line 3: statement 'A' stands")],
+)
+def test_a_wrong_statement_is_named(tmp_path, row, words):
+    (tmp_path / data.STATEMENTS).write_text(",diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass\n" + row + "\n")
+    with pytest.raises(ValueError, match=words):
+        data.label_map(tmp_path, "diagnostic")
+
+
+def damage(folder, kind):
+    """Spoil recording 3 (ecg_id 4) in one way."""
+    header, samples = (folder / "records100" / f"00003_lr{ending}" for ending in (".hea", ".dat"))
+    text = header.read_text()
+    if kind == "no samples":
+        samples.unlink()
+    elif kind == "half the samples":
+        samples.write_bytes(samples.read_bytes()[:12000])
+    elif kind == "a pipe":
+        samples.unlink()
+        os.mkfifo(samples)
+    elif kind == "no header":
+        header.unlink()
+    elif kind == "an empty header":
+        header.write_text("")
+    elif kind == "no header but bytes":
+        header.write_bytes(bytes(range(256)))
+    elif kind == "a long header":
+        header.write_text(text + "# more\n" * 20_000)
+    elif kind == "a huge claim":
+        header.write_text(text.replace(" 1000\n", " 1000000000000\n", 1))
+    elif kind == "samples elsewhere":
+        header.write_text(text.replace("00003_lr.dat", "../../00003_lr.dat"))
+    elif kind == "a link out":
+        samples.rename(folder.parent / "outside.dat")
+        samples.symlink_to(folder.parent / "outside.dat")
+
+
+DAMAGE = {
+    "no samples": "00003_lr.dat",
+    "half the samples": "",
+    "a pipe": "00003_lr.dat must be a file; it is a pipe",
+    "no header": "00003_lr.hea",
+    "an empty header": "",
+    "no header but bytes": "",
+    "a long header": "its header must be at most 65,536 bytes long",
+    "a huge claim": "must be 12 leads of 1000 samples at 100 Hz; got 12 of 1000000000000",
+    "samples elsewhere": "",
+    "a link out": "leads out of the folder",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_wrong_recording_is_named(written, tmp_path, kind):
+    shutil.copytree(written[0], tmp_path / "p")
+    (tmp_path / "p" / signals_of.CACHE).unlink(missing_ok=True)
+    damage(tmp_path / "p", kind)
+    with pytest.raises(ValueError) as error:
+        load_label_set(LoadOptions(str(tmp_path / "p")), "all")
+    assert str(error.value).startswith(f"ecg_id 4, {tmp_path / 'p' / 'records100' / '00003_lr'}: ")
+    assert DAMAGE[kind] in str(error.value)
+
+
+def test_a_damaged_cache_is_said_and_made_anew(tmp_path):
+    signals = write_folder(tmp_path / "a", count=10)
+    records, cache = data.read_records(tmp_path / "a"), tmp_path / "a" / signals_of.CACHE
+    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+    whole = cache.read_bytes()
+    ids = np.arange(1, 11)
+    np.savez(tmp_path / "short.npz", ecg_id=ids, signals=signals[:, :, :10].astype("float32"))
+    np.savez(tmp_path / "other.npz", x=ids)
+    np.savez(tmp_path / "nan.npz", ecg_id=ids, signals=np.full(signals.shape, np.nan, "float32"))
+    stored = [(tmp_path / f"{name}.npz").read_bytes() for name in ("short", "other", "nan")]
+    flipped = whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 255]) + whole[len(whole) // 2 + 1 :]
+    for damaged in (whole[:-1000], b"", flipped, *stored):
+        cache.write_bytes(damaged)
+        with pytest.warns(UserWarning, match=r"recordings is damaged and is made anew: .*multires_ref_100hz\.npz"):
+            np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+        np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)  # no warning
+
+
+def test_folders_that_hold_no_data(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, state in (("empty", "is empty"), ("nowhere", "does not exist")):
+        with pytest.raises(FileNotFoundError, match=rf"is not in .*{name}, which {state}\. Download PTB-XL"):
+            load_label_set(LoadOptions(str(tmp_path / name)), "all")
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file is a file; a folder with ptbxl_database\.csv"):
+        load_label_set(LoadOptions(str(tmp_path / "file")), "all")
 
 
 def test_through_the_command_line(written, tmp_path, capsys):

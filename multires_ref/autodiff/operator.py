@@ -17,7 +17,7 @@ from autograd.extend import defvjp_argnums, primitive
 from ..arrays import get_xp, is_traced
 from ..checks import check_choice, check_floats, check_same_dtype, check_shape
 from ..engines import ENGINES, choose, get_engine, readout
-from ..tree import check_depth, check_tree_arrays, of_level, taps_per_level
+from ..tree import TREE_SELECTS, check_depth, check_tree_arrays, of_level, taps_per_level
 from . import ops
 
 
@@ -94,6 +94,7 @@ def check_arguments(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, tree_select: 
     check_shape("w", w, (D, None), "[D, m]")
     check_shape("w_skip", w_skip, (D,), "[D]")
     m = w.shape[1]
+    check_choice("tree_select", tree_select, TREE_SELECTS)
     if depth is None:
         if tree_select == "uniform":
             raise ValueError("depth must be given for tree_select='uniform': the memory size does not tell it")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..base.files import read_json
+from ..base.tensors import read_npz
 from ..network import Model
 from .attribution import decision_parts
 from .decision import plot_image, plot_parts
@@ -100,7 +101,7 @@ def read_report(path: Path) -> Report:
         nearer = (values["nearer_forward"], values["nearer_gradient"])
         return Row(values["name"], error(values["forward"]), error(values["gradient"]), *nearer)
 
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     sections = [Section(s["title"], s["dtype"], [row(r) for r in s["rows"]], s["notes"]) for s in stored["sections"]]
     return Report(stored["title"], sections)
 
@@ -123,14 +124,14 @@ def samples_figure(path: Path) -> Figure:
     """Digits that the density network drew."""
     from .samples import plot_samples
 
-    return plot_samples(np.load(path, allow_pickle=False)["samples"], inch=0.75)
+    return plot_samples(read_npz(path)["samples"], inch=0.75)
 
 
 def speed_figure(path: Path) -> Figure:
     """What `multires-ref bench` measured."""
     from .speed import plot_bench
 
-    return plot_bench(json.loads(path.read_text()))
+    return plot_bench(read_json(path))
 
 
 STORED = {

@@ -1,8 +1,6 @@
 """CIFAR-10 read pixel by pixel: sequential classification, and the density.
 
-The data set's binary version: data_batch_1.bin ... data_batch_5.bin and test_batch.bin, each record one byte of class and 3,072
-bytes of pixels, the 1,024 red ones row by row, then green, then blue. So a record is the sequence [3, 1024] as it stands.
-Source: Krizhevsky, "Learning multiple layers of features from tiny images" (2009).
+The files, and how they are read and fetched: `cifar_data.py`.
 """
 
 from __future__ import annotations
@@ -15,68 +13,25 @@ import numpy as np
 from ..network.config import NetworkConfig, mixture_channels
 from ..training.config import TrainingConfig
 from ..training.data import Split
+from .cifar_data import CLASSES, FILES, FOLDER, HASH, TEST_FILE, TRAIN_FILES, URL, fetch, find_folder, read_original
 from .task import LoadOptions, Task
 
-FOLDER = "data/cifar10"
-INSIDE = "cifar-10-batches-bin"  # the folder that the archive holds
-URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"
-TRAIN_FILES = tuple(f"data_batch_{n}.bin" for n in range(1, 6))
-TEST_FILE = "test_batch.bin"
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-RECORD = 1 + 3 * 1024
 MEAN = np.array([0.4914, 0.4822, 0.4465], np.float32)[:, None]  # [3, 1], of red, green and blue in [0, 1]
 DEVIATION = np.array([0.2023, 0.1994, 0.2010], np.float32)[:, None]
 SPLIT_SEED = 10  # of the validation part: its own, so that every run sees the same parts
 N_MIX = 10
 
 
-def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels [N, 3, 1024] and classes [N] of one file, as bytes.
-
-    Raises
-    ------
-    ValueError
-        If the file is not a whole number of records, or a class is above 9.
-    """
-    data = np.fromfile(path, np.uint8)
-    if not len(data) or len(data) % RECORD:
-        raise ValueError(f"{path} must hold records of {RECORD:,} bytes; it has {len(data):,} bytes: fetch it again")
-    records = data.reshape(-1, RECORD)
-    if records[:, 0].max() > 9:
-        raise ValueError(f"{path} holds class {records[:, 0].max()}; CIFAR-10's go from 0 to 9 (this is not its binary version)")
-    return records[:, 1:].reshape(-1, 3, 1024), records[:, 0]
-
-
-def find_folder(data_dir: str | None) -> Path:
-    """The folder with the six files: `data_dir` itself or the archive's folder in it.
-
-    Raises
-    ------
-    FileNotFoundError
-        With what to fetch and where to put it.
-    """
-    place = Path(data_dir or FOLDER)
-    for folder in (place, place / INSIDE):
-        if all((folder / name).exists() for name in (*TRAIN_FILES, TEST_FILE)):
-            return folder
-    raise FileNotFoundError(
-        f"CIFAR-10: {TRAIN_FILES[0]} to {TEST_FILE} are not in {place} or {place / INSIDE}. "
-        f"Fetch them with `multires-ref data scifar10 --data-dir {place}`, "
-        f"or unpack {URL} there, or say with --data-dir where they are."
-    )
-
-
 def read_parts(options: LoadOptions, validation_share: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Pixels and classes, as bytes, of the three parts; validation is drawn from the training files, the same in every run."""
     folder = find_folder(options.data_dir)
-    batches = [read_batch(folder / name) for name in TRAIN_FILES]
+    batches = [read_original(folder / name) for name in TRAIN_FILES]
     x, y = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(x))
     n_val = max(1, round(validation_share * len(x)))
     keep = slice(None) if options.scale == "full" else slice(100)
     train, val = np.sort(order[n_val:][keep]), np.sort(order[:n_val][keep])
-    test_x, test_y = read_batch(folder / TEST_FILE)
+    test_x, test_y = read_original(folder / TEST_FILE)
     return {"train": (x[train], y[train]), "val": (x[val], y[val]), "test": (test_x[keep], test_y[keep])}
 
 
@@ -114,42 +69,21 @@ def load_density(options: LoadOptions) -> dict[str, Split]:
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
-    """What `multires-ref data scifar10` can be told."""
-    parser.add_argument("--url", default=URL, help="where to fetch the archive if it is not there")
-    parser.add_argument("--hash", default=HASH, help="what the archive must hash to")
+    """What `multires-ref data scifar10` can be given."""
+    parser.add_argument("--url", default=URL, help="the archive, where the six files are not there yet: an address, or a file")
+    parser.add_argument("--hash", default=HASH, help="the hash that the archive must have, such as sha256:... or md5:...")
 
 
 def prepare(args: argparse.Namespace) -> list[str]:
-    """Fetch and unpack the archive if the files are not there; check every record; say what was done."""
+    """Fetch the archive and take the files out of it if they are not there; check every file; say what was done."""
     lines = []
     try:
         folder = find_folder(args.data_dir)
     except FileNotFoundError:
-        fetch(Path(args.data_dir or FOLDER), args.url, args.hash)
-        folder = find_folder(args.data_dir)
-        lines.append(f"fetched {args.url}, hash {args.hash}, and unpacked it into {folder}")
-    counts = {name: len(read_batch(folder / name)[1]) for name in (*TRAIN_FILES, TEST_FILE)}
-    odd = {name: count for name, count in counts.items() if count != 10_000}
-    lines.append(f"{sum(counts.values()):,} records in {folder}; every file is whole")
-    return lines + ([f"not the full data set, whose files have 10,000 records each: {odd}"] if odd else [])
-
-
-def fetch(place: Path, url: str, known_hash: str) -> None:
-    """Download the archive into `place` with pooch, check its hash, unpack it there."""
-    try:
-        import pooch
-        import requests
-    except ImportError:
-        raise ImportError("fetching CIFAR-10 needs pooch: pip install pooch") from None
-    try:
-        pooch.retrieve(
-            url, known_hash, fname="cifar-10-binary.tar.gz", path=place, processor=pooch.Untar(extract_dir=place.resolve())
-        )
-    except (requests.RequestException, OSError) as error:
-        raise FileNotFoundError(
-            f"CIFAR-10 is not in {place} and could not be fetched ({error}). "
-            f"Unpack {url} there, or say with --data-dir where it is."
-        ) from None
+        folder = fetch(Path(args.data_dir or FOLDER), args.url, args.hash)
+        lines.append(f"took the {len(FILES)} files out of {args.url}, hash {args.hash}, and wrote them into {folder}")
+    count = sum(len(read_original(folder / name)[1]) for name in FILES)
+    return [*lines, f"{count:,} records in {folder}; every file is the original one, by its SHA-256 hash"]
 
 
 CLASSIFY = Task(

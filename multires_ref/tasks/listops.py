@@ -1,27 +1,27 @@
 """Long ListOps: the value, 0 to 9, of a nested expression given token by token; and a small version with short expressions.
 
-The files are the Long Range Arena's, or made by `multires-ref data listops`; see `listops_data.py`.
+The files are the Long Range Arena's, or made by `multires-ref data listops`; see `listops_data.py` and `listops_files.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 import numpy as np
 
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
-from .listops_data import FILES, Example, Limits, evaluate, generate, read_file, write_file
+from .folder import data_folder
+from .listops_data import MAX_LENGTH, Example, Limits, generate
+from .listops_files import FILES, read_file, require_files, write_file
 from .task import LoadOptions, Task
 
 FOLDER = "data/listops"
 SIZES = {"train": 96_000, "val": 2_000, "test": 2_000}
 TOKENS = ("<pad>", "<unk>", "<eos>", *"0123456789", "[MIN", "[MAX", "[MED", "[SM", "X")  # X: the closing bracket
 PAD, UNKNOWN, END = 0, 1, 2
-MAX_LENGTH = 2048  # tokens, the end's included
 SHORT = Limits(min_length=7, max_length=48, max_depth=4, max_args=4)
 SHORT_SIZES = {"train": 20_000, "val": 1_000, "test": 1_000}
 SHORT_SEED = 5  # of the small version's data: every run sees the same
@@ -35,6 +35,11 @@ for number, token in enumerate(TOKENS[3:], start=3):
 def encode(source: str) -> np.ndarray:
     """The tokens of an expression as numbers (places in TOKENS), the end appended: parentheses dropped, `]` read as X.
 
+    Raises
+    ------
+    ValueError
+        For a token that is not in TOKENS, and for an expression that is too long.
+
     Examples
     --------
     >>> [TOKENS[n] for n in encode("( ( ( [MAX 4 ) 3 ) ] )")]
@@ -43,7 +48,16 @@ def encode(source: str) -> np.ndarray:
     for token, letter in LETTERS.items():
         source = source.replace(token, letter)
     codes = source.encode().translate(bytes(TABLE), delete=b"() ")
-    return np.frombuffer(codes[: MAX_LENGTH - 1] + bytes([END]), np.uint8)
+    if UNKNOWN in codes:
+        raise ValueError(f"an expression must consist of digits, operators, brackets and parentheses; got {unknown_in(source)!r}")
+    if len(codes) >= MAX_LENGTH:
+        raise ValueError(f"an expression must have fewer than {MAX_LENGTH:,} tokens; got {len(codes):,}")
+    return np.frombuffer(codes + bytes([END]), np.uint8)
+
+
+def unknown_in(source: str) -> str:
+    """The first character of a source with one letter a token that stands for no token."""
+    return next(c for c in source if c not in "() " and (ord(c) > 255 or TABLE[ord(c)] == UNKNOWN))
 
 
 def to_split(examples: list[Example], length: int) -> Split:
@@ -67,18 +81,15 @@ def load(options: LoadOptions) -> dict[str, Split]:
     ------
     FileNotFoundError
         If a file is missing; the message says how to get them.
+    ValueError
+        If a file is damaged, with its name and the line.
     """
-    folder = Path(options.data_dir or FOLDER)
+    folder = data_folder("ListOps", options.data_dir, FOLDER, ", ".join(FILES.values()))
     tiny = options.scale == "tiny"
-    missing = [name for name in FILES.values() if not (folder / name).exists()]
-    if missing and tiny and options.data_dir is None:
+    if tiny and options.data_dir is None and not all((folder / name).exists() for name in FILES.values()):
         return split_examples(generate(300, SHORT_SEED), {"train": 200, "val": 50, "test": 50}, MAX_LENGTH)
-    if missing:
-        raise FileNotFoundError(
-            f"ListOps: {missing[0]} is not in {folder}. Generate the data with `multires-ref data listops --data-dir {folder}` "
-            "(a few minutes), or put the Long Range Arena's basic_train.tsv, basic_val.tsv and basic_test.tsv there."
-        )
-    return {part: to_split(read_file(folder / name)[: 200 if tiny else None], MAX_LENGTH) for part, name in FILES.items()}
+    require_files(folder)
+    return {part: to_split(read_file(folder / name, 200 if tiny else None), MAX_LENGTH) for part, name in FILES.items()}
 
 
 def load_short(options: LoadOptions) -> dict[str, Split]:
@@ -123,23 +134,18 @@ def prepare(args: argparse.Namespace) -> list[str]:
     """Generate the files if none is there, check every target, and say what was done."""
     if args.task == "listops-short":
         return [f"generated when they are loaded, with seed {SHORT_SEED}, every target checked as it is made: {SHORT}"]
-    folder = Path(args.data_dir or FOLDER)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = data_folder("ListOps", args.data_dir, FOLDER, ", ".join(FILES.values()))
     lines = []
     if not any((folder / name).exists() for name in FILES.values()):
         limits = Limits(args.min_length, args.max_length, args.max_depth, args.max_args)
         sizes = {name: getattr(args, name) for name in FILES}
         parts = part_examples(generate(sum(sizes.values()), args.seed, limits, args.workers), sizes)
+        folder.mkdir(parents=True, exist_ok=True)
         for part, examples in parts.items():
             write_file(folder / FILES[part], examples)
         lines.append(f"generated {sum(sizes.values()):,} expressions with seed {args.seed} in {folder}: {limits}")
-    wrong = count = 0
-    for name in FILES.values():
-        examples = read_file(folder / name)
-        wrong += sum(evaluate(source) != target for source, target in examples)
-        count += len(examples)
-    if wrong:
-        raise ValueError(f"{folder}: {wrong} of {count:,} targets are not the value of their expression")
+    require_files(folder)
+    count = sum(len(read_file(folder / name, again=True)) for name in FILES.values())
     return [*lines, f"all {count:,} targets are the values of their expressions, by the independent evaluator"]
 
 

@@ -6,31 +6,27 @@ By the rules of the Long Range Arena (Tay et al., 2021, after Nangia and Bowman,
 operator with probability 1/4 and else a digit; an operator has 2 ... max_args arguments; the length counts operators, digits and
 closing brackets; an expression is kept when its length lies strictly between two limits and it was not drawn before.
 
-The files are the Arena's: basic_train.tsv, basic_val.tsv, basic_test.tsv with columns Source and Target, an expression being
-written as nested pairs, `( ( ( [MAX 4 ) 3 ) ] )`.
+The files, and how they are read and checked: `listops_files.py`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 
-from ..base.files import write_whole
 from ..checks import check_int
 
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 OPERATOR_SHARE = 0.25
 CHUNK = 500  # expressions drawn from one generator
 MOST_TRIES = 1_000_000  # draws of one chunk, after which the limits count as impossible
-FILES = {"train": "basic_train.tsv", "val": "basic_val.tsv", "test": "basic_test.tsv"}
+MAX_LENGTH = 2048  # tokens of an expression in the files, the end's included
 
 Example = tuple[str, int]  # source, target
 
@@ -93,6 +89,20 @@ ARITHMETIC = {  # the evaluator's own
 }
 
 
+DIGITS = {str(n): n for n in range(10)}
+
+
+def tokens_of(source: str) -> list[str]:
+    """The tokens of a written expression; parentheses mean nothing.
+
+    Examples
+    --------
+    >>> tokens_of("( ( ( [SM 7 ) 8 ) ] )")
+    ['[SM', '7', '8', ']']
+    """
+    return source.replace("(", " ").replace(")", " ").split()
+
+
 def evaluate(source: str) -> int:
     """The value of a written expression, by a stack of open operators; parentheses mean nothing. For checking targets.
 
@@ -106,22 +116,31 @@ def evaluate(source: str) -> int:
     >>> evaluate("[MAX 4 3 [MIN 2 3 ] 1 0 ]"), evaluate("( ( ( [SM 7 ) 8 ) ] )")
     (4, 5)
     """
-    stack: list[tuple[str, list[int]]] = [("", [])]
-    for token in source.split():
-        if token in "()":
-            continue
-        if token in OPERATORS:
-            stack.append((token, []))
-        elif token == "]" and len(stack) > 1 and stack[-1][1]:
+    values: list[int] = []  # of the operator that is open
+    stack: list[tuple[str, list[int]]] = []  # those around it
+    operator = ""
+    for token in tokens_of(source):
+        digit = DIGITS.get(token)
+        if digit is not None:
+            values.append(digit)
+        elif token in ARITHMETIC:
+            stack.append((operator, values))
+            operator, values = token, []
+        elif token == "]" and stack and values:
+            value = ARITHMETIC[operator](values)
             operator, values = stack.pop()
-            stack[-1][1].append(ARITHMETIC[operator](values))
-        elif token.isdigit() and len(token) == 1:
-            stack[-1][1].append(int(token))
+            values.append(value)
+        elif token == "]":
+            raise ValueError(
+                f"not a ListOps expression: ] {'closes an operator without arguments' if stack else 'closes nothing'}"
+            )
         else:
-            raise ValueError(f"not a ListOps expression: {token!r} in {source[:60]!r}")
-    if len(stack) != 1 or len(stack[0][1]) != 1:
-        raise ValueError(f"not one ListOps expression: {source[:60]!r}")
-    return stack[0][1][0]
+            raise ValueError(f"not a ListOps expression: {token[:20]!r} is no digit, operator or ]")
+    if stack:
+        raise ValueError(f"not a ListOps expression: {len(stack)} operators are not closed by ]")
+    if len(values) != 1:
+        raise ValueError(f"not one ListOps expression: it has {len(values)} values")
+    return values[0]
 
 
 def draw_chunk(job: tuple[int, int, Limits]) -> list[Example]:
@@ -173,21 +192,3 @@ def generate(count: int, seed: int, limits: Limits | None = None, workers: int =
             pool.shutdown(cancel_futures=True)
     examples = list(found.items())[:count]
     return [examples[n] for n in np.random.default_rng([seed, 2**40]).permutation(count)]  # no chunk has that number
-
-
-def write_file(path: Path, examples: list[Example]) -> None:
-    """A tab-separated file with columns Source and Target, written whole."""
-    lines = ["Source\tTarget", *(f"{source}\t{target}" for source, target in examples)]
-    write_whole(path, ("\n".join(lines) + "\n").encode())
-
-
-def read_file(path: Path) -> list[Example]:
-    """The examples of a file in the Long Range Arena's form, ours or theirs."""
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t")
-        if reader.fieldnames != ["Source", "Target"]:
-            raise ValueError(f"{path} must have the columns Source and Target; got {reader.fieldnames}")
-        try:
-            return [(row["Source"], int(row["Target"])) for row in reader]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged near line {reader.line_num}: {error}") from None

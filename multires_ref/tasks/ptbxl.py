@@ -15,18 +15,9 @@ from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
 from ..training.metrics import absent_classes
-from .ptbxl_data import (
-    DATABASE,
-    LABEL_COUNTS,
-    LEADS,
-    SAMPLES,
-    STATEMENTS,
-    URL,
-    label_map,
-    label_matrix,
-    read_records,
-    read_signals,
-)
+from .folder import absent, data_folder
+from .ptbxl_data import DATABASE, LABEL_COUNTS, STATEMENTS, URL, label_map, label_matrix, read_records
+from .ptbxl_signals import LEADS, SAMPLES, read_recordings, read_signals
 from .task import LoadOptions, Task
 
 FOLDER = "data/ptbxl"
@@ -42,13 +33,11 @@ def find_folder(data_dir: str | None) -> Path:
     FileNotFoundError
         With what to fetch and where to put it.
     """
-    folder = Path(data_dir or FOLDER)
+    folder = data_folder("PTB-XL", data_dir, FOLDER, f"{DATABASE}, {STATEMENTS} and records100")
     for name in (DATABASE, STATEMENTS):
         if not (folder / name).exists():
-            raise FileNotFoundError(
-                f"PTB-XL: {name} is not in {folder}. Download PTB-XL ({URL}) and unpack it so that {folder / DATABASE}, "
-                f"{folder / STATEMENTS} and {folder / 'records100'} exist, or say with --data-dir where they are."
-            )
+            advice = f"Download PTB-XL ({URL}) and unpack it so that {folder / DATABASE}, {folder / STATEMENTS} and "
+            raise absent("PTB-XL", name, folder, f"{advice}{folder / 'records100'} exist, or say with --data-dir where they are.")
     return folder
 
 
@@ -62,7 +51,7 @@ def load_label_set(options: LoadOptions, label_set: str) -> dict[str, Split]:
         raise ValueError(f"{folder / STATEMENTS} gives {len(names)} labels for {label_set!r}; {LABEL_COUNTS[label_set]} expected")
     chosen = choose_parts(np.array([record.fold for record in records]), y, options.scale)
     if options.scale == "tiny":  # read only what is used, and leave the cache alone
-        signals = dict(zip(chosen, (read_signals_of(folder, records, index) for index in chosen.values()), strict=True))
+        signals = {part: read_recordings(folder, [records[n] for n in index]) for part, index in chosen.items()}
     else:
         everything = read_signals(folder, records)
         signals = {part: everything[index] for part, index in chosen.items()}
@@ -71,13 +60,6 @@ def load_label_set(options: LoadOptions, label_set: str) -> dict[str, Split]:
         x -= np.float32(mean)
         x /= np.float32(deviation)
     return {part: Split(x, y[chosen[part]]) for part, x in signals.items()}
-
-
-def read_signals_of(folder: Path, records: list, index: np.ndarray) -> np.ndarray:
-    """The recordings of some rows, read one by one."""
-    from .ptbxl_data import read_signal
-
-    return np.stack([read_signal(folder / records[n].filename) for n in index])
 
 
 def choose_parts(folds: np.ndarray, y: np.ndarray, scale: str) -> dict[str, np.ndarray]:

@@ -1,29 +1,32 @@
-"""PTB-XL's files: a table of recordings, a table of diagnostic statements, and the recordings in WFDB's format.
+"""PTB-XL's tables: the recordings with their statements, and which statements count as labels.
 
     ptbxl_database.csv    ecg_id, scp_codes (a Python dict literal: statement -> likelihood), strat_fold, filename_lr, ...
     scp_statements.csv    statement, diagnostic, form, rhythm (flags), diagnostic_class, diagnostic_subclass
-    records100/...        12 leads, 10 seconds at 100 Hz
+    records100/...        the recordings: see `ptbxl_signals.py`
 
-Source: Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset" (2020); label sets as in Strodthoff
-et al., "Deep learning for ECG analysis" (2021).
+Every error names the file and the line. Source: Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset"
+(2020); label sets as in Strodthoff et al., "Deep learning for ECG analysis" (2021).
 """
 
 from __future__ import annotations
 
 import ast
 import csv
+import io
+import math
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from ..base.tensors import write_npz
+from ..base.files import read_text
 
-DATABASE, STATEMENTS, CACHE = "ptbxl_database.csv", "scp_statements.csv", "multires_ref_100hz.npz"
+DATABASE, STATEMENTS = "ptbxl_database.csv", "scp_statements.csv"
 URL = "https://physionet.org/content/ptb-xl/"
 LABEL_COUNTS = {"all": 71, "diagnostic": 44, "subdiagnostic": 23, "superdiagnostic": 5, "form": 19, "rhythm": 12}
-LEADS, SAMPLES = 12, 1000
+FOLDS = range(1, 11)
+LONGEST_CELL = 10_000  # characters of scp_codes; the longest in PTB-XL has about 200
 
 
 class Record(NamedTuple):
@@ -36,14 +39,58 @@ class Record(NamedTuple):
 
 
 def read_records(folder: Path) -> list[Record]:
-    """All rows of ptbxl_database.csv."""
-    rows = read_table(folder / DATABASE, ("ecg_id", "scp_codes", "strat_fold", "filename_lr"))
-    return [
-        Record(
-            int(float(row["ecg_id"])), frozenset(codes_of(row["scp_codes"])), int(float(row["strat_fold"])), row["filename_lr"]
-        )
-        for row in rows
-    ]
+    """All rows of ptbxl_database.csv.
+
+    Raises
+    ------
+    ValueError
+        With the file and the line: for numbers, folds, statements or file names that cannot be, and for an ecg_id given twice.
+    """
+    path, records, seen = folder / DATABASE, [], {}
+    for line, row in read_table(path, ("ecg_id", "scp_codes", "strat_fold", "filename_lr")):
+        try:
+            record = read_record(row)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line} (ecg_id {row['ecg_id'][:20]}): {error}") from None
+        if record.ecg_id in seen:
+            raise ValueError(f"{path}, line {line}: ecg_id {record.ecg_id} stands in line {seen[record.ecg_id]} too")
+        seen[record.ecg_id] = line
+        records.append(record)
+    return records
+
+
+def read_record(row: dict[str, str]) -> Record:
+    """One row, checked."""
+    fold = whole_number("strat_fold", row["strat_fold"])
+    if fold not in FOLDS:
+        raise ValueError(f"strat_fold must be between {FOLDS[0]} and {FOLDS[-1]}; got {fold}")
+    number, codes = whole_number("ecg_id", row["ecg_id"]), frozenset(codes_of(row["scp_codes"]))
+    return Record(number, codes, fold, check_filename(row["filename_lr"]))
+
+
+def whole_number(name: str, text: str) -> int:
+    """The number in a cell, written as 7 or as 7.0.
+
+    Examples
+    --------
+    >>> whole_number("strat_fold", "7.0")
+    7
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer() or abs(number) >= 2**53:
+        raise ValueError(f"{name} must be a whole number; got {text[:40]!r}")
+    return int(number)
+
+
+def check_filename(name: str) -> str:
+    """`name` if it stays in PTB-XL's folder, whatever it is joined to."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or not name.isprintable():
+        raise ValueError(f"filename_lr must be a path inside the folder, such as 'records100/00000/00001_lr'; got {name[:80]!r}")
+    return name
 
 
 def codes_of(literal: str) -> dict[str, float]:
@@ -54,23 +101,35 @@ def codes_of(literal: str) -> dict[str, float]:
     >>> codes_of("{'NORM': 100.0, 'SR': 0.0}")
     {'NORM': 100.0, 'SR': 0.0}
     """
-    try:
-        codes = ast.literal_eval(literal)
-    except (ValueError, SyntaxError):
-        codes = None
-    if not isinstance(codes, dict):
+    codes = None
+    if len(literal) <= LONGEST_CELL:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # SyntaxWarning
+                codes = ast.literal_eval(literal)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last two: nested too deeply
+            pass
+    good = isinstance(codes, dict) and all(isinstance(k, str) and type(v) in (int, float) for k, v in codes.items())
+    if not good:
         raise ValueError(f"scp_codes must be a dict such as {{'NORM': 100.0}}; got {literal[:80]!r}")
     return codes
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a CSV file that must have these columns."""
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file that must have these columns, each with the number of its (last) line."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    rows = []
+    try:
         absent = [name for name in columns if name not in (reader.fieldnames or ())]
         if absent:
             raise ValueError(f"{path} lacks the columns {', '.join(absent)}; it has {', '.join(reader.fieldnames or ['none'])}")
-        rows = list(reader)
+        for row in reader:
+            if None in row or None in row.values():
+                found = "more" if None in row else "fewer"
+                raise ValueError(f"{path}, line {reader.line_num}: {len(reader.fieldnames)} cells are expected; it has {found}")
+            rows.append((reader.line_num, row))
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: this is no row of a CSV file: {error}") from None
     if not rows:
         raise ValueError(f"{path} has no rows")
     return rows
@@ -81,14 +140,27 @@ def label_map(folder: Path, label_set: str) -> dict[str, str]:
 
     The statements themselves for all, diagnostic, form and rhythm; their subclass or class for sub- and superdiagnostic.
     """
-    rows = read_table(folder / STATEMENTS, ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass"))
-    statement = next(iter(rows[0]))  # the first column, which has no name in the original
-    if label_set == "all":
-        return {row[statement]: row[statement] for row in rows}
+    path = folder / STATEMENTS
+    rows = read_table(path, ("diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass"))
+    statement = next(iter(rows[0][1]))  # the first column, which has no name in the original
     flag = "diagnostic" if label_set.endswith("diagnostic") else label_set
     column = {"subdiagnostic": "diagnostic_subclass", "superdiagnostic": "diagnostic_class"}.get(label_set, statement)
-    chosen = [row for row in rows if row[flag] and float(row[flag]) == 1]
-    return {row[statement]: row[column] for row in chosen if row[column]}
+    labels: dict[str, str] = {}
+    seen = set()
+    for line, row in rows:
+        if row[statement] in seen:
+            raise ValueError(f"{path}, line {line}: statement {row[statement][:40]!r} stands there twice")
+        seen.add(row[statement])
+        if (label_set == "all" or is_set(row[flag], f"{path}, line {line}: {flag}")) and row[column]:
+            labels[row[statement]] = row[column]
+    return labels
+
+
+def is_set(cell: str, where: str) -> bool:
+    """Whether a flag is 1; a ValueError that begins with `where` unless it is 1, 0 or empty."""
+    if cell not in ("", "0", "0.0", "1", "1.0"):
+        raise ValueError(f"{where} must be 1.0, 0.0 or empty; got {cell[:40]!r}")
+    return cell.startswith("1")
 
 
 def label_matrix(records: list[Record], mapping: dict[str, str]) -> tuple[np.ndarray, list[str]]:
@@ -100,42 +172,3 @@ def label_matrix(records: list[Record], mapping: dict[str, str]) -> tuple[np.nda
         for code in record.codes & mapping.keys():
             row[column[mapping[code]]] = 1
     return y, names
-
-
-def read_signals(folder: Path, records: list[Record]) -> np.ndarray:
-    """The recordings [N, 12, 1000] in millivolts, float32; from the cache in the folder, or read and then cached there."""
-    ids = np.array([record.ecg_id for record in records])
-    cache = folder / CACHE
-    if cache.exists():
-        with np.load(cache, allow_pickle=False) as z:
-            if np.array_equal(z["ecg_id"], ids):
-                return z["signals"]
-    signals = np.stack([read_signal(folder / record.filename) for record in records])
-    try:
-        write_npz(cache, ecg_id=ids, signals=signals)
-    except OSError as error:  # a folder that may only be read serves as well, only more slowly
-        warnings.warn(f"the recordings are not cached: {error}", stacklevel=2)
-    return signals
-
-
-def read_signal(path: Path) -> np.ndarray:
-    """One recording [12, 1000], float32."""
-    wfdb = import_wfdb()
-    signal, fields = wfdb.rdsamp(str(path))  # [1000, 12]
-    if signal.shape != (SAMPLES, LEADS) or fields["fs"] != 100:
-        found = f"{signal.shape[1]} of {len(signal)} at {fields['fs']} Hz"
-        raise ValueError(f"{path} must be {LEADS} leads of {SAMPLES} samples at 100 Hz; got {found}")
-    if not np.isfinite(signal).all():
-        raise ValueError(f"{path} holds samples that are not numbers")
-    return np.ascontiguousarray(signal.T, np.float32)
-
-
-def import_wfdb() -> object:
-    """The wfdb package, imported when first needed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # wfdb 4.3 uses what pandas 3 calls deprecated
-            import wfdb
-    except ImportError:
-        raise ImportError("reading PTB-XL needs wfdb: pip install wfdb") from None
-    return wfdb
