@@ -112,7 +112,7 @@ def test_a_record_is_the_model(rng):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_reference_without_pytorch(name, monkeypatch, capsys):
     no_torch(monkeypatch)
-    told = ["--max-length", str(TOLD[name]["max_length"])]
+    told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]
     assert main(["verify", "pytorch", "--reference", str(DATA / f"{name}.npz"), *told]) == 0
     out = capsys.readouterr().out
     assert "verdict: all within tolerance" in out
@@ -126,7 +126,8 @@ def test_reference_without_pytorch(name, monkeypatch, capsys):
 def test_reference_from_the_checkpoint(name, capsys):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     files = [str(DATA / f"{name}.pth"), "--reference", str(DATA / f"{name}.npz")]
-    assert main(["verify", "pytorch", *files, "--max-length", str(TOLD[name]["max_length"]), "--dtype", "float64"]) == 0
+    told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]
+    assert main(["verify", "pytorch", *files, *told, "--dtype", "float64"]) == 0
     assert "rounded to float32" in capsys.readouterr().out
 
 
