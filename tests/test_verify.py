@@ -138,7 +138,7 @@ def test_a_wrong_assumption_departs_and_is_named(capsys):
     out = capsys.readouterr().out
     assert "DEPARTS" in out
     assert "the first of them eval_output" in out
-    assert "assumed, because it is not in the file: tree_select = fading, max_length = 6142" in out
+    assert "assumed, because it is not in the file: tree_select = fading, depth = 11, max_length = 6142" in out
 
 
 @pytest.mark.parametrize("key", ["eval_output", "train_output", "loss", "grad/seq_layers.1.w"])
