@@ -161,11 +161,7 @@ def test_every_setting_has_a_flag():
         (["train", "digits", "--filter-order", "reversed"], "--filter-order reversed needs --wavelet"),
         (["train", "digits", "--n-values", "3"], "--n-values is for --kind autoregressive alone"),
         (["train", "digits", "--kind", "autoregressive"], "--kind must be 'classifier' for classification"),
-        (["train", "digits-density", "--kind", "classifier"], "--n-values is for --kind autoregressive alone"),
-        (
-            ["train", "digits-density", "--kind", "classifier", "--n-values", "none"],
-            "--kind must be 'autoregressive' for a density",
-        ),
+        (["train", "digits-density", "--kind", "classifier"], "--kind must be 'autoregressive' for a density"),
         (["train", "digits-density", "--d-output", "16"], "--d-output must be a multiple of 3 for --d-input 1"),
         (["train", "digits-density", "--n-values", "256"], "--n-values must be 17, as the data of task digits-density have it"),
         (["train", "digits-density", "--encoder", "embedding"], "--encoder must be 'linear' for a density"),

@@ -112,7 +112,7 @@ def test_a_record_is_the_model(rng):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_reference_without_pytorch(name, monkeypatch, capsys):
     no_torch(monkeypatch)
-    told = ["--max-length", str(TOLD[name]["max_length"])]
+    told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]
     assert main(["verify", "pytorch", "--reference", str(DATA / f"{name}.npz"), *told]) == 0
     out = capsys.readouterr().out
     assert "verdict: all within tolerance" in out
@@ -126,7 +126,8 @@ def test_reference_without_pytorch(name, monkeypatch, capsys):
 def test_reference_from_the_checkpoint(name, capsys):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     files = [str(DATA / f"{name}.pth"), "--reference", str(DATA / f"{name}.npz")]
-    assert main(["verify", "pytorch", *files, "--max-length", str(TOLD[name]["max_length"]), "--dtype", "float64"]) == 0
+    told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]
+    assert main(["verify", "pytorch", *files, *told, "--dtype", "float64"]) == 0
     assert "rounded to float32" in capsys.readouterr().out
 
 
@@ -137,7 +138,7 @@ def test_a_wrong_assumption_departs_and_is_named(capsys):
     out = capsys.readouterr().out
     assert "DEPARTS" in out
     assert "the first of them eval_output" in out
-    assert "assumed, because it is not in the file: tree_select = fading, max_length = 6142" in out
+    assert "assumed, because it is not in the file: tree_select = fading, depth = 11, max_length = 6142" in out
 
 
 @pytest.mark.parametrize("key", ["eval_output", "train_output", "loss", "grad/seq_layers.1.w"])

@@ -79,10 +79,11 @@ for name, array in tensors.items():
 #
 # - their filters are stored *newest sample last* (PyTorch's conv1d weights the newest sample with the last tap); ours newest first;
 # - their w packs the memory's weights and the skip weight in one array, the skip last;
-# - the tree's depth is not in the file. A fading memory has m = J + 1 numbers and w has one more, so J = 7 - 2 = 5 here.
+# - neither the tree's depth nor the kind of its memory is in the file. We know that it is fading, and say so: m = J + 1 numbers, and w has
+#   one more, so J = 7 - 2 = 5 here.
 
 # %%
-model = load_model("data/authors.safetensors")
+model = load_model("data/authors.safetensors", tree_select="fading")
 conv = model.params["blocks"][0]["conv"]
 assert model.config.J == tensors["seq_layers.0.w"].shape[1] - 2 == 5
 assert np.array_equal(conv["h0"], tensors["seq_layers.0.h0"][:, 0, ::-1])

@@ -11,11 +11,13 @@ multires-ref verify errors                           rounding against depth, len
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..base.warnings import AssumptionWarning
 from ..checks import FLOATS, check_choice, check_int
 from ..network import Model, NetworkConfig
 
@@ -85,7 +87,10 @@ def the_model(
     told = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
     init = {name.removeprefix("init/"): a for name, a in (arrays or {}).items() if name.startswith("init/")}
     if args.checkpoint:
-        settings, model = derived_settings(args.checkpoint, **told), load_model(args.checkpoint, **told)
+        settings = derived_settings(args.checkpoint, **told)
+        with warnings.catch_warnings():  # every assumption is printed beside the verdict
+            warnings.simplefilter("ignore", AssumptionWarning)
+            model = load_model(args.checkpoint, **told)
     elif init:
         settings, model = derive(init, **told), Model(*from_authors(init, **told))
     elif arrays is not None:
@@ -94,7 +99,7 @@ def the_model(
         settings, model = None, Model.init(RANDOM_NETWORK, rng, "float64")
     if settings:
         print(describe(settings), end="\n\n")
-    assumed = [f"{item.name} = {item.value}" for item in settings or [] if item.source.startswith("not in the file")]
+    assumed = [f"{item.name} = {item.value}" for item in settings or [] if item.assumed]
     return model, assumed
 
 

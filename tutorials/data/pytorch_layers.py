@@ -21,7 +21,7 @@ from multires_ref import compare, load_model
 from multires_ref.base.files import write_whole
 from multires_ref.interop.cast import cast_model
 from multires_ref.interop.hooks import authors_layers, record_module
-from multires_ref.interop.load import read_tensors
+from multires_ref.interop.load import read_checkpoint
 from multires_ref.interop.torch_model import to_torch
 
 HERE = Path(__file__).parent
@@ -45,9 +45,9 @@ def with_mistake(module: torch.nn.Module) -> torch.nn.Module:
 
 def main() -> None:
     """All three files."""
-    tensors, _ = read_tensors(CHECKPOINT.with_suffix(".pth"))
+    tensors = read_checkpoint(CHECKPOINT.with_suffix(".pth")).tensors
     write_whole(HERE / "authors.safetensors", save({name: np.ascontiguousarray(a) for name, a in tensors.items()}))
-    model = load_model(HERE / "authors.safetensors", max_length=32)
+    model = load_model(HERE / "authors.safetensors", max_length=32, tree_select="fading")
     with np.load(CHECKPOINT.with_suffix(".npz")) as z:
         x = z["x"][:2]
     names, arrays = authors_layers(model.config), {"x": x}
