@@ -120,6 +120,7 @@ def masked(a):
     return np.ma.masked_greater(a, 0.5)
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # NumPy's, of its matrix
 @pytest.mark.parametrize("kind", ["masked", "matrix"])
 @pytest.mark.parametrize("engine", ["auto", "tree", "fft", "fused"])
 def test_masked_arrays_and_matrices_are_refused_one_way(kind, engine):
@@ -128,7 +129,7 @@ def test_masked_arrays_and_matrices_are_refused_one_way(kind, engine):
         pytest.importorskip("numba", reason="Numba is not installed")
     change = {"x": masked(X)} if kind == "masked" else {"h0": np.asmatrix(H0)}
     with pytest.raises(
-        TypeError, match=r"x must be a plain array; got a masked array.*x\.filled|h0 must be a plain array; got a np"
+        TypeError, match=r"x must be a plain array; got a masked array.*x\.filled|h0 must be a plain array; got a np.matrix"
     ):
         multires_conv(**({"x": X, "h0": H0, "h1": H1, "w": W, "w_skip": S, "engine": engine} | change))
 
