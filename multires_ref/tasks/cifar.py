@@ -115,8 +115,8 @@ def load_density(options: LoadOptions) -> dict[str, Split]:
 
 def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     """What `multires-ref data scifar10` can be told."""
-    parser.add_argument("--url", default=URL, help="where to fetch the archive if it is not there")
-    parser.add_argument("--hash", default=HASH, help="what the archive must hash to")
+    parser.add_argument("--url", default=URL, help="where to fetch the archive if it is not there (default: %(default)s)")
+    parser.add_argument("--hash", default=HASH, help="what the archive must hash to (default: %(default)s)")
 
 
 def prepare(args: argparse.Namespace) -> list[str]:
