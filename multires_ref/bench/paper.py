@@ -24,7 +24,8 @@ SIDES = {"ours": "here", "torch": "PyTorch"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    parser.add_argument("--tasks", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="whose settings (default: all)")
+    tasks = f"whose settings, some of {', '.join(SETTINGS)} (default: all)"
+    parser.add_argument("--tasks", nargs="+", choices=SETTINGS, metavar="TASK", default=list(SETTINGS), help=tasks)
     parser.add_argument("--layers", type=int, help="layers everywhere (default: the paper's, but 4 for cifar10-density)")
     parser.add_argument("--steps", type=int, default=2, help="timed steps of each (default: 2)")
     parser.add_argument("--memory", type=float, default=20.0, help="GiB that one process may hold (default: 20.0)")

@@ -75,10 +75,10 @@ def missing(target: str) -> str:
 
 
 def paths_that_begin(prefix: str) -> list[str]:
-    """The files and folders whose names begin so; those that cannot be read are left out."""
-    folder, _ = os.path.split(prefix)
+    """The files and folders whose paths begin so, hidden ones only if asked for; none where the folder cannot be read."""
+    folder, beginning = os.path.split(prefix)
     try:
-        names = sorted(os.listdir(folder or "."))
+        names = sorted(name for name in os.listdir(folder or ".") if beginning.startswith(".") or not name.startswith("."))
     except OSError:
         return []
     return [path for path in (os.path.join(folder, name) for name in names) if path.startswith(prefix)]
