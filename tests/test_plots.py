@@ -20,7 +20,14 @@ from multires_ref import (
 from multires_ref.plots.gallery import ecg
 from multires_ref.plots.learned import scale_shares, two_gains
 from multires_ref.plots.memory import plot_signal
-from multires_ref.plots.model import OF_A_MODEL, figures_of_model, initial_layers, layers, scale_gains_over_frequency
+from multires_ref.plots.model import (
+    OF_A_MODEL,
+    figures_of_model,
+    initial_layers,
+    layers,
+    scale_gains_over_frequency,
+    scales_of_model,
+)
 from multires_ref.plots.scales import plot_scales, shares_by_scale
 from multires_ref.plots.signal import Signal
 from multires_ref.plots.style import (
@@ -227,6 +234,19 @@ def test_shares_by_scale_are_percents_of_the_layer(model):
     assert heights["now"] == [*shares.values()]
     assert heights["at the start"] == [before[name] for name in shares]
     assert [label.get_text() for label in ax.get_xticklabels()] == [*shares]
+
+
+def test_all_circles_of_all_layers_are_inside_their_axes(model):
+    """The layers share one y axis: it must hold the largest share of any, and room for the circles at 0."""
+    for before in (None, initial_layers(model.config, 5)):
+        axes = [ax for ax in scales_of_model(model, before).axes if ax.get_visible()]
+        assert len(axes) == model.config.n_layers
+        for ax in axes:
+            low, high = ax.get_ylim()
+            heights = np.concatenate([line.get_ydata() for line in ax.lines])
+            assert low < heights.min() - 3
+            assert heights.max() < high
+            assert ax.get_ylim() == axes[0].get_ylim()
 
 
 def test_initial_layers_are_those_a_run_begins_with(model):

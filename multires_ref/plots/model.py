@@ -155,10 +155,11 @@ def memory_of_model(model: Model, signal: Signal) -> Figure:
     d = strongest_channel(all_layers[0], config.J, config.tree_select)
     v = fed_to_layer_1(model, signal.x)[d]
     z, rows = memory_in_channel(model, v, d)
+    late = ", a step late," if config.kind == "autoregressive" else ""
     figure, axes = new_figure(WIDTH, 10.2, rows=4, height_ratios=[1.1, 0.8, 2.2, 1.5])
     plot_channels(signal, axes[0, 0]).set(title=signal.title, xlabel="")
     plot_signal(v, axes[1, 0], label="amplitude").set(
-        title=f"what the encoder makes of it for channel {d} of layer 1, the strongest", xlabel=""
+        title=f"what the encoder makes of it{late} for channel {d} of layer 1, the strongest", xlabel=""
     )
     plot_memory(z, rows, axes[2, 0])
     axes[2, 0].set_title(f"layer 1's memory of channel {d}")

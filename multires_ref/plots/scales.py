@@ -11,6 +11,8 @@ from ..tree import memory_rows
 from .learned import scale_shares
 from .style import COLOURS, new_axes, styled
 
+FLOOR = -4.0  # percent: room for the circles at 0
+
 
 def shares_by_scale(conv: dict[str, Any], depth: int, tree_select: str = "fading") -> dict[str, float]:
     """The percent of a layer's output that each scale adds, coarse to fine, and the skip: {name: percent}, 100 together.
@@ -57,5 +59,6 @@ def plot_scales(
     ax.plot(places, [*now.values()], "o", ms=8, color=COLOURS["blue"], label="now", zorder=4)
     ax.set_xticks(places, [*now])
     ax.grid(axis="y")
-    ax.set(ylim=(0, None), title=title)
+    top = max(ax.get_ylim()[1] if ax.get_ylim()[0] == FLOOR else 0.0, 1.1 * max([*now.values(), *(before or {}).values()]))
+    ax.set(ylim=(FLOOR, top), title=title)  # axes that share their y axis end with the highest of all tops
     return ax

@@ -98,7 +98,7 @@ def plot_channels(signal: Signal, ax: Axes) -> Axes:
             ax.plot(channel, color=colour, lw=1.2, label=f"channel {c}")
         ax.set_ylabel("amplitude")
         if len(x) > 1:
-            ax.legend(ncols=len(x), loc="upper right")
+            ax.legend(ncols=len(x), loc="lower right", bbox_to_anchor=(1, 0.97))
     else:
         plot_traces(ax, x)
         ax.tick_params(axis="y", labelsize=7)
