@@ -66,10 +66,14 @@ def test_jupyterlab_ends_with_the_command(place, name, status):
     process, number, arguments = begin(place, "--", "--no-browser", "--port", "9999")
     assert arguments == ["tutorials", "--no-browser", "--port", "9999"]
     process.send_signal(getattr(signal, name))
-    with process:
+    try:
         assert process.wait(60) == status
+        assert not runs(number), "JupyterLab outlived the command"
+    finally:
+        if runs(number):
+            os.kill(number, signal.SIGKILL)
+    with process:
         assert process.stderr.read() == ""
-    wait_for(lambda: not runs(number))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
