@@ -1,16 +1,22 @@
 """The `multires-ref` command: a thin shell. Each subcommand is a module of `commands/`, imported only when it is called.
 
-A command module has a docstring (its first line is the help), `add_arguments(parser)` and `run(args) -> int`, the exit status.
+A command module has a docstring (what `--help` prints), `add_arguments(parser)` and `run(args) -> int`, the exit status.
 """
+
+# PYTHON_ARGCOMPLETE_OK (argcomplete's global completion looks for this word)
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .checks import check_choice
+
+if TYPE_CHECKING:
+    from .commands.parser import Parser
 
 COMMANDS = {
     "train": "train a network on a task",
@@ -25,19 +31,19 @@ COMMANDS = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run `multires-ref ARGV`; returns the exit status (2 for bad input, 130 for Ctrl-C)."""
+def main(argv: list[str] | None = None, prog: str = "multires-ref") -> int:
+    """Run `multires-ref ARGV`; returns the exit status (2 for bad input, 130 for Ctrl-C). `prog` is its name in the help."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
+        from .commands.completion import complete
+
+        complete(COMMANDS)
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0].startswith("-"):
-        return front_page(argv)
     try:
-        check_choice("command", argv[0], COMMANDS)
-        module = import_module(f".commands.{argv[0]}", __package__)
-        parser = argparse.ArgumentParser(
-            prog=f"multires-ref {argv[0]}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        module.add_arguments(parser)
-        return module.run(parser.parse_args(argv[1:])) or 0
+        if not argv or argv[0].startswith("-"):
+            return front_page(argv, prog)
+        parser = command_parser(check_choice("command", argv[0], COMMANDS), prog)
+        args = parser.parse_args(argv[1:])
+        return import_module(f".commands.{argv[0]}", __package__).run(args) or 0
     except (ValueError, TypeError, ImportError, FileNotFoundError, FileExistsError) as error:
         print(f"multires-ref: {error}", file=sys.stderr)
         return 2
@@ -45,16 +51,27 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def front_page(argv: list[str]) -> int:
+def command_parser(name: str, prog: str = "multires-ref") -> Parser:
+    """The parser of one command."""
+    from .commands.parser import Parser
+
+    module = import_module(f".commands.{name}", __package__)
+    parser = Parser(prog=f"{prog} {name}", description=module.__doc__)
+    module.add_arguments(parser)
+    return parser
+
+
+def front_page(argv: list[str], prog: str) -> int:
     """`multires-ref`, `multires-ref --help` and `--version`."""
-    parser = argparse.ArgumentParser(
-        prog="multires-ref",
+    from .commands.parser import Parser
+
+    parser = Parser(
+        prog=prog,
         description="MultiresConv in readable NumPy.",
         epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="multires-ref COMMAND ...",
+        usage=f"{prog} COMMAND ...",
     )
-    parser.add_argument("--version", action="version", version=f"multires-ref {__version__}")
+    parser.add_argument("--version", action="version", version=f"multires-ref {__version__}", help="print the version and exit")
     parser.parse_args(argv)
     parser.print_help()
     return 0

@@ -7,12 +7,17 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
-from multires_ref import Model, NetworkConfig
+from multires_ref import Model, NetworkConfig, load_model, memory
 from multires_ref.cli import main
 from multires_ref.interop.load import save_model
+from multires_ref.plots import model as model_plots
 from multires_ref.plots.gallery import FIGURES
+from multires_ref.plots.signal import Signal, fed_to_layer_1, stand_in
 from multires_ref.plots.stored import STORED, read_report
+from multires_ref.tasks import get_task
+from multires_ref.tasks.task import LoadOptions
 from multires_ref.training.checkpoint import model_tensors, save_checkpoint
 from multires_ref.training.config import TrainingConfig
 
@@ -100,7 +105,7 @@ def test_asking_for_what_cannot_be_drawn_is_an_error(tmp_path, capsys):
     assert "none" in capsys.readouterr().err
 
 
-OF_A_RUN = {"responses.svg", "filters.svg", "scales.svg", "memory.png", "kernels.svg"}
+OF_A_RUN = {"responses.svg", "filters.svg", "scales.svg", "memory.png", "recovered.svg", "kernels.svg"}
 
 
 def test_figures_of_a_run_go_into_its_folder(tmp_path):
@@ -133,3 +138,143 @@ def test_pictures_stand_alone():
         text = path.read_text()
         assert "font-family" not in text
         assert not re.search(r'xlink:href="(?!#|data:)', text)
+
+
+# the signal that a model's figures are drawn for
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder of an untrained digits network."""
+    config = NetworkConfig(1, 10, 5, 2, max_length=64)
+    model = Model.init(config, np.random.default_rng(0))
+    about = {"network": config.to_dict(), "training": TrainingConfig(epochs=1, batch_size=5, lr=0.01).to_dict()}
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run/best.safetensors"
+    save_checkpoint(path, model_tensors(model.params, model.state), about | {"task": "digits", "scale": "tiny"})
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The signals for which pictures are put together."""
+    seen = []
+    draw = model_plots.memory_of_model
+    monkeypatch.setattr(model_plots, "memory_of_model", lambda model, signal: seen.append(signal) or draw(model, signal))
+    return seen
+
+
+def memory_picture(*words):
+    return main(["figures", "--only", "memory", *map(str, words)])
+
+
+def test_a_run_brings_an_example_of_its_task(run, shown, capsys):
+    assert memory_picture("--run", run) == 0
+    assert capsys.readouterr().out == f"{run / 'figures/memory.png'}\n"
+    test = get_task("digits").load(LoadOptions(scale="tiny"))["test"]
+    np.testing.assert_array_equal(shown[0].x, test.x[0])
+    assert shown[0].title == f"digits, test example 0, a {test.y[0]}"
+
+
+def test_a_checkpoint_without_a_task_says_that_the_signal_stands_in(tmp_path, shown, capsys):
+    path = tmp_path / "theirs.safetensors"
+    save_model(Model.init(NetworkConfig(2, 4, 5, 2, max_length=32), np.random.default_rng(0)), path)
+    assert memory_picture("--run", path) == 0
+    assert "does not say on which task it was trained" in capsys.readouterr().out
+    assert shown[0].title.startswith("stand-in: an electrocardiogram")
+    assert shown[0].x.shape == (2, 1024)
+    tokens = stand_in(NetworkConfig(18, 4, 5, 2, max_length=32, encoder="embedding"))
+    assert tokens.title.startswith("stand-in: random tokens")
+    assert tokens.x.shape == (32,)
+
+
+def test_a_task_whose_data_are_not_there_says_so(tmp_path, shown, capsys, monkeypatch):
+    config = NetworkConfig(3, 10, 5, 2, max_length=64)
+    model = Model.init(config, np.random.default_rng(0))
+    about = {"network": config.to_dict(), "training": TrainingConfig(epochs=1, batch_size=5, lr=0.01).to_dict()}
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, model_tensors(model.params, model.state), about | {"task": "scifar10"})
+    monkeypatch.chdir(tmp_path)
+    assert memory_picture("--run", path) == 0
+    out = capsys.readouterr().out
+    assert "CIFAR-10: data_batch_1.bin" in out
+    assert "stand-in" in out
+    assert shown[0].title.startswith("stand-in")
+
+
+@pytest.mark.parametrize("ending", ["npy", "csv", "wav"])
+def test_a_signal_of_ones_own(run, shown, tmp_path, ending):
+    x = np.sin(np.arange(200) / 9).astype("float32")
+    path = tmp_path / f"mine.{ending}"
+    if ending == "npy":
+        np.save(path, x)
+    elif ending == "csv":
+        path.write_text("x\n" + "".join(f"{value!r}\n" for value in x.tolist()))
+    else:
+        wavfile.write(path, 100, x)
+    rate = [] if ending == "wav" else ["--rate", "100"]
+    assert memory_picture("--run", run, "--signal", path, *rate, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out/memory.png").read_bytes()[1:4] == b"PNG"
+    np.testing.assert_array_equal(shown[0].x, x[None].astype("float64"))
+    assert shown[0][1:] == (f"mine.{ending}", 100.0)
+
+
+def test_what_a_layer_is_fed_is_what_the_network_computes():
+    """The pictures' input of layer 1 is the encoder's output in the network itself, shifted by one step for a density."""
+    rng = np.random.default_rng(0)
+    for config in (NetworkConfig(2, 4, 5, 2, max_length=32), NetworkConfig(2, 6, 5, 2, max_length=32, kind="autoregressive")):
+        model, x, seen = Model.init(config, rng, "float64"), rng.standard_normal((2, 20)), {}
+        model(x[None], probe=seen.__setitem__)
+        np.testing.assert_array_equal(fed_to_layer_1(model, x), seen["encoder"][0])
+    config = NetworkConfig(7, 4, 5, 2, max_length=32, encoder="embedding")
+    model, x, seen = Model.init(config, rng, "float64"), rng.integers(7, size=20), {}
+    model(x[None], probe=seen.__setitem__)
+    np.testing.assert_array_equal(fed_to_layer_1(model, x), seen["encoder"][0])
+
+
+def test_the_picture_holds_the_signal_and_its_memory(run):
+    model, x = load_model(run), np.sin(np.arange(100) / 5)[None]
+    figure = model_plots.memory_of_model(model, Signal(x, "mine", 50.0))
+    above, fed, picture, _ = figure.axes[:4]
+    np.testing.assert_array_equal(above.lines[0].get_ydata(), x[0])
+    assert above.get_title("left") == "mine"
+    conv = model_plots.layers(model)[0]
+    d = model_plots.strongest_channel(conv, model.config.J, "fading")
+    v = fed_to_layer_1(model, x)[d]
+    np.testing.assert_array_equal(fed.lines[0].get_ydata(), v)
+    z, _ = memory(v, conv["h0"][d], conv["h1"][d], model.config.J)
+    np.testing.assert_allclose(picture.images[0].get_array(), z / abs(z).max(axis=1, keepdims=True), rtol=1e-12)
+    assert "seconds at 50 samples a second" in picture.get_xlabel()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 12])
+def test_signals_of_many_channels_are_drawn(channels):
+    config = NetworkConfig(channels, 4, 5, 2, max_length=32)
+    model = Model.init(config, np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((channels, 50))
+    figure = model_plots.memory_of_model(model, Signal(x, "mine"))
+    assert len(figure.axes[0].lines) == channels
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--signal", "one.npy"], "--signal is drawn for a model: give --run"),
+        (["--run", "RUN", "--rate", "3"], "--rate belongs to a signal"),
+        (["--run", "RUN", "--signal", "none.npy"], "none.npy"),
+        (["--run", "RUN", "--signal", "two.npy"], "two.npy must have 1 channel, as this network; it has 2 channels of 9 samples"),
+        (["--run", "RUN", "--signal", "nan.npy"], "channel 0 holds nan at step 1"),
+        (["--run", "RUN", "--signal", "empty.npy"], "is empty"),
+        (["--run", "RUN", "--signal", "one.npy", "--rate", "0"], "rate must be a positive number"),
+        (["--run", "RUN", "--signal", "one.npy", "--only", "tree"], "--only must be one of 'responses'"),
+    ],
+)
+def test_signals_that_do_not_fit_are_refused_before_anything_is_drawn(run, words, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, array in {"one": np.ones(9), "two": np.ones((2, 9)), "nan": np.array([1, np.nan]), "empty": np.ones(0)}.items():
+        np.save(f"{name}.npy", array)
+    assert main(["figures", *(str(run) if word == "RUN" else word for word in words)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (run / "figures").exists()

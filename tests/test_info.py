@@ -1,6 +1,8 @@
 """`multires-ref info`: the counts add up, and what it prints is what was counted."""
 
+import re
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,7 +61,7 @@ def test_this_machine(capsys):
 
 def test_unknown_target(capsys):
     assert main(["info", "digitz"]) == 2
-    assert "did you mean 'digits'" in capsys.readouterr().err
+    assert "no task, file or folder digitz (did you mean digits" in capsys.readouterr().err
 
 
 def test_work_of_the_parts_by_hand():
@@ -103,3 +105,48 @@ def test_memory_is_what_a_step_holds(kind):
     )
     counted = three["stored for the backward pass"] - one["stored for the backward pass"]
     assert (held[3] - held[1]) / counted == pytest.approx(1, abs=0.05)
+
+
+def test_a_path_that_is_not_there_says_so(tmp_path, capsys):
+    assert main(["info", "/nonexistent/path"]) == 2
+    error = capsys.readouterr().err
+    assert "there is no task, file or folder /nonexistent/path: the tasks are digits, " in error
+    (tmp_path / "digits-1").mkdir()
+    assert main(["info", str(tmp_path / "digits-2")]) == 2
+    error = capsys.readouterr().err
+    assert f"no task, file or folder {tmp_path / 'digits-2'} (did you mean {tmp_path / 'digits-1'}?)" in error
+    assert "checkpoint" not in error
+
+
+def test_a_folder_that_is_no_run_says_so(tmp_path, capsys):
+    assert main(["info", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds no best.safetensors: it is no run folder" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text("{}")
+    assert main(["info", str(tmp_path)]) == 2
+    assert "a run that has not finished an epoch" in capsys.readouterr().err
+
+
+def test_a_task_comes_before_a_folder_of_its_name(tmp_path, capsys, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["info", "digits"]) == 0
+    assert "digits: handwritten digits" in capsys.readouterr().out
+    assert main(["info", "./digits"]) == 2
+    assert "it is no run folder" in capsys.readouterr().err
+
+
+def test_reproduced_results_are_those_of_the_readme(capsys):
+    """`info digits` gives the accuracies that the README reports; a task that was not run says so."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (measured,) = re.findall(r"test accuracy ([\d.]+, [\d.]+ and [\d.]+ %) for seeds 1,\s+2 and 3", readme)
+    assert main(["info", "digits"]) == 0
+    out = capsys.readouterr().out
+    assert f"reproduced   test accuracy {measured} for seeds 1, 2 and 3: multires-ref train digits --seed N" in out
+    assert main(["info", "scifar10"]) == 0
+    assert "reproduced   not yet: the full setting has not been run to its end" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", ["0", "-3"])
+def test_batch_size_is_checked(size, capsys):
+    assert main(["info", "digits", "--batch-size", size]) == 2
+    assert f"--batch-size must be at least 1; got {size}" in capsys.readouterr().err

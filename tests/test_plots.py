@@ -20,7 +20,16 @@ from multires_ref import (
 from multires_ref.plots.gallery import ecg
 from multires_ref.plots.learned import scale_shares, two_gains
 from multires_ref.plots.memory import plot_signal
-from multires_ref.plots.model import figures_of_model, initial_layers, layers, scale_gains_over_frequency
+from multires_ref.plots.model import (
+    OF_A_MODEL,
+    figures_of_model,
+    initial_layers,
+    layers,
+    scale_gains_over_frequency,
+    scales_of_model,
+)
+from multires_ref.plots.scales import plot_scales, shares_by_scale
+from multires_ref.plots.signal import Signal
 from multires_ref.plots.style import (
     COLOURS,
     CYCLE,
@@ -207,10 +216,37 @@ def model(request):
 
 
 def test_figures_of_a_model_are_drawn_for_any_tree(model):
-    drawings = figures_of_model(model, ecg(), "x", initial_layers(model.config, 3))
-    assert list(drawings) == ["responses", "filters", "scales", "memory", "kernels"]
+    drawings = figures_of_model(model, Signal(ecg()[None], "an ECG", 360.0), initial_layers(model.config, 3))
+    assert tuple(drawings) == OF_A_MODEL
     for kind, draw in drawings.values():
         assert picture_bytes(draw(), kind, dpi=40)
+
+
+def test_shares_by_scale_are_percents_of_the_layer(model):
+    """They add up to 100; the rows of one level count together; the picture's circles stand at them."""
+    config, conv = model.config, layers(model)[0]
+    shares = shares_by_scale(conv, config.J, config.tree_select)
+    assert sum(shares.values()) == pytest.approx(100, rel=1e-12)
+    assert len(shares) == len({(r.kind, r.level) for r in memory_rows(config.J, 2, config.tree_select, config.m)}) + 1
+    before = shares_by_scale(layers(model)[1], config.J, config.tree_select)
+    ax = plot_scales(shares, before)
+    heights = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert heights["now"] == [*shares.values()]
+    assert heights["at the start"] == [before[name] for name in shares]
+    assert [label.get_text() for label in ax.get_xticklabels()] == [*shares]
+
+
+def test_all_circles_of_all_layers_are_inside_their_axes(model):
+    """The layers share one y axis: it must hold the largest share of any, and room for the circles at 0."""
+    for before in (None, initial_layers(model.config, 5)):
+        axes = [ax for ax in scales_of_model(model, before).axes if ax.get_visible()]
+        assert len(axes) == model.config.n_layers
+        for ax in axes:
+            low, high = ax.get_ylim()
+            heights = np.concatenate([line.get_ydata() for line in ax.lines])
+            assert low < heights.min() - 3
+            assert heights.max() < high
+            assert ax.get_ylim() == axes[0].get_ylim()
 
 
 def test_initial_layers_are_those_a_run_begins_with(model):

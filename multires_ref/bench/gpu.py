@@ -14,24 +14,31 @@ from typing import Any
 
 import numpy as np
 
+from ..tasks import TASK_MODULES
+
 Contestants = dict[str, Callable[[], Any]]
 TOLERANCE = 1e-4  # of the largest number, float32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    parser.add_argument("--batch", type=int, default=64, help="sequences, at 1024 time steps; fewer where longer (default 64)")
-    parser.add_argument("--width", type=int, default=256, help="channels (default 256)")
+    task = f"whose training step is timed (default: scifar10): {', '.join(TASK_MODULES)}"
+    parser.add_argument("--batch", type=int, default=64, help="sequences, at 1024 time steps; fewer where longer (default: 64)")
+    parser.add_argument("--width", type=int, default=256, help="channels (default: 256)")
     parser.add_argument(
-        "--lengths", type=int, nargs="+", default=[1024, 2048, 4096, 16384], help="time steps of the layer's input"
+        "--lengths",
+        type=int,
+        nargs="+",
+        default=[1024, 2048, 4096, 16384],
+        help="time steps of the layer's input (default: 1024, 2048, 4096 and 16384)",
     )
-    parser.add_argument("--kernel-sizes", type=int, nargs="+", default=[2, 4], help="filter taps (default 2 and 4)")
-    parser.add_argument("--task", default="scifar10", help="whose training step is timed (default scifar10)")
-    parser.add_argument("--rounds", type=int, default=15, help="times every contestant is timed (default 15)")
+    parser.add_argument("--kernel-sizes", type=int, nargs="+", default=[2, 4], help="filter taps (default: 2 and 4)")
+    parser.add_argument("--task", choices=TASK_MODULES, metavar="TASK", default="scifar10", help=task)
+    parser.add_argument("--rounds", type=int, default=15, help="how often everything is timed (default: 15)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
-    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")
-    parser.add_argument("--no-step", action="store_true", help="the layer alone")
-    parser.add_argument("--out", help="write the numbers here, as JSON")
+    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
+    parser.add_argument("--no-step", action="store_true", help="time the layer alone, no training step")
+    parser.add_argument("--out", metavar="FILE", help="write the numbers here, as JSON (default: nowhere)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,16 +24,19 @@ SIDES = {"ours": "here", "torch": "PyTorch"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    parser.add_argument("--tasks", nargs="+", default=list(SETTINGS), help=f"which settings (default all: {', '.join(SETTINGS)})")
-    parser.add_argument("--layers", type=int, help="this many layers everywhere (default: the paper's; 4 for cifar10-density)")
-    parser.add_argument("--steps", type=int, default=2, help="timed steps of each (default 2)")
-    parser.add_argument("--memory", type=float, default=20.0, help="GiB that one process may hold (default 20)")
-    parser.add_argument("--seconds", type=float, default=150.0, help="give up on one measurement after this long (default 150)")
+    tasks = f"whose settings, some of {', '.join(SETTINGS)} (default: all)"
+    parser.add_argument("--tasks", nargs="+", choices=SETTINGS, metavar="TASK", default=list(SETTINGS), help=tasks)
+    parser.add_argument("--layers", type=int, help="layers everywhere (default: the paper's, but 4 for cifar10-density)")
+    parser.add_argument("--steps", type=int, default=2, help="timed steps of each (default: 2)")
+    parser.add_argument("--memory", type=float, default=20.0, help="GiB that one process may hold (default: 20.0)")
     parser.add_argument(
-        "--budget", type=float, default=580.0, help="seconds for everything; what does not fit is left out (default 580)"
+        "--seconds", type=float, default=150.0, help="seconds after which a measurement is given up (default: 150.0)"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=580.0, help="seconds for everything; what does not fit is left out (default: 580.0)"
     )
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
-    parser.add_argument("--out", help="write the numbers here, as JSON")
+    parser.add_argument("--out", metavar="FILE", help="write the numbers here, as JSON (default: nowhere)")
 
 
 def run(args: argparse.Namespace) -> int:

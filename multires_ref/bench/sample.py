@@ -23,15 +23,15 @@ from .timing import machine, machine_line, threads
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    parser.add_argument("--layers", type=int, default=4, help="blocks, of the setting's 48 (default 4)")
-    parser.add_argument("--width", type=int, default=512, help="channels (default 512, the setting's)")
-    parser.add_argument("--length", type=int, default=1024, help="pixels (default 1024, the setting's)")
-    parser.add_argument("--n", type=int, nargs="+", default=[1, 8], help="images drawn together: a table each (default 1 and 8)")
-    parser.add_argument("--positions", type=int, default=6, help="pixels at which recomputing is timed (default 6)")
+    parser.add_argument("--layers", type=int, default=4, help="blocks, of the setting's 48 (default: 4)")
+    parser.add_argument("--width", type=int, default=512, help="channels (default: 512, the setting's)")
+    parser.add_argument("--length", type=int, default=1024, help="pixels (default: 1024, the setting's)")
+    parser.add_argument("--n", type=int, nargs="+", default=[1, 8], help="images drawn together: a table each (default: 1 and 8)")
+    parser.add_argument("--positions", type=int, default=6, help="pixels at which recomputing is timed (default: 6)")
     parser.add_argument("--all-positions", action="store_true", help="time recomputing at every pixel")
-    parser.add_argument("--threads", type=int, help="at most this many threads for everybody (default: all that are allowed)")
+    parser.add_argument("--threads", type=int, help="most threads for everybody (default: all that are allowed)")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")
-    parser.add_argument("--out", help="write the numbers here, as JSON")
+    parser.add_argument("--out", metavar="FILE", help="write the numbers here, as JSON (default: nowhere)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -25,8 +25,8 @@ AGREE = 1e-4  # relative difference of the first losses, float32
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which settings, how many layers."""
-    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
-    parser.add_argument("--layers", type=int, default=2, help="blocks (default 2)")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="whose sizes (default: all)")
+    parser.add_argument("--layers", type=int, default=2, help="blocks (default: 2)")
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:

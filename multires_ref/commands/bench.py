@@ -1,20 +1,21 @@
-"""Measure speed and memory, against PyTorch where it is installed; without a part, the first six.
+"""Measure speed and memory, against PyTorch where it is installed.
 
-    multires-ref bench                      operator, step, busy, scaling, pyramid and startup, in a few minutes
-    multires-ref bench operator --quick     one, small
-    multires-ref bench busy                 a small training step beside a busy neighbour, and with one thread
-    multires-ref bench sample               drawing images: streaming against recomputing
-    multires-ref bench paper                training steps at the paper's full settings
-    multires-ref bench gpu                  the layer and a training step on a GPU; or: multires-ref bench --device gpu
+multires-ref bench                      operator, step, busy, scaling, pyramid, startup: a few minutes
+multires-ref bench operator --quick     one of them, small
+multires-ref bench busy                 a small training step beside a busy neighbour
+multires-ref bench sample               drawing images: streaming against recomputing
+multires-ref bench paper                training steps at the paper's full settings
+multires-ref bench gpu                  the layer and a training step on a GPU
 
-Everything is checked to agree before it is timed; contestants take turns; medians and quartiles are printed, and written with the
-machine's description to bench.json and bench.svg in --out.
+Everything is checked to agree before it is timed; contestants take turns; medians and quartiles
+are printed, and written with the machine's description to bench.json and bench.svg in --out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 import time
 from importlib import import_module
 from pathlib import Path
@@ -28,18 +29,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments: one sub-command a part, each with its own."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not for figures")
-    common.add_argument("--repeats", type=int, default=7, help="rounds (default 7)")
-    common.add_argument("--threads", type=int, help="at most this many threads for everybody (default: all that are allowed)")
-    common.add_argument("--out", help="folder for bench.json and bench.svg (default runs/bench-<time>)")
-    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: the same as `bench gpu`")
-    parts = parser.add_subparsers(dest="part", metavar="PART")
-    for name in ("all", *PARTS):
-        sub = parts.add_parser(name, parents=[common])
-        if name != "all":
-            module(name).add_arguments(sub)
-    for name in OTHERS:
-        module(name).add_arguments(parts.add_parser(name))
+    common.add_argument("--repeats", type=int, default=7, help="how often everything is timed (default: 7)")
+    common.add_argument("--threads", type=int, help="most threads for everybody (default: all that are allowed)")
+    common.add_argument("--out", metavar="DIR", help="folder for bench.json and bench.svg (default: runs/bench-TIME)")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: the same as `bench gpu` (default: cpu)")
+    parts = parser.add_subparsers(dest="part", metavar="PART", help="what to measure (default: all)")
+    parts.add_parser("all", parents=[common], help=f"{', '.join(PARTS)}")
+    for name in (*PARTS, *OTHERS):
+        text = module(name).__doc__
+        sub = parts.add_parser(
+            name, parents=[common] if name in PARTS else [], help=first_line(text), description=rewrapped(text)
+        )
+        module(name).add_arguments(sub)
     parser.set_defaults(quick=False, repeats=7, threads=None, out=None)
+
+
+def first_line(text: str) -> str:
+    """A docstring's first sentence, for the list of parts: "%" doubled, as argparse wants it."""
+    return text.splitlines()[0].rstrip(".").replace("%", "%%")
+
+
+def rewrapped(text: str) -> str:
+    """A docstring's paragraphs in lines of at most 98 columns."""
+    return "\n\n".join(textwrap.fill(" ".join(paragraph.split()), 98) for paragraph in text.strip().split("\n\n"))
 
 
 def module(name: str) -> Any:

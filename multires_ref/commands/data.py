@@ -1,8 +1,9 @@
 """Fetch or generate a task's data, check it, and show what is there.
 
-multires-ref data digits                     counts, classes, lengths, one example as a picture
-multires-ref data listops                    generate Long ListOps in data/listops (about two minutes on two cores)
-multires-ref data listops --train 1000 --val 100 --test 100 --min-length 5 --max-length 50 --data-dir data/short
+multires-ref data digits                     counts, classes, lengths, values
+multires-ref data digits --out digit.png     and a picture of one training example
+multires-ref data listops                    generate Long ListOps in data/listops (two minutes)
+multires-ref data listops --train 1000 --val 100 --test 100 --data-dir data/short
 multires-ref data scifar10                   fetch CIFAR-10 into data/cifar10
 multires-ref data ptbxl --data-dir ~/ptb-xl  check the folder you have
 """
@@ -11,31 +12,36 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..checks import check_choice, check_int
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One set of arguments a task: some can be told how to get their data."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASK_MODULES, get_task
 
-    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True, help=", ".join(TASK_MODULES))
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True, help="whose data")
     for name, module in TASK_MODULES.items():
-        task = tasks.add_parser(name, help=f"see multires-ref data {name} --help")
-        task.add_argument("--data-dir", help="where the data are, or should be put (default: the task's own place)")
-        task.add_argument("--out", default=f"{name}-example.png", help="the picture of one example (default %(default)s)")
-        task.add_argument("--example", type=int, default=0, help="which training example to draw (default 0)")
+        title = get_task(name).title.replace("%", "%%")
+        task = tasks.add_parser(name, help=title, description=title)
+        task.add_argument("--data-dir", metavar="DIR", help="where the data are, or are put (default: the task's own place)")
+        task.add_argument("--out", metavar="FILE", help="draw one training example into this .png or .svg (default: no picture)")
+        task.add_argument("--example", type=int, help="with --out: number of the training example, from 0 (default: 0)")
         more = getattr(import_module(f"..tasks.{module}", __package__), "add_data_arguments", None)
         if more:
             more(task, name)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepare, load, describe, draw."""
+    """Prepare, load, describe, and draw where a file is named."""
     from ..tasks import TASK_MODULES, get_task
     from ..tasks.task import LoadOptions
 
+    check_picture(args)
     module = import_module(f"..tasks.{TASK_MODULES[args.task]}", __package__)
     task = get_task(args.task)
     if hasattr(module, "prepare"):
@@ -45,8 +51,19 @@ def run(args: argparse.Namespace) -> int:
     print(task.title)
     for name, split in splits.items():
         print("\n".join(split_lines(name, split, labels, task.objective)))
-    draw(args, task, splits["train"], labels, getattr(module, "TOKENS", ()))
+    if args.out is not None:
+        draw(args, task, splits["train"], labels, getattr(module, "TOKENS", ()))
     return 0
+
+
+def check_picture(args: argparse.Namespace) -> None:
+    """Raise a ValueError, before anything is fetched or generated, if the picture that was asked for cannot be drawn."""
+    if args.out is None:
+        if args.example is not None:
+            raise ValueError("--example says which example is drawn: give --out FILE.png too, where the picture is to go")
+        return
+    check_choice("the ending of --out", Path(args.out).suffix, (".png", ".svg"))
+    check_int("--example", args.example or 0, 0)
 
 
 def split_lines(name: str, split: Any, labels: tuple[str, ...], objective: str) -> list[str]:
@@ -78,11 +95,10 @@ def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:
 
 def draw(args: argparse.Namespace, task: Any, split: Any, labels: tuple[str, ...], tokens: tuple[str, ...]) -> None:
     """One training example as a picture."""
-    from ..checks import check_int
     from ..plots.data import plot_example
     from ..plots.style import save
 
-    n = check_int("example", args.example, 0, len(split) - 1)
+    n = check_int("--example", args.example or 0, 0, len(split) - 1)
     x = split.x[n] if split.lengths is None else split.x[n, ..., : split.lengths[n]]
     what = ""
     if task.objective == "classification":

@@ -1,9 +1,9 @@
 """Score a run, or a checkpoint, on a split of its task: the score, and a table by class.
 
-multires-ref evaluate runs/digits-...                     the test split
+multires-ref evaluate runs/digits-...                    the test split
 multires-ref evaluate runs/digits-... --split val
-multires-ref evaluate runs/digits-.../last.safetensors    the last epoch rather than the best
-multires-ref evaluate model.pth --task scifar10           a checkpoint that does not say its task, such as the authors'
+multires-ref evaluate runs/digits-.../last.safetensors   the last epoch rather than the best
+multires-ref evaluate model.pth --task scifar10          a checkpoint that does not say its task
 
 Writes evaluate-SPLIT.json beside the checkpoint, and for classes a picture of the confusion table.
 """
@@ -16,19 +16,23 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_choice
-
 SPLITS = ("train", "val", "test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    from ..tasks import TASK_MODULES
+    from ..training.device import DEVICES
+
+    tasks = ", ".join(TASK_MODULES)
     parser.add_argument("run", help="a run folder, a .safetensors file, or the authors' .pth (needs PyTorch)")
-    parser.add_argument("--task", help="the task whose split is scored (default: the one the run was trained on)")
-    parser.add_argument("--split", default="test", help="train, val or test")
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--data-dir", help="where the task's data are (default: where the run found them)")
-    parser.add_argument("--device", default="cpu", help="cpu or gpu")
+    parser.add_argument(
+        "--task", choices=TASK_MODULES, metavar="TASK", help=f"whose examples are scored (default: the run's own): {tasks}"
+    )
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which part of the examples (default: test)")
+    parser.add_argument("--batch-size", type=int, default=256, help="examples at a time; changes the speed only (default: 256)")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the task's data are (default: where the run found them)")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="where the arrays live (default: cpu)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
     from ..training.objectives import get_objective
     from ..training.step import NonFiniteLoss
 
-    check_choice("split", args.split, SPLITS)
     model, about, where = load(Path(args.run), args.device)
     if args.task is None and "task" not in about:
         raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on: give --task")

@@ -1,8 +1,15 @@
 """Draw the figures of the README and the tutorials, or those of a model of your own.
 
-multires-ref figures                         all of them, into figures/, bit by bit as they are committed
+multires-ref figures                         all, into figures/, bit by bit as they are committed
 multires-ref figures --only tree memory      some of them
-multires-ref figures --run runs/digits-...   a trained model's responses, filters, scales, memory and kernels, into RUN/figures
+multires-ref figures --run runs/digits-...   of a trained model, into RUN/figures
+multires-ref figures --run runs/digits-... --signal heart.wav   its memory of your signal
+
+A model's figures are its responses, filters, scales and kernels, and for a signal the memory of it
+and what can be recovered from the memory. Without --signal it is the first test example of the
+task that the model was trained on. A .npy file holds [L] or [channels, L]; a .csv file a line for
+every time step and a column for every channel; a .wav file says its sampling rate. Signals are
+given to the network as they are: normalise them as its training data were.
 """
 
 from __future__ import annotations
@@ -19,17 +26,35 @@ Drawings = dict[str, tuple[str, Callable[[], Any]]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--out", type=Path, help="folder to write to (default: figures, or RUN/figures with --run)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="draw these only")
-    parser.add_argument("--run", type=Path, help="a run folder or checkpoint: draw figures of that model")
-    parser.add_argument("--data", type=Path, default=Path("figures/data"), help="folder of stored runs and measurements")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: figures, or RUN/figures with --run)")
+    only = parser.add_argument("--only", nargs="+", metavar="NAME", help="draw these only (default: all)")
+    only.completer = lambda **given: names()  # for the Tab key: see completion.py
+    parser.add_argument("--run", type=Path, help="run folder or checkpoint whose figures are drawn (default: the package's)")
+    parser.add_argument("--signal", metavar="FILE", help="with --run: .npy, .csv or .wav (default: an example of the run's task)")
+    parser.add_argument("--rate", type=float, help="samples a second, of a .npy or .csv signal (default: not known)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("figures/data"), help="folder of stored runs and measurements (default: figures/data)"
+    )
+
+
+def names() -> list[str]:
+    """The names of all figures, of the package and of a run."""
+    from ..plots.gallery import FIGURES
+    from ..plots.model import OF_A_MODEL
+    from ..plots.stored import STORED
+
+    return sorted({*FIGURES, *STORED, *OF_A_MODEL})
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw, save, and name each file written."""
     from ..plots.style import save
 
-    drawings = of_run(args.run) if args.run else of_package(args.data, args.only)
+    if args.signal is not None and args.run is None:
+        raise ValueError("--signal is drawn for a model: give --run RUN too, a run folder or a checkpoint")
+    if args.rate is not None and args.signal is None:
+        raise ValueError("--rate belongs to a signal: give --signal FILE too")
+    drawings = of_run(args.run, args.signal, args.rate) if args.run else of_package(args.data, args.only)
     for name in args.only or []:
         check_choice("--only", name, drawings)
     folder = args.out or (beside(args.run) if args.run else Path("figures"))
@@ -56,14 +81,61 @@ def of_package(data: Path, only: list[str] | None = None) -> Drawings:
     return drawings
 
 
-def of_run(path: Path) -> Drawings:
-    """The figures of a user's own model."""
+def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> Drawings:
+    """The figures of a user's own model, for a signal in a file or for one that the run brings."""
     from ..interop.load import load_model
-    from ..plots.gallery import ecg
     from ..plots.model import figures_of_model
 
-    x = ecg()
-    return figures_of_model(load_model(path), x / x.std(), "an ECG / its deviation", start_of(path))
+    model = load_model(path)
+    shown = signal_in(signal, rate, model.config) if signal else signal_of(path, model.config)
+    return figures_of_model(model, shown, start_of(path))
+
+
+def signal_in(file: str, rate: float | None, config: Any) -> Any:
+    """The user's signal, if it fits the network."""
+    from ..base.signals import read_signal
+    from ..plots.signal import Signal, check_signal
+
+    x, rate = read_signal(file, rate)
+    return Signal(check_signal(x, config, file), Path(file).name, rate)
+
+
+def signal_of(path: Path, config: Any) -> Any:
+    """The first test example of the run's own task; a stand-in, with a line that says so, where there is none to be had."""
+    from ..plots.signal import stand_in
+    from .evaluate import about_run
+
+    about = about_run(path / "best.safetensors" if path.is_dir() else path)
+    try:
+        example = first_example(about)
+        fits = example.x.ndim == 1 if config.encoder == "embedding" else example.x.shape[0] == config.d_input
+        if fits:
+            return example
+        reason = f"examples of the task {about['task']} have other channels than this network"
+    except KeyError:
+        reason = f"{path} does not say on which task it was trained"
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        reason = str(error)
+    shown = stand_in(config)
+    print(f"{reason}. The signal drawn is a {shown.title} (--signal FILE takes yours)")
+    return shown
+
+
+def first_example(about: dict[str, Any]) -> Any:
+    """The first example of the test part of the task that a checkpoint names, without padding."""
+    from ..plots.signal import Signal
+    from ..tasks import get_task
+    from ..tasks.task import LoadOptions
+
+    task = get_task(about["task"])
+    options = LoadOptions(about.get("data_dir"), about.get("scale", "full"))
+    test = task.load(options)["test"]
+    x = test.x[0] if test.lengths is None else test.x[0, ..., : test.lengths[0]]
+    title = f"{task.name}, test example 0"
+    if task.objective == "classification":
+        labels = task.label_names(options)
+        title += f", a {labels[test.y[0]] if labels else test.y[0]}"
+    return Signal(x, title)
 
 
 def start_of(path: Path) -> Any:

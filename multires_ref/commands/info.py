@@ -1,44 +1,87 @@
-"""Describe this machine, a task, or a run: configuration, parameters, receptive field, work and memory.
+"""Describe this machine, a task, or a run: settings, parameters, receptive field, work, memory.
 
 multires-ref info                    versions, engines and threads here
-multires-ref info digits             a task's setting, its cost, and published beside reproduced results
+multires-ref info digits             a task's settings, its cost, published and reproduced results
 multires-ref info runs/digits-...    a run folder or checkpoint
+multires-ref info ./digits           a folder that is called like a task
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
-from ..checks import check_choice
+from ..checks import check_int
 from ..network.account import parameters_by_part, streaming_memory, training_memory, work_by_part
 from ..network.config import NetworkConfig
+from .parser import did_you_mean
 
 PACKAGES = ("numpy", "scipy", "PyWavelets", "autograd", "numba", "torch", "cupy-cuda13x", "matplotlib", "safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("target", nargs="?", help="a task, a run folder or a checkpoint; nothing for this machine")
-    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="with gpu: say what CuPy finds")
+    from ..tasks import TASK_MODULES
+
+    target = parser.add_argument(
+        "target", nargs="?", help=f"a run folder, a checkpoint, or a task: {', '.join(TASK_MODULES)} (default: this machine)"
+    )
+    target.completer = lambda prefix, **given: [*TASK_MODULES, *paths_that_begin(prefix)]  # for the Tab key: see completion.py
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: say what CuPy finds (default: cpu)")
     parser.add_argument("--batch-size", type=int, help="for the memory of a training step (default: the task's, or 50)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the description."""
+    from ..tasks import TASK_MODULES
+
+    if args.batch_size is not None:
+        check_int("--batch-size", args.batch_size, 1)
     if args.target is None:
         print("\n".join(machine_lines(args.device)))
-    elif Path(args.target).exists():
-        from ..interop.load import load_model
-
-        model = load_model(args.target)
-        print("\n".join([f"{args.target}", *network_lines(model.config, args.batch_size or 50)]))
-    else:
+    elif args.target in TASK_MODULES:
         print("\n".join(task_lines(args.target, args.batch_size)))
+    else:
+        print("\n".join(run_lines(Path(args.target), args.batch_size or 50)))
     return 0
+
+
+def run_lines(path: Path, batch_size: int) -> list[str]:
+    """What a run folder or a checkpoint holds."""
+    from ..interop.load import load_model
+
+    if not path.exists():
+        raise FileNotFoundError(missing(str(path)))
+    if path.is_dir() and not (path / "best.safetensors").exists():
+        begun = (path / "config.json").exists()
+        what = "it is a run that has not finished an epoch" if begun else "it is no run folder"
+        raise ValueError(f"{path} holds no best.safetensors: {what}. `multires-ref train TASK --out DIR` makes one")
+    return [str(path), *network_lines(load_model(path).config, batch_size)]
+
+
+def missing(target: str) -> str:
+    """That there is nothing called `target`, and what is called nearly so: a task, or a file or folder beside it."""
+    from ..tasks import TASK_MODULES
+
+    folder = os.path.dirname(target)
+    known = {*paths_that_begin(os.path.join(folder, "")), *(() if folder else TASK_MODULES)}
+    near = did_you_mean(difflib.get_close_matches(target, sorted(known), n=3, cutoff=0.6))
+    return f"there is no task, file or folder {target}" + (f" ({near})" if near else f": the tasks are {', '.join(TASK_MODULES)}")
+
+
+def paths_that_begin(prefix: str) -> list[str]:
+    """The files and folders whose paths begin so, hidden ones only if asked for; none where the folder cannot be read."""
+    folder, beginning = os.path.split(prefix)
+    try:
+        names = sorted(name for name in os.listdir(folder or ".") if beginning.startswith(".") or not name.startswith("."))
+    except OSError:
+        return []
+    return [path for path in (os.path.join(folder, name) for name in names) if path.startswith(prefix)]
 
 
 def machine_lines(device: str) -> list[str]:
@@ -65,14 +108,14 @@ def version_of(package: str) -> str:
 
 def task_lines(name: str, batch_size: int | None) -> list[str]:
     """A task's title, results, and its network's table."""
-    from ..tasks import TASK_MODULES, get_task
+    from ..tasks import get_task
 
-    task = get_task(check_choice("target", name, TASK_MODULES))
+    task = get_task(name)
     training = task.training
     lines = [
         f"{task.name}: {task.title}",
         f"  published    {task.published or 'nothing: this task is not in the paper'}",
-        f"  reproduced   {task.reproduced or 'nothing has been run at full scale here'}",
+        f"  reproduced   {task.reproduced or 'not yet: the full setting has not been run to its end with this code'}",
         f"  training     {training.optimizer}, lr {training.lr:g}, weight decay {training.weight_decay:g}, "
         f"batch {training.batch_size}, {training.epochs} epochs, warm-up {training.warmup_epochs:g}",
     ]

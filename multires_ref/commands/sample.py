@@ -1,8 +1,8 @@
 """Draw samples from a run of a density task: a picture of them, and the numbers.
 
-multires-ref sample runs/digits-density-...                     25 images in samples.png and samples.npz of the run folder
+multires-ref sample runs/digits-density-...                     25 images, into the run folder
 multires-ref sample runs/digits-density-... --temperature 0.8   more typical ones
-multires-ref sample runs/digits-density-... --complete          the lower halves of test images, the upper ones given
+multires-ref sample runs/digits-density-... --complete          lower halves of test images
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from ..checks import check_choice, check_int
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    from ..training.device import DEVICES
+
     parser.add_argument("run", help="a run folder, or a checkpoint of an autoregressive network")
-    parser.add_argument("--n", type=int, default=25, help="how many (default 25)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="1: as the model says; less: more typical (default 1)")
+    parser.add_argument("--n", type=int, default=25, help="how many images (default: 25)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="1: as the model says; less: more typical (default: 1.0)")
     parser.add_argument("--complete", action="store_true", help="give the upper half of test images, draw the lower")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-dir", help="with --complete: where the task's data are (default: where the run found them)")
-    parser.add_argument("--device", default="cpu", help="cpu or gpu")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers: the same seed, the same images (default: 0)")
     parser.add_argument(
-        "--out", help="the picture, .png or .svg; the numbers go beside it as .npz (default: samples.png in the run)"
+        "--data-dir", metavar="DIR", help="for --complete: where the data are (default: where the run found them)"
+    )
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="where the arrays live (default: cpu)")
+    parser.add_argument(
+        "--out", metavar="FILE", help="the picture, .png or .svg; the numbers go beside it as .npz (default: RUN/samples.png)"
     )
 
 

@@ -8,24 +8,56 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..base.names import named_as_flags
-from ..filters import check_wavelet, wavelet_length
+from ..checks import FLOATS
+from ..engines import ENGINES
+from ..filters import FILTER_ORDERS, check_wavelet, wavelet_length, wavelet_names
+from ..network.config import KINDS as NETWORK_KINDS
 from ..network.config import NetworkConfig
-from ..training.config import TrainingConfig
+from ..training.config import OPTIMIZERS, TrainingConfig
+from ..tree import TREE_SELECTS
 
 KINDS = {"int": int, "float": float, "str": str}
 HELP = {
-    "d_model": "channels",
+    "d_input": "channels of the input, or the number of tokens where the encoder is an embedding",
+    "d_output": "classes or labels; for a density the numbers that describe one pixel's distribution",
+    "d_model": "channels D inside the network",
     "n_layers": "number of blocks",
     "kernel_size": "filter taps K",
-    "depth": "levels of the tree; none: as many as cover max_length",
-    "memory_size": "m, for the uniform tree",
-    "wavelet": "start the filters from this wavelet; sets the kernel size too",
-    "tied": "one pair of filters for all levels, or one a level",
-    "lr": "highest learning rate",
-    "clip": "largest global norm of the gradient; none: no clipping",
-    "engine": "algorithm of the convolution",
-    "bucket": "batches of similar length",
-    "checkpoint_seconds": "longest time between two checkpoints",
+    "max_length": "time steps that sequences are padded to; the depth follows from it where none is given",
+    "kind": "what the network does: class scores of a sequence, or the distribution of the next sample",
+    "encoder": "what takes the input to D channels: a linear map of numbers, or an embedding of tokens",
+    "depth": "levels J of the tree; none: as few as see max_length time steps",
+    "tree_select": "which coefficients are remembered: the newest of every level, or the newest few, coarse levels first",
+    "memory_size": "coefficients m that are remembered; must be given for the uniform tree",
+    "norm": "LayerNorm over channels, or BatchNorm over batch and time",
+    "dropout": "share of channels set to 0 in training, from 0 to below 1",
+    "wavelet": "start the filters from this wavelet of PyWavelets, such as db2; sets the kernel size too; none: at random",
+    "filter_order": "order of a wavelet's taps: PyWavelets' dec_lo, the reverse, or whichever weights new samples more",
+    "tied": "one pair of filters for all levels; --no-tied: a pair for every level",
+    "indep_res_init": "start the skip weight between -1 and 1, apart from the weights of the memory",
+    "n_values": "how many values a pixel can take; for a density only",
+    "epochs": "how often the training examples are gone through",
+    "batch_size": "examples of one step",
+    "lr": "highest learning rate; it falls to 0 along a cosine",
+    "optimizer": "Adam with decoupled weight decay, or Adam with the decay added to the gradient",
+    "weight_decay": "strength of the weight decay",
+    "warmup_epochs": "epochs in which the learning rate rises from 0; may be a fraction",
+    "clip": "largest norm of the gradient of all parameters together; none: no clipping",
+    "seed": "of the initial parameters, the order of the examples and the dropout",
+    "dtype": "precision of parameters and data",
+    "engine": "algorithm of the convolution; auto: the fastest that is installed and fits",
+    "bucket": "put sequences of similar length into one batch (for data with lengths)",
+    "checkpoint_seconds": "longest time between two checkpoints, in seconds",
+}
+CHOICES = {
+    "kind": NETWORK_KINDS,
+    "encoder": ("linear", "embedding"),
+    "tree_select": TREE_SELECTS,
+    "norm": ("layer", "batch"),
+    "filter_order": FILTER_ORDERS,
+    "optimizer": OPTIMIZERS,
+    "dtype": FLOATS,
+    "engine": (*ENGINES, "auto"),
 }
 
 
@@ -40,21 +72,27 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
     {'d_model': 16, 'depth': None, 'tied': False}
     """
     for title, config in (("network", NetworkConfig), ("training", TrainingConfig)):
-        group = parser.add_argument_group(f"settings of the {title} (default: the task's)")
+        group = parser.add_argument_group(f"settings of the {title} (default: the task's, see multires-ref info TASK)")
         for field in fields(config):
             add_flag(group, field)
         if config is NetworkConfig:
-            group.add_argument("--untied", dest="tied", action="store_false", default=argparse.SUPPRESS, help="same as --no-tied")
+            group.add_argument(
+                "--untied", dest="tied", action="store_false", default=argparse.SUPPRESS, help="the same as --no-tied"
+            )
 
 
 def add_flag(group: Any, field: Field) -> None:
     """The flag of one field: --name VALUE, or --name / --no-name for a switch."""
     flag, kind = "--" + field.name.replace("_", "-"), str(field.type)
-    options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": HELP.get(field.name)}
+    options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": HELP[field.name]}
     if kind == "bool":
         group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+    elif field.name in CHOICES:
+        group.add_argument(flag, choices=CHOICES[field.name], **options)
     else:
-        group.add_argument(flag, type=value_type(kind), metavar=kind.split(" ")[0].upper(), **options)
+        action = group.add_argument(flag, type=value_type(kind), metavar=kind.split(" ")[0].upper(), **options)
+        if field.name == "wavelet":
+            action.completer = lambda **given: [*wavelet_names(), "none"]  # for the Tab key: see completion.py
 
 
 def value_type(kind: str) -> Callable[[str], Any]:

@@ -24,14 +24,19 @@ OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     from ..tasks import TASK_MODULES
+    from ..tasks.task import SCALES
+    from ..training.device import DEVICES
 
-    parser.add_argument("task", help=f"one of {', '.join(TASK_MODULES)}")
-    parser.add_argument("--out", help="the run folder (default: runs/TASK-TIME); it must be new or empty")
+    unset: Any = argparse.SUPPRESS  # a resumed run keeps what is not given
+    parser.add_argument("task", choices=TASK_MODULES, metavar="TASK", help=f"what to learn: {', '.join(TASK_MODULES)}")
+    parser.add_argument("--out", metavar="DIR", help="the run folder; it must be new or empty (default: runs/TASK-TIME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, with its settings")
-    parser.add_argument("--scale", default=argparse.SUPPRESS, help="full or tiny: a small network on a few examples")
-    parser.add_argument("--device", default=argparse.SUPPRESS, help="cpu or gpu")
-    parser.add_argument("--data-dir", default=argparse.SUPPRESS, help="where the task's data are")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--scale", choices=SCALES, default=unset, help="tiny: a small network on a few examples (default: full)")
+    parser.add_argument("--device", choices=DEVICES, default=unset, help="where the arrays live (default: cpu)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", default=unset, help="where the task's data are (default: the task's own place)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     add_setting_flags(parser)
 
 

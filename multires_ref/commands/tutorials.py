@@ -1,20 +1,28 @@
 """Open the tutorials in JupyterLab, or rebuild the notebooks from their sources.
 
-multires-ref tutorials                   open JupyterLab on the folder tutorials/
-multires-ref tutorials --build           execute every tutorials/NN_name.py (jupytext py:percent) into NN_name.ipynb
-multires-ref tutorials --build 03 05     these only
+multires-ref tutorials                               open JupyterLab on the folder tutorials/
+multires-ref tutorials -- --no-browser --port 9999   what follows -- is handed to JupyterLab
+multires-ref tutorials --build                       execute every NN_name.py into its .ipynb
+multires-ref tutorials --build 03 05                 these only
 
-The .py file is the source of truth. A rebuilt notebook differs only where its cells or their outputs do: cell ids come from the
-cells' text, and no times, versions or widget states are kept.
+JupyterLab ends when this command ends: by Ctrl-C, by SIGTERM, or because its terminal is closed.
+The .py file (jupytext's py:percent) is the source of truth. A rebuilt notebook differs only where
+its cells or their outputs do: cell ids come from the cells' text, and no times, versions or
+widget states are kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -27,9 +35,15 @@ INSTALL = "pip install jupyterlab jupytext ipywidgets"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--folder", type=Path, default=Path("tutorials"), help="where the tutorials are")
-    parser.add_argument("--build", nargs="*", metavar="NN", help="rebuild the notebooks (all, or those whose names begin so)")
-    parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take while building")
+    parser.hint = "options for JupyterLab go after --: multires-ref tutorials -- --no-browser"
+    parser.add_argument("--folder", type=Path, default=Path("tutorials"), help="where they are (default: tutorials)")
+    parser.add_argument(
+        "--build", nargs="*", metavar="NN", help="rebuild the notebooks whose names begin so, all without names (default: none)"
+    )
+    parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take while building (default: 120)")
+    parser.add_argument(
+        "options", nargs="*", metavar="-- OPTIONS", help="after --: options for JupyterLab, as in jupyter lab --help"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,19 +51,76 @@ def run(args: argparse.Namespace) -> int:
     if not args.folder.is_dir():
         raise FileNotFoundError(f"no folder {args.folder}: the tutorials are in the repository, beside the package (--folder)")
     if args.build is None:
-        return open_lab(args.folder)
+        return open_lab(args.folder, args.options)
+    if args.options:
+        raise ValueError(f"--build opens no JupyterLab that could take {' '.join(args.options)}")
     for source in sources(args.folder, args.build):
         print(build(source, args.timeout))
     return 0
 
 
-def open_lab(folder: Path) -> int:
-    """JupyterLab on the folder, until it is closed."""
+def open_lab(folder: Path, options: Sequence[str] = ()) -> int:
+    """JupyterLab on the folder, until it is closed or this process is asked to end; returns its exit status.
+
+    Raises
+    ------
+    ImportError
+        If JupyterLab is not installed.
+    """
     import importlib.util
 
     if importlib.util.find_spec("jupyterlab") is None:
         raise ImportError(f"JupyterLab is not installed: {INSTALL}")
-    return subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False).returncode
+    with ending_signals():
+        return run_to_the_end([sys.executable, "-m", "jupyterlab", str(folder), *options])
+
+
+@contextmanager
+def ending_signals() -> Iterator[None]:
+    """A `with` block in which SIGTERM and a closed terminal (SIGHUP) end the process by an exception, as Ctrl-C does."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_to_the_end(command: list[str], patience: float = 10.0) -> int:
+    """Run a command and return its exit status; whatever ends this process meanwhile ends the command first.
+
+    The command gets a session of its own, so that Ctrl-C reaches this process alone: JupyterLab would ask in the terminal whether
+    it should really stop. It is asked to end by SIGTERM, and killed with what is left of its session after `patience` seconds.
+
+    Examples
+    --------
+    >>> run_to_the_end([sys.executable, "-c", "raise SystemExit(3)"])
+    3
+    """
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return child.wait()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(patience)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                kill_session(child)
+                child.wait()
+
+
+def kill_session(child: subprocess.Popen) -> None:
+    """Kill the process and what else runs in its session (where the system knows sessions)."""
+    if hasattr(os, "killpg"):
+        os.killpg(child.pid, signal.SIGKILL)
+    else:
+        child.kill()
 
 
 def sources(folder: Path, beginnings: list[str]) -> list[Path]:

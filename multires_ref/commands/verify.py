@@ -1,11 +1,13 @@
-"""Check numbers against PyTorch, stored references, PyWavelets or finite differences; exit status 0 if all hold, 1 if not.
+"""Check numbers against PyTorch, stored references, PyWavelets or finite differences.
 
-multires-ref verify pytorch                          a random network, layer by layer
-multires-ref verify pytorch CHECKPOINT               a run folder, our .safetensors, or the authors' .pth
-multires-ref verify pytorch --reference FILE.npz     against stored outputs and gradients; needs no PyTorch
-multires-ref verify pywavelets db4 sym5              the nine relations (all: every discrete wavelet)
-multires-ref verify gradients --op gelu              our gradients against finite differences and PyTorch's
-multires-ref verify errors                           rounding against depth, length and peak, every engine (no verdict)
+multires-ref verify pytorch                        a random network, layer by layer
+multires-ref verify pytorch CHECKPOINT             a run folder, our .safetensors, the authors' .pth
+multires-ref verify pytorch --reference FILE.npz   stored outputs and gradients; needs no PyTorch
+multires-ref verify pywavelets db4 sym5            the nine relations (all: every discrete wavelet)
+multires-ref verify gradients --op gelu            finite differences and PyTorch's gradients
+multires-ref verify errors                         rounding by depth, length and peak (no verdict)
+
+The exit status is 0 if everything holds and 1 if not.
 """
 
 from __future__ import annotations
@@ -26,27 +28,29 @@ RANDOM_NETWORK = NetworkConfig(d_input=3, d_output=10, d_model=16, n_layers=3, m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    kinds = parser.add_subparsers(dest="against", required=True, metavar="pytorch | pywavelets | gradients | errors")
+    kinds = parser.add_subparsers(dest="against", required=True, metavar="AGAINST", help="what to check against")
     pytorch = kinds.add_parser("pytorch", help="layer by layer against PyTorch, or against stored numbers")
     pytorch.add_argument("checkpoint", nargs="?", help="run folder, .safetensors or .pth; nothing for a random network")
     pytorch.add_argument(
         "--reference", metavar="FILE.npz", help="x, eval_output, train_output, target, loss, grad/<key>, init/<key>"
     )
-    pytorch.add_argument("--dtype", choices=[*FLOATS, "both"], default="both")
-    pytorch.add_argument("--depth", type=int, help="of a uniform tree, which the authors' checkpoints do not hold")
+    pytorch.add_argument("--dtype", choices=[*FLOATS, "both"], default="both", help="precision (default: both)")
+    pytorch.add_argument("--depth", type=int, help="levels of a uniform tree, which the authors' checkpoints do not hold")
     pytorch.add_argument("--tree-select", choices=["fading", "uniform"], help="which they do not hold either")
     pytorch.add_argument("--max-length", type=int, help="the padded length the checkpoint's network was made for")
     pytorch.add_argument("--length", type=int, help="of the random input (default: max_length, at most 1024)")
     pytorch.add_argument("--batch-size", type=int, default=4, help="of the random input (default: 4)")
-    pytorch.add_argument("--seed", type=int, default=0)
+    pytorch.add_argument("--seed", type=int, default=0, help="of the random network and its input (default: 0)")
     pytorch.add_argument("--out", metavar="DIR", help="write report.json and error_by_layer.png there")
     pywavelets = kinds.add_parser("pywavelets", help="the relations between the causal tree and PyWavelets' transforms")
-    pywavelets.add_argument("wavelet", nargs="*", default=["haar", "db4", "sym5", "bior2.2"], help="names, or all")
-    pywavelets.add_argument("--level", type=int, default=3)
+    pywavelets.add_argument(
+        "wavelet", nargs="*", default=["haar", "db4", "sym5", "bior2.2"], help="names, or all (default: haar db4 sym5 bior2.2)"
+    )
+    pywavelets.add_argument("--level", type=int, default=3, help="levels of the transforms (default: 3)")
     gradients = kinds.add_parser("gradients", help="every operation's gradient, by finite differences and by PyTorch")
     gradients.add_argument("--op", metavar="NAME", help="one operation (default: all)")
     errors = kinds.add_parser("errors", help="studies of the rounding error")
-    errors.add_argument("--longest", type=int, default=4096, help="longest sequence (default: 4096)")
+    errors.add_argument("--longest", type=int, default=4096, help="time steps of the longest sequence (default: 4096)")
     errors.add_argument("--out", metavar="DIR", help="write error_studies.json and error_studies.png there")
 
 

@@ -117,6 +117,44 @@ class Model:
         return cls(config, init_params(config, rng, dtype), init_state(config, dtype))
 
     def __call__(self, x: Any, lengths: Any = None, *, probe: Probe | None = None, engine: str = "auto") -> Any:
+        """The network's output in evaluation mode: no dropout, and BatchNorm by its running statistics.
+
+        Parameters
+        ----------
+        x : array [B, d_input, L], of the parameters' dtype (float32 or float64)
+            For ``encoder="embedding"``: whole-number tokens [B, L] from 0 to ``d_input - 1``. L may differ from `max_length`.
+        lengths : integer array [B] or None
+            True lengths, from 1 to L, of sequences that are padded on the right: the classifier's mean is taken over them. None:
+            every sequence has all L steps.
+        probe : function (name, array) or None
+            Shown every intermediate array, as in `apply`.
+        engine : "auto", "tree", "fft", "fused" or "gpu"
+            The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays.
+
+        Returns
+        -------
+        out : array [B, d_output] (classifier) or [B, d_output, L] (autoregressive), of the parameters' dtype
+            A classifier's scores before softmax (logits). The autoregressive output at step n describes x[n] and rests on the
+            samples before n only.
+
+        Raises
+        ------
+        TypeError
+            If x has another dtype than the parameters, tokens or lengths are no whole numbers, or arrays live on two devices.
+        ValueError
+            If a shape does not fit, a token or a length is out of range, or the engine is not known.
+        ImportError
+            If the engine needs a library that is not installed.
+
+        Examples
+        --------
+        >>> config = NetworkConfig(d_input=1, d_output=10, d_model=8, n_layers=2, max_length=64)
+        >>> model = Model.init(config, np.random.default_rng(0))
+        >>> x = np.zeros((5, 1, 64), np.float32)
+        >>> logits = model(x, lengths=[64, 64, 30, 20, 10])
+        >>> logits.shape, logits.dtype
+        ((5, 10), dtype('float32'))
+        """
         x, lengths = self.check_input(x, lengths)
         with limited(work_of(self.config, x)):
             return apply(self.config, self.params, self.state, x, lengths, probe=probe, engine=engine)[0]

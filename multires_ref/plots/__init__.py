@@ -9,6 +9,8 @@
     kernel     the one long kernel that a layer equals
     learned    what training made of the filters, and of the weight of each scale
     decision   an output, or a decision, split by scale and lag
+    scales     how much each scale weighs in a layer, before training and after
+    signal     the signal that a model's pictures are drawn for
     model      all of these for a model that somebody trained
 
 `analysis` and `attribution` compute what `memory` and `decision` draw; `gallery` and `stored` put the package's own figures

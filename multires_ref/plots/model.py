@@ -7,16 +7,20 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ..network import Model, NetworkConfig, init_params
 from ..response import equivalent_kernel, frequency_responses
-from ..tree import memory, memory_rows
+from ..tree import Row, memory, memory_rows
 from .analysis import forgetting_curve, memory_matrix, row_gains
-from .learned import plot_learned_filters, plot_scale_gains, scale_shares
-from .memory import plot_forgetting, plot_memory, plot_signal
+from .learned import plot_learned_filters
+from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
+from .scales import plot_scales, shares_by_scale
+from .signal import Signal, fed_to_layer_1, plot_channels, seconds_beside
 from .style import COLOURS, DASHES, WIDTH, level_colours, new_axes, new_figure, octaves, styled
 
 Conv = dict[str, np.ndarray]
+OF_A_MODEL = ("responses", "filters", "scales", "memory", "recovered", "kernels")
 
 
 def layers(model: Model) -> list[Conv]:
@@ -56,7 +60,8 @@ def plot_layer_responses(
     colours = level_colours(depth)
     for n, ((kind, level), gain) in enumerate(gains.items()):
         decibels = 20 * np.log10(np.maximum(gain / loudest, 1e-12))
-        ax.plot(f, decibels, color=colours[level - 1], ls=DASHES[n % 3], label=f"${kind}_{{{level}}}$")
+        colour = COLOURS["red"] if kind == "a" else colours[level - 1]  # b_J has the level's colour
+        ax.plot(f, decibels, color=colour, ls=DASHES[n % 3], label=f"${kind}_{{{level}}}$")
     ax.set_xscale("log", base=2)
     ticks = [2.0**-e for e in range(depth + 2, 0, -2)]
     ax.set_xticks(ticks, [f"1/{int(1 / t)}" for t in ticks])
@@ -103,7 +108,7 @@ def responses_of_model(model: Model) -> Figure:
 def filters_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
     """`plot_learned_filters` of every layer; without `before` only where the filters are now."""
     after = layers(model)
-    before = before or after
+    before = after if before is None else before
     columns = min(4, len(after))
     rows = -(-len(after) // columns)
     figure, axes = new_figure(WIDTH, 0.5 + 2.6 * rows, rows=rows, columns=columns)
@@ -113,46 +118,82 @@ def filters_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
             ax.set_ylabel("")
     for ax in axes.flat[len(after) :]:
         ax.set_visible(False)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    marks, names = axes.flat[0].get_legend_handles_labels()
+    names = [f"{name} now" for name in names]
+    if before is not after:
+        marks.append(Line2D([], [], color=COLOURS["grey"], lw=0.8))
+        names.append("from the start to now")
+    figure.legend(marks, names, loc="outside lower center", ncols=len(names))
     return figure
 
 
 @styled
-def scales_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
-    """`plot_scale_gains` of the layers as they are, beside (where `before` is given) as they began."""
-    config, after = model.config, layers(model)
-    tables = (
-        {"as trained (percent of the layer)": after}
-        if before is None
-        else {"at the start (percent)": before, "as trained": after}
-    )
-    top = max(scale_shares(blocks, config.J, config.tree_select).max() for blocks in tables.values())
-    figure, (axes,) = new_figure(WIDTH, 0.9 + 0.42 * len(after), columns=len(tables), sharey=True)
-    for ax, (title, blocks) in zip(axes, tables.items(), strict=True):
-        plot_scale_gains(blocks, config.J, config.tree_select, ax, title=title, top=top)
+def scales_of_model(model: Model, before: list[Conv] | None = None, most: int = 8) -> Figure:
+    """How much each scale weighs in each layer (at most `most` of them), now and, where `before` is given, at the start."""
+    config, shown = model.config, spread(layers(model), most)
+    columns = 2 if len(shown) > 1 else 1
+    rows = -(-len(shown) // columns)
+    figure, axes = new_figure(WIDTH, 1.1 + 1.75 * rows, rows=rows, columns=columns, sharex=True, sharey=True)
+    for n, (ax, (number, conv)) in enumerate(zip(axes.flat, shown, strict=False)):
+        start = None if before is None else shares_by_scale(before[number], config.J, config.tree_select)
+        plot_scales(shares_by_scale(conv, config.J, config.tree_select), start, ax, title=f"layer {number + 1}")
+        ax.set_ylabel("" if n % columns else "share (%)")
+        ax.tick_params(labelbottom=n + columns >= len(shown))
+    for ax in axes.flat[len(shown) :]:
+        ax.set_visible(False)
+    figure.supxlabel("scale, coarse to fine, and the skip weight", fontsize=11)
+    figure.suptitle("what each scale adds to a layer's output for white noise, in percent", x=0.01, ha="left", fontsize=12)
+    if before is not None:
+        figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
 
 @styled
-def memory_of_model(model: Model, x: np.ndarray, what: str) -> Figure:
-    """A signal and the memory of it in the first layer's strongest channel; and how each layer forgets.
-
-    Parameters
-    ----------
-    x : array [L], the signal, fed to the layer as it is;  what : its name
-    """
+def memory_of_model(model: Model, signal: Signal) -> Figure:
+    """A signal, the memory of it in the first layer's strongest channel, and how each layer forgets."""
     config, all_layers = model.config, layers(model)
-    conv = all_layers[0]
-    d = strongest_channel(conv, config.J, config.tree_select)
-    pair = [conv[name][..., d : d + 1, :] for name in ("h0", "h1")]
-    z, rows = memory(np.asarray(x, np.float64)[None], *pair, config.J, config.tree_select, config.m)
-    figure, axes = new_figure(WIDTH, 8.4, rows=3, height_ratios=[1, 2.2, 1.6])
-    plot_signal(x, axes[0, 0], label=what).set(title=f"a signal, and layer 1's memory of it in channel {d}", xlabel="")
-    plot_memory(z[0], rows, axes[1, 0])
-    axes[0, 0].sharex(axes[1, 0])
-    plot_forgetting({f"layer {n + 1}": mean_forgetting(c, config) for n, c in spread(all_layers)}, axes[2, 0])
-    axes[2, 0].set_title("how the layers forget white noise (mean over channels)")
+    d = strongest_channel(all_layers[0], config.J, config.tree_select)
+    v = fed_to_layer_1(model, signal.x)[d]
+    z, rows = memory_in_channel(model, v, d)
+    late = ", a step late," if config.kind == "autoregressive" else ""
+    figure, axes = new_figure(WIDTH, 10.2, rows=4, height_ratios=[1.1, 0.8, 2.2, 1.5])
+    plot_channels(signal, axes[0, 0]).set(title=signal.title, xlabel="")
+    plot_signal(v, axes[1, 0], label="amplitude").set(
+        title=f"what the encoder makes of it{late} for channel {d} of layer 1, the strongest", xlabel=""
+    )
+    plot_memory(z, rows, axes[2, 0])
+    axes[2, 0].set_title(f"layer 1's memory of channel {d}")
+    seconds_beside(axes[2, 0], signal.rate)
+    for ax in axes[:2, 0]:
+        ax.sharex(axes[2, 0])
+    plot_forgetting({f"layer {n + 1}": mean_forgetting(c, config) for n, c in spread(all_layers)}, axes[3, 0])
+    axes[3, 0].set_title("how the layers forget white noise (mean over channels)")
     return figure
+
+
+@styled
+def recovered_of_model(model: Model, signal: Signal) -> Figure:
+    """What the first layer's strongest channel was fed, and what of it can be recovered from the memory at the end alone."""
+    config, conv = model.config, layers(model)[0]
+    d = strongest_channel(conv, config.J, config.tree_select)
+    v = fed_to_layer_1(model, signal.x)[d]
+    pair = [conv[name][..., d : d + 1, :] for name in ("h0", "h1")]
+    M, _ = memory_matrix(*pair, config.J, config.tree_select, config.m)
+    figure, ((ax,),) = new_figure(WIDTH, 3.6)
+    shown = min(len(v), M.shape[-1])
+    title = f"{signal.title}: the past of channel {d} at the end, from layer 1's memory"
+    plot_recovered(v, len(v) - 1, M[0], ax, title=title, window=shown)
+    ax.set_ylabel("amplitude")
+    ax.legend(ncols=2, loc="upper left", bbox_to_anchor=(0, -0.2))
+    return figure
+
+
+def memory_in_channel(model: Model, v: np.ndarray, d: int) -> tuple[np.ndarray, list[Row]]:
+    """The memory z [m, L] that channel d of the first layer has of the signal v [L], and what each row is."""
+    config, conv = model.config, layers(model)[0]
+    pair = [conv[name][..., d : d + 1, :] for name in ("h0", "h1")]
+    z, rows = memory(np.asarray(v, np.float64)[None], *pair, config.J, config.tree_select, config.m)
+    return z[0], rows
 
 
 def spread(blocks: list[Conv], most: int = 6) -> list[tuple[int, Conv]]:
@@ -187,16 +228,20 @@ def kernels_of_model(model: Model) -> Figure:
         )
     ax.set_yticks([-n for n in range(len(blocks))], [f"layer {n + 1}" for n in range(len(blocks))])
     octaves(ax, config.receptive_field)
-    ax.set(xlabel="samples back, t + 1", title="the long kernel each layer equals, in its strongest channel")
+    ax.set(
+        xlabel="samples back, t + 1",
+        title="the long kernel of each layer's strongest channel, over its largest weight",
+    )
     return figure
 
 
-def figures_of_model(model: Model, x: np.ndarray, what: str, before: list[Conv] | None = None) -> dict[str, tuple[str, Any]]:
+def figures_of_model(model: Model, signal: Signal, before: list[Conv] | None = None) -> dict[str, tuple[str, Any]]:
     """{name: (file kind, a function that draws it)}: all of the above for one model."""
     return {
         "responses": ("svg", lambda: responses_of_model(model)),
         "filters": ("svg", lambda: filters_of_model(model, before)),
         "scales": ("svg", lambda: scales_of_model(model, before)),
-        "memory": ("png", lambda: memory_of_model(model, x, what)),
+        "memory": ("png", lambda: memory_of_model(model, signal)),
+        "recovered": ("svg", lambda: recovered_of_model(model, signal)),
         "kernels": ("svg", lambda: kernels_of_model(model)),
     }

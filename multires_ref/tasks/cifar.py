@@ -70,8 +70,14 @@ def load_density(options: LoadOptions) -> dict[str, Split]:
 
 def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     """What `multires-ref data scifar10` can be given."""
-    parser.add_argument("--url", default=URL, help="the archive, where the six files are not there yet: an address, or a file")
-    parser.add_argument("--hash", default=HASH, help="the hash that the archive must have, such as sha256:... or md5:...")
+    parser.add_argument(
+        "--url",
+        default=URL,
+        help="where to fetch the archive if the six files are not there: an address or a file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--hash", default=HASH, help="the hash that the archive must have, such as sha256:... or md5:... (default: %(default)s)"
+    )
 
 
 def prepare(args: argparse.Namespace) -> list[str]:

@@ -52,5 +52,6 @@ TASK = Task(
     objective="classification",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
+    reproduced="test accuracy 99.4, 99.2 and 99.4 % for seeds 1, 2 and 3: multires-ref train digits --seed N",
     labels=tuple("0123456789"),
 )

@@ -121,13 +121,16 @@ def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     if task == "listops-short":
         return
     for name, size in SIZES.items():
-        parser.add_argument(f"--{name}", type=int, default=size, help=f"examples for {name} (default {size})")
-    for name, text in (("min", "every length is above this"), ("max", "every length is below this")):
-        parser.add_argument(f"--{name}-length", type=int, default=getattr(Limits(), f"{name}_length"), help=text)
-    parser.add_argument("--max-depth", type=int, default=Limits().max_depth, help="levels of nesting, digits included")
-    parser.add_argument("--max-args", type=int, default=Limits().max_args, help="most arguments of an operator")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; they do not change the result")
+        parser.add_argument(f"--{name}", type=int, default=size, help=f"examples for {name} (default: {size})")
+    default, shown = Limits(), "(default: %(default)s)"
+    for name, text in (("min", "tokens: every length is above this"), ("max", "tokens: every length is below this")):
+        parser.add_argument(f"--{name}-length", type=int, default=getattr(default, f"{name}_length"), help=f"{text} {shown}")
+    parser.add_argument("--max-depth", type=int, default=default.max_depth, help=f"levels of nesting, digits included {shown}")
+    parser.add_argument("--max-args", type=int, default=default.max_args, help=f"most arguments of an operator {shown}")
+    parser.add_argument("--seed", type=int, default=1, help=f"of the expressions: the same seed, the same files {shown}")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes; they change no result (default: one a processor)"
+    )
 
 
 def prepare(args: argparse.Namespace) -> list[str]:
