@@ -26,23 +26,23 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `multires-ref ARGV`; returns the exit status (2 for bad input, 130 for Ctrl-C)."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run `multires-ref ARGV`; returns the exit status (see `commands/status.py`)."""
+    from .commands.status import exit_status
+
+    return exit_status(lambda: run_command(sys.argv[1:] if argv is None else argv))
+
+
+def run_command(argv: list[str]) -> int:
+    """Find the command, parse its arguments, run it."""
     if not argv or argv[0].startswith("-"):
         return front_page(argv)
-    try:
-        check_choice("command", argv[0], COMMANDS)
-        module = import_module(f".commands.{argv[0]}", __package__)
-        parser = argparse.ArgumentParser(
-            prog=f"multires-ref {argv[0]}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        module.add_arguments(parser)
-        return module.run(parser.parse_args(argv[1:])) or 0
-    except (ValueError, TypeError, ImportError, FileNotFoundError, FileExistsError) as error:
-        print(f"multires-ref: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    check_choice("command", argv[0], COMMANDS)
+    module = import_module(f".commands.{argv[0]}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=f"multires-ref {argv[0]}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(argv[1:])) or 0
 
 
 def front_page(argv: list[str]) -> int:

@@ -89,7 +89,7 @@ def unbroken(tmp_path_factory):
 
 KILLS = {  # where, function, which call: (epochs, batches) that the checkpoint then holds
     "in a step in mid-epoch": (LOOP, "train_step", STEPS + 4, (1, 3)),
-    "while a checkpoint is written": ("os", "fsync", 1 + 1 + STEPS + 3 + 4, (1, 3)),
+    "while a checkpoint is written": ("os", "fsync", 2 * (1 + 1 + STEPS + 3 + 3) + 1, (1, 3)),  # file and folder, each write
     "between best and last": (LOOP, "write_lines", 2, (1, STEPS)),
     "before the test score": (LOOP, "load_run", 1, (3, 0)),
 }

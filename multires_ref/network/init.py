@@ -91,6 +91,20 @@ def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
     return {"blocks": [fresh() for _ in range(config.n_layers)]}
 
 
+def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every array of `init_state` by its path, such as "blocks.0.mean", without making one.
+
+    Examples
+    --------
+    >>> state_shapes(NetworkConfig(1, 10, d_model=8, n_layers=1, norm="batch"))
+    {'blocks.0.mean': (8,), 'blocks.0.var': (8,), 'blocks.0.count': ()}
+    """
+    if config.norm == "layer":
+        return {}
+    shapes = {"mean": (config.d_model,), "var": (config.d_model,), "count": ()}
+    return {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in shapes.items()}
+
+
 def parameter_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter by its path, such as "blocks.0.conv.h0", without drawing one.
 

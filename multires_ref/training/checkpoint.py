@@ -16,6 +16,7 @@ import numpy as np
 from ..base.tensors import METADATA_KEY, read_tensors, write_tensors
 from ..checks import FLOATS
 from ..network import Model, NetworkConfig, init_state, parameter_shapes
+from ..network.init import state_shapes
 from .flat import flatten, unflatten
 
 FORMAT = 1
@@ -63,13 +64,20 @@ def model_tensors(params: Any, state: Any) -> dict[str, np.ndarray]:
 def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: NetworkConfig) -> Model:
     """The model of that network from a checkpoint's tensors, every one of them checked.
 
+    The parameters stand in the order in which `init_params` makes them, whatever their order in the file: clipping adds up the
+    gradient's squares in that order, and sums in another order differ in their last bits.
+
     Raises
     ------
     ValueError
-        If a tensor is missing, too many, or of the wrong shape or dtype.
+        If a tensor is missing, too many, or of the wrong shape or dtype. Nothing is built from settings that claim more than
+        the file holds.
     """
+    blocks = {name.split(".")[2] for name in tensors if name.startswith("params.blocks.")}
+    if len(blocks) != network.n_layers:
+        raise ValueError(f"{path}: its settings say {network.n_layers} blocks; it holds {len(blocks)}")
     shapes = {f"params.{name}": shape for name, shape in parameter_shapes(network).items()}
-    shapes |= {f"state.{name}": array.shape for name, array in flatten(init_state(network)).items()}
+    shapes |= {f"state.{name}": shape for name, shape in state_shapes(network).items()}
     found = {name: array for name, array in tensors.items() if name.startswith(("params.", "state."))}
     for name in sorted(shapes.keys() ^ found.keys()):
         raise ValueError(f"{path}: tensor {name} {'is missing' if name in shapes else 'does not belong to this network'}")
@@ -78,7 +86,7 @@ def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: Networ
         expected = np.dtype("int64") if name.endswith(".count") else dtype
         if array.shape != shapes[name] or array.dtype != expected or str(dtype) not in FLOATS:
             raise ValueError(f"{path}: {name} must be {expected} {shapes[name]}; got {array.dtype} {array.shape}")
-    tree = unflatten(found)
+    tree = unflatten({name: found[name] for name in shapes})
     return Model(network, tree["params"], tree.get("state", init_state(network)))
 
 
@@ -104,7 +112,7 @@ def load_run(path: str | Path) -> Model:
     path = Path(path)
     if path.is_dir():
         if not (path / "best.safetensors").exists() and (path / "config.json").exists():
-            raise FileNotFoundError(f"{path} has no best.safetensors yet: its first epoch has not finished")
+            raise FileNotFoundError(f"{path} has no best.safetensors yet: the first epoch of that run has not finished")
         path = path / "best.safetensors"
     tensors, metadata = read_checkpoint(path)
     return model_from(path, tensors, network_from(path, metadata))
