@@ -1,7 +1,7 @@
 """Runs that are killed and resumed, many in a few seconds: a warm process forks one child for each.
 
-It runs once itself, so that everything is imported, with NumPy's implementations only and one thread: nothing stands in the way of a
-fork. Run as `python crash_driver.py FOLDER count | points | kills SEED | pairs`; the caller compares the folders.
+It runs once itself, so that everything is imported, with NumPy's implementations only and one thread: nothing stands in the way
+of a fork. Run as `python crash_driver.py FOLDER count | points | kills SEED | pairs`; the caller compares the folders.
 """
 
 from __future__ import annotations

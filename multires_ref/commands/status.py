@@ -31,18 +31,23 @@ def exit_status(command: Callable[[], int]) -> int:
 
 def checked(command: Callable[[], int]) -> int:
     """The status of a command whose whole output has been written, or of the error that ended it."""
+    message = ""
     try:
         status = command()
-        flush_output()
-        return status
     except BrokenPipeError:
         discard_output()
         return READER_GONE
     except KeyboardInterrupt:
-        return STOPPED
+        status = STOPPED
     except (ValueError, TypeError, ImportError, OSError) as error:
-        say(f"multires-ref: {in_words(error)}")
-        return BAD_INPUT
+        message, status = in_words(error), BAD_INPUT
+    try:
+        flush_output()
+    except OSError as error:  # also where a `print` of the command had failed, with an error that names no file
+        message, status = in_words(error), BAD_INPUT
+    if message:
+        say(f"multires-ref: {message}")
+    return status
 
 
 def in_words(error: BaseException) -> str:
