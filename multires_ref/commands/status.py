@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 from ..base.streams import discard_output, flush_output, open_missing_streams, say
 
 BAD_INPUT, READER_GONE, STOPPED = 2, 141, 130  # 128 + the number of the signal: SIGPIPE is 13, SIGINT 2
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EIO)
 
 
 def exit_status(command: Callable[[], int]) -> int:
@@ -43,7 +45,7 @@ def checked(command: Callable[[], int]) -> int:
         message, status = in_words(error), BAD_INPUT
     try:
         flush_output()
-    except OSError as error:  # also where a `print` of the command had failed, with an error that names no file
+    except OSError as error:
         message, status = in_words(error), BAD_INPUT
     if message:
         say(f"multires-ref: {message}")
@@ -58,6 +60,9 @@ def in_words(error: BaseException) -> str:
     >>> in_words(OSError(28, "No space left on device", "runs/mine/last.safetensors"))
     'runs/mine/last.safetensors: No space left on device'
     """
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        if error.errno in NO_ROOM:  # a `print` that failed; what this package writes elsewhere is named by `write_whole`
+            return f"standard output: {error.strerror}"
     return str(error)
