@@ -32,23 +32,23 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None, prog: str = "multires-ref") -> int:
-    """Run `multires-ref ARGV`; returns the exit status (2 for bad input, 130 for Ctrl-C). `prog` is its name in the help."""
+    """Run `multires-ref ARGV`; returns the exit status (see `commands/status.py`). `prog` is its name in the help."""
+    from .commands.status import exit_status
+
     if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
         from .commands.completion import complete
 
         complete(COMMANDS)
-    argv = sys.argv[1:] if argv is None else argv
-    try:
-        if not argv or argv[0].startswith("-"):
-            return front_page(argv, prog)
-        parser = command_parser(check_choice("command", argv[0], COMMANDS), prog)
-        args = parser.parse_args(argv[1:])
-        return import_module(f".commands.{argv[0]}", __package__).run(args) or 0
-    except (ValueError, TypeError, ImportError, FileNotFoundError, FileExistsError) as error:
-        print(f"multires-ref: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_status(lambda: run_command(sys.argv[1:] if argv is None else argv, prog))
+
+
+def run_command(argv: list[str], prog: str) -> int:
+    """Find the command, parse its arguments, run it."""
+    if not argv or argv[0].startswith("-"):
+        return front_page(argv, prog)
+    parser = command_parser(check_choice("command", argv[0], COMMANDS), prog)
+    args = parser.parse_args(argv[1:])
+    return import_module(f".commands.{argv[0]}", __package__).run(args) or 0
 
 
 def command_parser(name: str, prog: str = "multires-ref") -> Parser:

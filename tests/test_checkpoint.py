@@ -109,7 +109,7 @@ def test_files_of_others_are_refused(tmp_path):
         (lambda t: t.update({"params.encoder.bias": np.zeros(5, "float32")}), r"params.encoder.bias must be float32 \(4,\)"),
         (lambda t: t.update({"params.encoder.bias": np.zeros(4)}), "got float64"),
         (lambda t: t.update({"state.blocks.0.count": np.zeros((), "float32")}), "state.blocks.0.count must be int64"),
-        (lambda t: t.clear(), "say 2 blocks; it holds 0"),
+        (lambda t: t.clear(), "its settings say 2 blocks; it holds 0"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(path, change, message):

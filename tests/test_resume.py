@@ -23,10 +23,11 @@ STEPS = 8  # of one epoch: 64 examples in batches of 8
 
 # A run that waits at one call of one function, says so, and goes on when told; whoever waits for it can kill it there.
 DRIVER = """
-import os, sys, time
+import os, signal, sys, time
 from importlib import import_module
 from multires_ref.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 place, name, call, folder = sys.argv[1:5]
 module = import_module(place)
 original, calls = getattr(module, name), 0
@@ -89,7 +90,7 @@ def unbroken(tmp_path_factory):
 
 KILLS = {  # where, function, which call: (epochs, batches) that the checkpoint then holds
     "in a step in mid-epoch": (LOOP, "train_step", STEPS + 4, (1, 3)),
-    "while a checkpoint is written": ("os", "fsync", 1 + 1 + STEPS + 3 + 4, (1, 3)),
+    "while a checkpoint is written": ("os", "fsync", 2 * (1 + 1 + STEPS + 3 + 3) + 1, (1, 3)),  # file and folder, each write
     "between best and last": (LOOP, "write_lines", 2, (1, STEPS)),
     "before the test score": (LOOP, "load_run", 1, (3, 0)),
 }
@@ -109,7 +110,7 @@ def test_a_killed_run_resumes_exactly(kill, unbroken, tmp_path):
     assert_same_result(tmp_path / "run", unbroken)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(number, unbroken, tmp_path):
     process = start_and_wait(tmp_path, LOOP, "train_step", STEPS + 4)
     process.send_signal(number)

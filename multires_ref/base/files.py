@@ -1,18 +1,24 @@
 """Files written whole or not at all, and small files read with an error that names them.
 
-A file is written into a temporary file beside the real one, which it then replaces in one step. The temporary name holds the
-process id, so two processes that write the same file do not mix their bytes.
+A file is written into a temporary file beside the real one, which it then replaces in one step. The temporary name,
+`.NAME.PROCESS-N.tmp`, holds the process id and a count, so two processes or threads that write the same file do not mix their
+bytes, and what a killed process left behind can be told from what a living one is writing.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
 
 LARGEST_TEXT = 2**28  # bytes of a JSON or text file that is read at once: 256 MiB, far more than any that this package writes
+TEMPORARY = re.compile(r"\..+\.(\d+)-\d+\.tmp", re.DOTALL)
+_counter = itertools.count()
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
@@ -24,7 +30,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
         With the name of the file, also where the disk is full; the temporary file is then removed.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -35,20 +41,71 @@ def write_whole(path: str | Path, data: bytes) -> None:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None  # becomes the subclass of its number
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # after a failed `open` there is none; the first error is the one to see
+            temporary.unlink()
+
+
+def temporary_path(path: Path) -> Path:
+    """A new name beside `path` for its bytes until they are complete; cut where it would be longer than file systems allow.
+
+    Examples
+    --------
+    >>> temporary_path(Path("runs/config.json"))  # doctest: +ELLIPSIS
+    PosixPath('runs/.config.json....tmp')
+    """
+    name = path.name.encode(errors="surrogateescape")[:200].decode(errors="ignore")
+    return path.with_name(f".{name}.{os.getpid()}-{next(_counter)}.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that `write_whole` had not finished.
+
+    Examples
+    --------
+    >>> is_temporary(".config.json.4711-0.tmp"), is_temporary("config.json")
+    (True, False)
+    """
+    return TEMPORARY.fullmatch(name) is not None
+
+
+def remove_stale(folder: str | Path) -> list[str]:
+    """Remove the temporary files that processes left behind which have died; returns their names.
+
+    Only a process that has the folder to itself may call this: it also removes what carries its own process id, because a
+    container gives the same id to one process after the other.
+    """
+    removed = []
+    for path in sorted(Path(folder).iterdir()):
+        match = TEMPORARY.fullmatch(path.name)
+        if match and (int(match[1]) == os.getpid() or not is_alive(int(match[1]))):
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of that id runs on this machine; where that cannot be found out, True."""
+    if os.name != "posix":  # on Windows os.kill(process, 0) would send it a Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it belongs to another user
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:
     """Ask the disk to keep the folder's entries too: a rename is lost in a power cut until then. Windows has no such call."""
     if os.name != "posix":
         return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    except OSError:  # some network file systems refuse it for folders; the file itself is safe
-        pass
-    finally:
-        os.close(number)
+    with contextlib.suppress(OSError):  # a folder that may not be read, or a network file system that refuses: the file is safe
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def regular_file(path: str | Path) -> Path:
@@ -94,7 +151,7 @@ def parse_json(text: str, where: str) -> Any:
     """The value of a JSON text; a ValueError that begins with `where` if it is damaged or nested too deeply."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # a JSONDecodeError, or an integer of more digits than Python reads
         raise ValueError(f"{where} is not JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"{where} is not JSON that can be read: it is nested too deeply") from None

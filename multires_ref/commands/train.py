@@ -4,19 +4,26 @@ multires-ref train digits                        about a minute; no download
 multires-ref train digits --d-model 32 --lr 0.005 --seed 2
 multires-ref train digits --out runs/mine        choose the folder
 multires-ref train digits --out runs/mine --resume   go on after Ctrl-C, a crash or a power cut
+
+Exit status: 0 after a complete run; 1 where it had to stop (a loss that is not finite, a full disk) and the last good checkpoint
+is kept; 2 where it was refused before it began; 130 after Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import shlex
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..base.lock import check_free
+from ..base.streams import say
 from .settings import add_setting_flags, configs_from, given_settings, task_settings
+from .status import STOPPED, in_words
 
 OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
 
@@ -41,16 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, draw curves.png, and say how it went. Returns 0, or 1 where the loss was not finite."""
+    """Train, draw curves.png, and say how it went. Returns the exit status."""
     from ..tasks import get_task
     from ..tasks.task import LoadOptions
     from ..training.interrupt import RunInterrupted
     from ..training.loop import fit
     from ..training.objectives import get_objective
+    from ..training.run_folder import RunStopped
     from ..training.step import NonFiniteLoss
 
     task = get_task(args.task)
     out = run_folder(args)
+    check_free(out)  # before the data are read, which may take a while
     network, training, options = resumed_settings(args, out) if args.resume else fresh_settings(args, task)
     splits = task.load(LoadOptions(options["data_dir"], options["scale"]))
     about = {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
@@ -58,23 +67,40 @@ def run(args: argparse.Namespace) -> int:
     try:
         metrics = fit(network, training, splits, objective, out, resume=args.resume, device=device, about=about, quiet=args.quiet)
     except RunInterrupted as stop:
-        print(f"{str(stop)[0].upper()}{str(stop)[1:]}. Go on with:\n  {resume_command(task.name, out)}", file=sys.stderr)
-        return 130
+        say(f"{str(stop)[0].upper()}{str(stop)[1:]}. Go on with:\n  {resume_command(task.name, out)}")
+        return STOPPED
+    except KeyboardInterrupt:
+        say(f"Stopped at once. Go on from the last checkpoint with:\n  {resume_command(task.name, out)}")
+        return STOPPED
     except NonFiniteLoss as error:
-        print(f"multires-ref: stopped: {error}", file=sys.stderr)
+        say(f"multires-ref: stopped: {error}")
         return 1
-    draw_curves(out, objective.score_name, task.title)
-    print(summary(metrics, objective.score_name, out))
-    return 0
+    except RunStopped as error:
+        say(f"multires-ref: {error}. When that is put right, go on with:\n  {resume_command(task.name, out)}")
+        return 1
+    return show(metrics, objective.score_name, task.title, out)
+
+
+def show(metrics: dict[str, Any], score_name: str, title: str, out: Path) -> int:
+    """Draw curves.png and print the last line, which a pipe without a reader does not turn into a failure."""
+    status = 0
+    try:
+        draw_curves(out, score_name, title)
+    except OSError as error:
+        say(f"multires-ref: {in_words(error)}. The run is complete; the same command with --resume draws it again")
+        status = 1
+    with contextlib.suppress(BrokenPipeError):
+        print(summary(metrics, score_name, out))
+    return status
 
 
 def run_folder(args: argparse.Namespace) -> Path:
-    """--out, or a new folder named after the task and the time."""
+    """--out, or a new folder named after the task, the time and the process: two runs may start in the same second."""
     if args.out is not None:
         return Path(args.out)
     if args.resume:
         raise ValueError(f"--resume needs the folder of the run to go on with: --out runs/{args.task}-...")
-    return Path("runs") / f"{args.task}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{args.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
 def fresh_settings(args: argparse.Namespace, task: Any) -> tuple[Any, Any, dict[str, Any]]:

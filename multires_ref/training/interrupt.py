@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from types import FrameType
+
+from ..base.streams import say
+
+POLITE = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a plain kill, and the terminal that closes; Windows has no SIGHUP
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -13,9 +16,17 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """A `with` block in which the first Ctrl-C (or a polite kill, SIGTERM) only sets `requested`; the second one stops at once.
+    """A `with` block in which the first Ctrl-C, SIGTERM or SIGHUP only sets `requested`; a Ctrl-C after that stops at once.
 
-    Signals belong to the main thread; elsewhere the block does nothing.
+    SIGTERM and SIGHUP, when they come again, change nothing: a terminal that closes sends SIGHUP twice. A signal that the process
+    ignores, as `nohup` has it, stays ignored. Signals belong to the main thread; elsewhere the block does nothing.
+
+    Examples
+    --------
+    >>> with StopRequest() as stop:
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     stop.requested
+    True
     """
 
     def __init__(self) -> None:
@@ -24,7 +35,9 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self.request) for number in (signal.SIGINT, signal.SIGTERM)}
+            for number in (getattr(signal, name) for name in POLITE if hasattr(signal, name)):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: a handler that Python could not put back
+                    self.before[number] = signal.signal(number, self.request)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -33,7 +46,8 @@ class StopRequest:
 
     def request(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if self.requested:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
-        print("\nstopping after this step (again: at once, without saving)", file=sys.stderr, flush=True)
+        if not self.requested:
+            self.requested = True
+            say("\nstopping after this step (again: at once, without saving)")

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base.files import read_json, write_json
+from ..base.files import remove_stale, write_json
+from ..base.lock import FolderLock
+from ..base.streams import say
 from ..network import Model, NetworkConfig
-from .checkpoint import load_run, model_tensors, save_checkpoint
+from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
 from .compatible import check_compatible
 from .config import TrainingConfig
 from .data import Split, batch_slices, cast, check_splits, epoch_order
@@ -31,8 +33,19 @@ from .job import Job
 from .metrics import absent_classes
 from .objectives import Objective
 from .progress import Progress
-from .run_folder import check_same, identity, read_lines, start_folder, write_lines
-from .run_state import RunState, load_state, new_run, save_run
+from .run_folder import (
+    RunStopped,
+    check_free_for,
+    check_same,
+    holds_no_run,
+    identity,
+    make_folder,
+    read_config,
+    read_lines,
+    read_result,
+    write_lines,
+)
+from .run_state import RunState, check_best_file, new_run, run_from, save_run
 from .step import NonFiniteLoss, train_step
 
 GPU_CHECK = 50  # steps between two looks at the loss on a graphics card: a look makes the processor wait
@@ -79,20 +92,40 @@ def fit(
         The loss became NaN or infinite; the message says in which epoch, step and layer. The last good checkpoint stands.
     RunInterrupted
         After Ctrl-C: the step in progress was finished and last.safetensors written.
-    FileExistsError, FileNotFoundError, ValueError
+    RunStopped
+        A file of the run could not be written, for example because the disk is full. The last good checkpoint stands.
+    FolderInUse
+        Another process trains in the folder.
+    FileExistsError, FileNotFoundError, ValueError, OSError
         A folder that is not empty, nothing to resume, a damaged or foreign checkpoint, settings that differ on resuming, data
-        that do not fit the network.
+        that do not fit the network, a folder that cannot be made.
     """
     job = new_job(network, training, splits, objective, Path(out), device, about)
-    run = resumed(job) if resume else started(job)
-    if resume and (job.out / "metrics.json").exists():
-        return read_json(job.out / "metrics.json")
-    # numbers that are not finite are looked for, and explained, in one_step
-    with np.errstate(all="ignore"), StopRequest() as stop, Progress(job.steps, run.step, quiet) as progress:
-        while run.epoch < training.epochs:
-            run_epoch(job, run, stop, progress)
-            finish_epoch(job, run, progress)
-    return finish(job, run)
+    if resume:
+        read_config(job.out)  # before anything is written there
+    else:
+        make_folder(job.out)
+    with FolderLock(job.out):
+        remove_stale(job.out)
+        run = resumed(job) if resume else started(job)
+        result = read_result(job.out, objective.score_name) if resume and run.epoch == training.epochs else None
+        return result or go_on(job, run, quiet)
+
+
+def go_on(job: Job, run: RunState, quiet: bool) -> dict[str, Any]:
+    """All that is still to do of a run: its steps and its test score."""
+    try:
+        # numbers that are not finite are looked for, and explained, in one_step
+        with np.errstate(all="ignore"), StopRequest() as stop, Progress(job.steps, run.step, quiet) as progress:
+            while run.epoch < job.training.epochs:
+                run_epoch(job, run, stop, progress)
+                finish_epoch(job, run, progress)
+                if stop.requested and run.epoch < job.training.epochs:
+                    raise RunInterrupted(f"stopped after epoch {run.epoch} of {job.training.epochs}; {job.out} is saved")
+        return finish(job, run)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise RunStopped(f"stopped in epoch {run.epoch + 1} after step {run.step} of {job.steps}: {what}. {kept(job)}") from error
 
 
 def new_job(
@@ -114,8 +147,9 @@ def new_job(
 
 
 def started(job: Job) -> RunState:
-    """A fresh run in a fresh folder, with a checkpoint from before its first step."""
-    start_folder(job.out, job.config)
+    """A fresh run in its folder, with a checkpoint from before its first step."""
+    check_free_for(job.out, job.config)
+    write_json(job.out / "config.json", job.config)
     run = new_run(job.network, job.training, job.device)
     save(job, run)
     return run
@@ -123,9 +157,22 @@ def started(job: Job) -> RunState:
 
 def resumed(job: Job) -> RunState:
     """The run in the folder, if it is this one; epochs in metrics.jsonl that are later than its checkpoint are dropped."""
-    run, before = load_state(job.out / "last.safetensors", job.device)
-    check_same(job.out, before, job.config)
-    write_lines(job.out, [line for line in read_lines(job.out) if line["epoch"] <= run.epoch])
+    if holds_no_run(job.out):
+        check_same(job.out, read_config(job.out), job.config)
+        say(f"{job.out} has no checkpoint: the run starts from its beginning")
+        return started(job)
+    path = job.out / "last.safetensors"
+    tensors, metadata = read_checkpoint(path)
+    check_same(job.out, metadata, job.config)
+    run, lines = run_from(path, tensors, metadata, job), read_lines(job.out)
+    if len(lines) < run.epoch:
+        raise ValueError(
+            f"{job.out / 'metrics.jsonl'} holds {len(lines)} epochs, and {path} has finished {run.epoch}: put the lines of the "
+            "other epochs back"
+        )
+    check_best_file(job.out / "best.safetensors", run)
+    if len(lines) > run.epoch:
+        write_lines(job.out, lines[: run.epoch])
     job.started -= run.seconds
     return run
 

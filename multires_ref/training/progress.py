@@ -5,15 +5,22 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from ..base.streams import Patient
+
 
 class Progress:
-    """A tqdm bar over all steps of a run; nothing at all where `quiet`. On standard error, seldom where that is a file."""
+    """A tqdm bar over all steps of a run; nothing at all where `quiet`. On standard error, seldom where that is a file.
+
+    A standard error that is closed or broken does not stop the run.
+    """
 
     def __init__(self, steps: int, done: int, quiet: bool) -> None:
         from tqdm import tqdm
 
-        seconds = 0.5 if sys.stderr.isatty() else 15.0
-        self.bar = tqdm(total=steps, initial=done, disable=quiet, mininterval=seconds, unit="step", dynamic_ncols=True)
+        stream = Patient(sys.stderr)
+        seconds = 0.5 if stream.isatty() else 15.0
+        options = {"disable": quiet or sys.stderr is None, "mininterval": seconds, "dynamic_ncols": True}
+        self.bar = tqdm(total=steps, initial=done, file=stream, unit="step", **options)
         self.shown: dict[str, Any] = {}
 
     def show(self, **numbers: Any) -> None:

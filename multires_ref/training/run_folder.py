@@ -3,6 +3,7 @@
 config.json         what the run is            metrics.jsonl     one line an epoch
 last.safetensors    to resume from             metrics.json      the result, at the end
 best.safetensors    the best epoch's model     curves.png        drawn by `multires-ref train`
+.lock               while a process trains     .NAME.PROCESS-N.tmp   a file that is being written
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..base.files import read_json, write_json, write_whole
+from ..base.files import is_temporary, parse_json, read_json, read_text, write_whole
+from ..base.lock import LOCK_NAME
 from ..network import NetworkConfig
 from .config import TrainingConfig
 from .data import Split, fingerprint
 
 FREE = ("checkpoint_seconds",)  # settings that may change on resuming: they do not touch the result
+
+
+class RunStopped(OSError):
+    """A file of a run could not be written. The run's last good checkpoint stands, and it can go on from there."""
 
 
 def identity(
@@ -40,28 +46,52 @@ def identity(
     }
 
 
-def start_folder(out: Path, config: dict[str, Any]) -> None:
-    """Make the folder of a new run and write config.json.
+def make_folder(out: Path) -> None:
+    """Make the folder of a new run, if it is not there.
 
     Raises
     ------
     FileExistsError
-        If the folder is there and not empty: nothing of an older run is ever overwritten.
+        If there is a file in its place.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file, and a run needs a folder: choose another name")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def holds_no_run(out: Path) -> bool:
+    """Whether the folder is empty, or holds at most the config.json of a run that was stopped before its first checkpoint."""
+    names = {path.name for path in out.iterdir() if path.name != LOCK_NAME and not is_temporary(path.name)}
+    return names <= {"config.json"}
+
+
+def check_free_for(out: Path, config: dict[str, Any]) -> None:
+    """Raise a FileExistsError unless a run with this config.json may start in the folder.
+
+    It may where nothing is there, or no more than the same run left that was stopped before its first checkpoint. Nothing of an
+    older run is ever overwritten.
+    """
+    if not holds_no_run(out):
         hint = "; --resume continues that run" if (out / "last.safetensors").exists() else ""
         raise FileExistsError(f"{out} exists and is not empty: choose another folder{hint}")
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "config.json", config)
+    if (out / "config.json").exists() and (changed := changes(read_config(out), config)):
+        raise FileExistsError(
+            f"{out} belongs to another run, which was stopped before its first checkpoint: choose another folder, or remove "
+            f"this one. These settings differ: {'; '.join(changed)}"
+        )
 
 
 def check_same(where: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise a ValueError that names every setting in which a resumed run differs from the one in the folder."""
-    changed = [
+    if changed := changes(before, now):
+        raise ValueError(f"cannot resume {where}: these settings differ: {'; '.join(changed)}")
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The settings that differ and must not, in words."""
+    return [
         f"{name} (the run: {old}; now: {new})" for name, old, new in differences(before, now) if name.split(".")[-1] not in FREE
     ]
-    if changed:
-        raise ValueError(f"cannot resume {where}: these settings differ: {'; '.join(changed)}")
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -74,20 +104,30 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, 
         if before.get(part) != now.get(part):
             rows.append((part, before.get(part), now.get(part)))
     for part in ("network", "training", "data"):
-        old, new = before.get(part) or {}, now[part]
+        old, new = before.get(part), now[part]
+        old = old if isinstance(old, dict) else {}
         rows += [(f"{part}.{name}", old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)]
     return rows
 
 
 def read_lines(out: Path) -> list[dict[str, Any]]:
-    """The epochs in metrics.jsonl, in order; none where there is no file."""
+    """The lines of metrics.jsonl, one an epoch, in order; none where there is no file.
+
+    Raises
+    ------
+    ValueError
+        If a line is no JSON, or is not that of the next epoch.
+    """
     path = out / "metrics.jsonl"
     if not path.exists():
         return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+    lines = []
+    for n, text in enumerate(read_text(path).splitlines(), 1):
+        line = parse_json(text, f"{path}, line {n}")
+        if not isinstance(line, dict) or line.get("epoch") != n or isinstance(line["epoch"], bool):
+            raise ValueError(f"{path}, line {n}: expected the numbers of epoch {n} by name; got {text[:80]}")
+        lines.append(line)
+    return lines
 
 
 def write_lines(out: Path, lines: list[dict[str, Any]]) -> None:
@@ -99,8 +139,18 @@ def write_lines(out: Path, lines: list[dict[str, Any]]) -> None:
 def read_config(out: Path) -> dict[str, Any]:
     """A run folder's config.json; a clear error where the folder holds none."""
     if not (out / "config.json").exists():
-        raise FileNotFoundError(f"{out} is not a run folder: it has no config.json")
+        raise FileNotFoundError(f"{out} is not a run folder: it has no config.json. A new run starts without --resume")
     config = read_json(out / "config.json")
     if not isinstance(config, dict):
         raise ValueError(f"{out / 'config.json'} must hold settings by name; got {str(config)[:80]}")
     return config
+
+
+def read_result(out: Path, score_name: str) -> dict[str, Any] | None:
+    """A finished run's metrics.json; None where it is missing or does not hold a result, which is then computed again."""
+    try:
+        result = read_json(out / "metrics.json")
+    except (FileNotFoundError, ValueError):
+        return None
+    names = (f"test_{score_name}", "test_loss", f"val_{score_name}", "best_epoch", "epochs", "steps", "parameters", "seconds")
+    return result if isinstance(result, dict) and all(isinstance(result.get(name), (int, float)) for name in names) else None

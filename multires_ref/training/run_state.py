@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..network import NetworkConfig, init_params, init_state
-from .checkpoint import model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
+from .checkpoint import load_run, model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .device import to_numpy, tree_to_device
+from .diagnose import first_bad_array
 from .flat import flatten, unflatten
+from .job import Job
 from .optim import adam_init
+from .record import check_record, generator_from
 
 
 @dataclass
@@ -74,40 +77,63 @@ def save_run(path: Path, run: RunState, about: dict[str, Any]) -> None:
     save_checkpoint(path, {name: to_numpy(array) for name, array in tensors.items()}, about | {"run": numbers})
 
 
-def load_state(path: Path, device: str) -> tuple[RunState, dict[str, Any]]:
-    """The run in last.safetensors, and the settings it was saved with.
+def run_from(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any], job: Job) -> RunState:
+    """The run in what `read_checkpoint` found in last.safetensors, on the job's device.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        As `read_checkpoint` does, and where the file holds a model but no run.
+    ValueError
+        If the file holds a model but no run, or if its arrays or its record (see `record.py`) are not such as a run of this job
+        writes: the message names the file and the entry.
     """
-    tensors, metadata = read_checkpoint(path)
     if "run" not in metadata:
         raise ValueError(f"{path} holds a model but no run to resume: it is not a last.safetensors")
-    model, numbers = model_from(path, tensors, network_from(path, metadata)), metadata["run"]
-    if lacking := {*NUMBERS, "step", "loss_sum", "generator"} - {*numbers}:
-        raise ValueError(f"{path}: the run's record lacks {', '.join(sorted(lacking))}")
-    moments = {k: moments_like(path, model.params, tensors, k) for k in "mv"}
-    rng = np.random.default_rng()
-    rng.bit_generator.state = numbers["generator"]
-    run = RunState(
-        tree_to_device(model.params, device),
-        tree_to_device(model.state, device),
-        {"step": numbers["step"]} | tree_to_device(moments, device),
-        rng,
+    check_record(path, metadata["run"], tensors.get("order"), job)
+    model, record = model_from(path, tensors, network_from(path, metadata)), metadata["run"]
+    moments = moments_from(path, model.params, tensors)
+    check_arrays(path, tensors, job.training.dtype)
+    return RunState(
+        tree_to_device(model.params, job.device),
+        tree_to_device(model.state, job.device),
+        {"step": record["step"]} | tree_to_device(moments, job.device),
+        generator_from(record["generator"]),
         order=tensors.get("order"),
-        loss_sum=numbers["loss_sum"],
-        **{name: numbers[name] for name in NUMBERS},
+        loss_sum=record["loss_sum"],
+        **{name: record[name] for name in NUMBERS},
     )
-    return run, metadata
 
 
-def moments_like(path: Path, params: Any, tensors: dict[str, np.ndarray], k: str) -> Any:
-    """The optimiser's first ("m") or second ("v") moments, one for each parameter and shaped like it."""
-    prefix = f"optimizer.{k}."
-    found = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-    shapes = {name: p.shape for name, p in flatten(params).items()}
-    if {name: array.shape for name, array in found.items()} != shapes:
-        raise ValueError(f"{path}: the optimiser's moments {prefix}* do not fit the parameters")
-    return unflatten(found)
+def moments_from(path: Path, params: Any, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The optimiser's first ("m") and second ("v") moments: one for each parameter, of its shape and dtype, in its order."""
+    names = {f"optimizer.{k}.{name}": p for k in "mv" for name, p in flatten(params).items()}
+    found = {name for name in tensors if name.startswith("optimizer.")}
+    if odd := sorted(names.keys() ^ found):
+        raise ValueError(f"{path}: {odd[0]} {'is missing' if odd[0] in names else 'belongs to no parameter'}")
+    for name, p in names.items():
+        if tensors[name].shape != p.shape or tensors[name].dtype != p.dtype:
+            got = f"{tensors[name].dtype} {tensors[name].shape}"
+            raise ValueError(f"{path}: {name} must be {p.dtype} {p.shape}, as its parameter; got {got}")
+    return unflatten({name.removeprefix("optimizer."): tensors[name] for name in names})
+
+
+def check_arrays(path: Path, tensors: dict[str, np.ndarray], dtype: str) -> None:
+    """Raise a ValueError unless the arrays are in the run's dtype, finite, and not negative where they are mean squares."""
+    found = tensors["params.decoder.weight"].dtype
+    if found != dtype:
+        raise ValueError(f"{path}: the parameters must be {dtype}, as the run's settings say; got {found}")
+    if bad := first_bad_array(tensors):
+        raise ValueError(f"{path}: {bad} holds numbers that are not finite")
+    for name, array in tensors.items():
+        if (name.startswith("optimizer.v.") or name.endswith((".var", ".count"))) and array.size and array.min() < 0:
+            raise ValueError(f"{path}: {name} must not be negative; got {array.min()}")
+
+
+def check_best_file(path: Path, run: RunState) -> None:
+    """Raise a ValueError unless best.safetensors is the best epoch's, or of the next epoch, whose end a kill cut short."""
+    if run.best_epoch is None:
+        return
+    load_run(path)
+    best = read_checkpoint(path)[1].get("best")
+    epoch = best.get("epoch") if isinstance(best, dict) else None
+    if epoch not in (run.best_epoch, run.epoch + 1):
+        raise ValueError(f"{path} must hold the model of epoch {run.best_epoch}, the best of the run; it holds epoch {epoch}'s")
