@@ -95,6 +95,8 @@ def test_every_setting_has_a_flag():
         (["train", "digits", "--epochs", "0"], "epochs must be at least 1"),
         (["train", "digits", "--depth", "0"], "depth must be between 1"),
         (["train", "digits", "--tree-select", "uniform", "--memory-size", "0"], "memory_size must be at least 1"),
+        (["train", "digits", "--tree-select", "uniform"], "--memory-size 16"),
+        (["train", "digits", "--memory-size", "16"], "memory_size must be 7 or None"),
         (["train", "digits", "--d-output", "5"], "train: y must be"),
         (["train", "digits", "--d-input", "3"], "train: x must have shape"),
         (["evaluate", "nowhere"], "nowhere"),

@@ -5,12 +5,14 @@ import json
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from multires_ref.cli import main
 from multires_ref.commands.tutorials import build, execute, read_source, sources
 
+nbformat = pytest.importorskip("nbformat", reason="Jupyter is not installed")
+pytest.importorskip("nbclient", reason="Jupyter is not installed")
+pytest.importorskip("jupytext", reason="jupytext is not installed")
 FOLDER = Path(__file__).parent.parent / "tutorials"
 SOURCES = sources(FOLDER, [])
 LONGEST_CELL = 8  # lines

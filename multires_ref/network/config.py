@@ -90,6 +90,7 @@ class NetworkConfig:
         if self.memory_size is not None:
             check_int("memory_size", self.memory_size, 1)
         self._check_wavelet()
+        self._check_memory_size()
         taps_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
 
     def _check_wavelet(self) -> None:
@@ -98,6 +99,18 @@ class NetworkConfig:
         taps = wavelet_length(check_wavelet(self.wavelet))
         if self.kernel_size != taps:
             raise ValueError(f"kernel_size must be {taps}, the length of wavelet {self.wavelet!r}; got {self.kernel_size}")
+
+    def _check_memory_size(self) -> None:
+        if self.tree_select == "uniform" and self.memory_size is None:
+            raise ValueError(
+                "memory_size, the number of memory rows m, must be given for tree_select='uniform'; got None "
+                "(on the command line, for example: --memory-size 16)"
+            )
+        if self.tree_select == "fading" and self.memory_size not in (None, self.J + 1):
+            raise ValueError(
+                f"memory_size must be {self.J + 1} or None for tree_select='fading' at depth {self.J}; got {self.memory_size} "
+                "(on the command line: leave --memory-size out, or give --tree-select uniform)"
+            )
 
     @property
     def J(self) -> int:
