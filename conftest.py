@@ -15,9 +15,7 @@ SKIPPED = pytest.StashKey[set[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--record-torch", metavar="FILE", help="write there the files in which something was skipped for lack of PyTorch"
-    )
+    parser.addoption("--record-torch", metavar="FILE", help="write here which files skipped something for lack of PyTorch")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Writes the files, one a line, that hold tests or examples which PyTorch's absence skipped: `pytest @FILE` runs them again."""
+    """Writes the files, one a line, in which tests or examples were skipped for lack of PyTorch: `pytest @FILE` runs them again."""
 
     def __init__(self, files: set[str], out: Path) -> None:
         self.files, self.out = files, out

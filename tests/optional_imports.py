@@ -28,7 +28,7 @@ def collected_files() -> list[Path]:
 
 
 def left_out() -> dict[Path, set[str]]:
-    """The files that cannot be imported here, each with the libraries that it lacks; files that skip themselves are not among them."""
+    """The files that cannot be imported here, each with the libraries that it lacks; without the files that skip themselves."""
     missing = {path: {name for name in needs(path) - skips_without(path) if not is_installed(name)} for path in collected_files()}
     return {path: names for path, names in missing.items() if names}
 

@@ -96,7 +96,7 @@ def test_every_setting_has_a_flag():
         (["train", "digits", "--depth", "0"], "depth must be between 1"),
         (["train", "digits", "--tree-select", "uniform", "--memory-size", "0"], "memory_size must be at least 1"),
         (["train", "digits", "--tree-select", "uniform"], "--memory-size 16"),
-        (["train", "digits", "--memory-size", "16"], "memory_size must be 7 or None"),
+        (["train", "digits", "--memory-size", "16"], "leave --memory-size out"),
         (["train", "digits", "--d-output", "5"], "train: y must be"),
         (["train", "digits", "--d-input", "3"], "train: x must have shape"),
         (["evaluate", "nowhere"], "nowhere"),
