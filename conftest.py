@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Writes the files, one a line, in which tests or examples were skipped for lack of PyTorch: `pytest @FILE` runs them again."""
+    """Writes the files, one a line, in which something was skipped for lack of PyTorch: `pytest @FILE` runs them again."""
 
     def __init__(self, files: set[str], out: Path) -> None:
         self.files, self.out = files, out

@@ -11,8 +11,8 @@ import multires_ref
 FILE = Path(__file__).parents[1] / "API.md"
 HEAD = """# API reference
 
-Every public name of `multires_ref`, with the first line of its docstring; `help(multires_ref.pyramid)` shows the whole: formula, shapes,
-dtypes, errors, an example. Written by `python tests/api_reference.py`.
+Every public name of `multires_ref`, with the first line of its docstring; `help(multires_ref.pyramid)` shows the whole: formula,
+shapes, dtypes, errors, an example. Written by `python tests/api_reference.py`.
 """
 
 

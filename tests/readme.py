@@ -1,4 +1,4 @@
-"""What a text like the README tells its reader to type: its code blocks and its `multires-ref` command lines, for `test_readme.py`."""
+"""What a text like the README shows to type: code blocks and `multires-ref` command lines, for `test_readme.py`."""
 
 from __future__ import annotations
 

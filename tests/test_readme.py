@@ -1,4 +1,4 @@
-"""Everything that the README shows to type is run here: its Python, its command lines in a small form; its links lead somewhere."""
+"""What the README shows to type is run here: its Python, its command lines in a small form; its links lead somewhere."""
 
 import doctest
 import re

@@ -159,3 +159,14 @@ def test_command_opens_jupyterlab_on_the_folder(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["tutorials", "--folder", str(FOLDER)]) == 2
     assert "pip install jupyterlab jupytext ipywidgets" in capsys.readouterr().err
+
+
+def test_outside_the_repository_the_packages_tutorials_are_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("multires_ref.commands.tutorials.open_lab", lambda folder: 0)
+    assert main(["tutorials"]) == 0
+    assert "copied the tutorials into the new folder" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.glob("tutorials/*.ipynb")} == {f"{source.stem}.ipynb" for source in SOURCES}
+    (tmp_path / "tutorials/mine.ipynb").touch()
+    assert main(["tutorials"]) == 0
+    assert capsys.readouterr().out == ""

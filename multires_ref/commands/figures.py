@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.resources import resource_folder
 from ..checks import check_choice
 
 Drawings = dict[str, tuple[str, Callable[[], Any]]]
@@ -22,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder to write to (default: figures, or RUN/figures with --run)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="draw these only")
     parser.add_argument("--run", type=Path, help="a run folder or checkpoint: draw figures of that model")
-    parser.add_argument("--data", type=Path, default=Path("figures/data"), help="folder of stored runs and measurements")
+    parser.add_argument("--data", type=Path, help="folder of stored runs and measurements (default: the package's)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw, save, and name each file written."""
     from ..plots.style import save
 
-    drawings = of_run(args.run) if args.run else of_package(args.data, args.only)
+    drawings = of_run(args.run) if args.run else of_package(args.data or resource_folder("figures/data"), args.only)
     for name in args.only or []:
         check_choice("--only", name, drawings)
     folder = args.out or (beside(args.run) if args.run else Path("figures"))

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from ..base.resources import resource_folder
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -27,20 +30,30 @@ INSTALL = "pip install jupyterlab jupytext ipywidgets"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--folder", type=Path, default=Path("tutorials"), help="where the tutorials are")
+    parser.add_argument("--folder", type=Path, help="where the tutorials are (default: tutorials, a copy if there is none)")
     parser.add_argument("--build", nargs="*", metavar="NN", help="rebuild the notebooks (all, or those whose names begin so)")
     parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take while building")
 
 
 def run(args: argparse.Namespace) -> int:
     """Open, or build."""
-    if not args.folder.is_dir():
-        raise FileNotFoundError(f"no folder {args.folder}: the tutorials are in the repository, beside the package (--folder)")
+    folder = own_folder() if args.folder is None else args.folder
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: without --folder the tutorials that came with the package are taken")
     if args.build is None:
-        return open_lab(args.folder)
-    for source in sources(args.folder, args.build):
+        return open_lab(folder)
+    for source in sources(folder, args.build):
         print(build(source, args.timeout))
     return 0
+
+
+def own_folder() -> Path:
+    """The folder `tutorials` here; where there is none, a copy of the package's, so that notebooks can be changed and run."""
+    folder = Path("tutorials")
+    if not folder.exists():
+        shutil.copytree(resource_folder("tutorials"), folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        print(f"copied the tutorials into the new folder {folder.absolute()}")
+    return folder
 
 
 def open_lab(folder: Path) -> int:
