@@ -1,4 +1,4 @@
-"""The source distribution holds the tests and what they read; the wheel works outside the repository, in an environment of its own."""
+"""The source distribution holds the tests and what they read; the wheel works outside the repository."""
 
 import shutil
 import subprocess
