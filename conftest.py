@@ -1,23 +1,52 @@
-"""For tests and doctests: files that need an optional library are left out where it is missing; PyTorch uses one thread."""
+"""What a test run collects where optional libraries are missing, a record of what was skipped for lack of one, PyTorch's threads.
+
+Files that need a library which is not installed are left out; `tests/optional_imports.py` reads from the files which those are.
+"""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from optional_imports import ROOT, is_installed, left_out, needs_of_example
 
-NEEDS = {
-    "torch": [
-        "multires_ref/interop/torch_model.py",
-        "multires_ref/interop/torch_operations.py",
-        "multires_ref/interop/compare.py",
-    ],
-    "numba": ["multires_ref/engines/fused_kernels.py", "multires_ref/engines/levels.py", "multires_ref/network/rings_numba.py"],
-    "cupy": ["tests/nvrtc_check.py"],  # a tool, see its head
-}
-ROOT = Path(__file__).parent
-NEEDS["numba"] += [str(path.relative_to(ROOT)) for path in ROOT.glob("multires_ref/autodiff/numba_*.py")]
-collect_ignore = [file for library, files in NEEDS.items() if find_spec(library) is None for file in files]
+LEFT_OUT = left_out()
+collect_ignore = [str(path.relative_to(ROOT)) for path in LEFT_OUT]
+SKIPPED = pytest.StashKey[set[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-torch", metavar="FILE", help="write here which files skipped something for lack of PyTorch")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SKIPPED] = {str(path.relative_to(ROOT)) for path, libraries in LEFT_OUT.items() if "torch" in libraries}
+    if config.getoption("--record-torch") and not hasattr(config, "workerinput"):  # one of pytest-xdist's workers has that
+        config.pluginmanager.register(Recorder(config.stash[SKIPPED], Path(config.getoption("--record-torch"))))
+
+
+class Recorder:
+    """Writes the files, one a line, in which something was skipped for lack of PyTorch: `pytest @FILE` runs them again."""
+
+    def __init__(self, files: set[str], out: Path) -> None:
+        self.files, self.out = files, out
+
+    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple) and "torch" in report.longrepr[2].lower():
+            self.files.add(report.nodeid.split("::")[0])
+
+    pytest_runtest_logreport = pytest_collectreport = lambda self, report: self.note(report)
+
+    def pytest_sessionfinish(self) -> None:
+        self.out.write_text("".join(f"{file}\n" for file in sorted(self.files)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Examples in docstrings that import a library which is not installed are skipped."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            source = "".join(example.source for example in item.dtest.examples)
+            for library in sorted(name for name in needs_of_example(source) if not is_installed(name)):
+                item.add_marker(pytest.mark.skip(reason=f"its example needs {library}"))
 
 
 @pytest.fixture(autouse=True)

@@ -104,3 +104,18 @@ def test_the_readme_table_names_what_exists():
         module, name = function.rsplit(".", 1)
         assert callable(getattr(import_module(f"multires_ref.{module}"), name)), function
         assert f"def {test}(" in (ROOT / file).read_text(), (file, test)
+
+
+def test_the_api_reference_is_the_codes():
+    from api_reference import FILE, reference
+
+    text = reference()
+    assert FILE.read_text() == text, "run `python tests/api_reference.py`"
+    assert all(f"`{name}(" in text for name in multires_ref.PUBLIC)
+
+
+def test_the_citation_and_the_changelog_know_the_version():
+    assert f"\nversion: {multires_ref.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+    assert headings[0] in ("Unreleased", multires_ref.__version__)
+    assert multires_ref.__version__ in headings

@@ -1,13 +1,68 @@
-"""The README's Python runs, its two commands are what CI and a newcomer use, and its links lead somewhere."""
+"""What the README shows to type is run here: its Python, its command lines in a small form; its links lead somewhere."""
 
+import doctest
 import re
+import shutil
+import sys
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from golden import DATA
+from readme import arguments, blocks, command_lines, inline_code, refusals
+
+from multires_ref.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.M | re.S)
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXAMPLES = blocks(TEXT, "python")
+SESSIONS = [code for code in blocks(TEXT, "") + blocks(TEXT, "pycon") if code.startswith(">>>")]
+SMALL = {  # beginning of a command line -> what is added to it here, so that it takes a second; the longest beginning counts
+    "train": "--scale tiny --epochs 1 --quiet",
+    "sample": "--n 1",
+    "figures": "--only tree",
+    "figures --run": "--only scales",
+    "data listops": "--train 20 --val 5 --test 5 --min-length 5 --max-length 50 --workers 1",
+    "verify errors": "--longest 64",
+    "verify gradients": "--op gelu",
+    "verify pywavelets all": "--level 1",
+    "bench operator": "--quick --repeats 1 --out bench",
+    "bench step": "--quick --repeats 1 --out bench",
+    "bench scaling": "--quick --repeats 1 --out bench",
+    "bench pyramid": "--quick --repeats 1 --out bench",
+    "bench startup": "--quick --repeats 1 --out bench",
+    "bench sample": "--layers 1 --width 4 --length 16 --no-torch",
+}
+PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their flags are checked like the others'
+    "data scifar10": "downloads 170 MB",
+    "train scifar10 --d-model 64": "needs what that downloads",
+    "bench": "takes minutes; the line of each part is run",
+    "tutorials": "opens JupyterLab; test_tutorials.py runs the notebooks",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder that holds everything which the README's command lines name."""
+    folder = tmp_path_factory.mktemp("readme")
+    for task in ("digits", "digits-density"):
+        run = str(folder / f"runs/{task}-...")
+        assert main(["train", task, *SMALL["train"].split(), "--out", run]) == 0
+    shutil.copytree(folder / "runs/digits-...", folder / "DIR")
+    for ending in (".pth", ".npz"):
+        shutil.copy(DATA / f"classifier_layernorm{ending}", folder / f"x{ending}")
+    return folder
+
+
+def small(line):
+    """The arguments of a command line with what SMALL adds."""
+    beginnings = [beginning for beginning in SMALL if f"{line} ".startswith(f"{beginning} ")]
+    added = SMALL[max(beginnings, key=len)].split() if beginnings else []
+    out = ["--out", f"run {line}".replace("/", " ")] if line.startswith("train") and "--out" not in line else []
+    return [*arguments(line), *added, *out]
 
 
 @pytest.mark.parametrize("code", EXAMPLES, ids=range(len(EXAMPLES)))
@@ -15,8 +70,97 @@ def test_example_runs(code):
     exec(compile(code, "README.md", "exec"), {})
 
 
-def test_the_ten_lines_are_ten():
-    assert len([line for line in EXAMPLES[0].splitlines() if line.strip()]) <= 11
+def test_the_command_line_takes_every_command_line():
+    lines = command_lines(TEXT)
+    assert len(lines) > 25
+    assert {"train", "evaluate", "sample", "verify", "bench", "figures", "info", "data"} <= {line.split()[0] for line in lines}
+    assert refusals(TEXT) == {}
+    assert refusals(GUIDE) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("```sh\nmultires-ref train digits --d-modle 32  # comment\n```\n", "--d-modle"),
+        ("    multires-ref verify pytorch --refrence x.npz\n", "--refrence"),
+        ("which `multires-ref bench operater` measures\n", "operater"),
+        ("which `info digits\n--batch-sise 3` shows\n", "--batch-sise"),
+        ("```sh\n.venv/bin/multires-ref trane digits\n```\n", "trane"),
+    ],
+)
+def test_a_wrong_command_line_is_noticed(wrong, said):
+    (why,) = refusals(f"{TEXT}\n\n{wrong}").values()
+    assert said in why
+
+
+@pytest.mark.parametrize("line", [line for line in command_lines(TEXT) if line not in PARSED_ONLY])
+def test_command_line_runs(line, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    if line.startswith("verify pytorch"):
+        pytest.importorskip("torch", reason="PyTorch is not installed").set_num_threads(1)
+    elif line.startswith("bench"):
+        monkeypatch.setitem(sys.modules, "torch", None)  # torch.compile takes minutes; test_bench.py tries it
+    if "gpu" not in line.split("--device")[-1] or line.startswith("info"):
+        assert main(small(line)) == 0, capsys.readouterr().err
+        return
+    try:
+        import cupy  # noqa: F401
+    except ImportError:
+        assert main(small(line)) == 2
+        assert "CuPy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", SESSIONS, ids=range(len(SESSIONS)))
+def test_session_says_what_it_shows(code, place, monkeypatch):
+    """A session at the prompt, `module` being a network with its filters' taps reversed; its numbers may be others here."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from planted import plant_in_layers
+
+    from multires_ref import compare, load_model
+    from multires_ref.interop.torch_model import to_torch
+
+    monkeypatch.chdir(place)
+    torch.set_num_threads(1)
+    module = to_torch(load_model("x.pth"))
+    plant_in_layers("taps")(module)
+    length = load_model("x.pth").config.max_length
+    x = np.random.default_rng(0).standard_normal((2, load_model("x.pth").config.d_input, length)).astype("float32")
+    names = {"compare": compare, "load_model": load_model, "module": module, "x": x}
+    code = code.replace("\n...\n", "\nANYTHING\n")  # at the beginning of a line doctest takes dots for a prompt
+    test = doctest.DocTestParser().get_doctest(code, names, "README.md", None, 0)
+    runner, said = doctest.DocTestRunner(AnyNumber(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE), []
+    assert runner.run(test, out=said.append).failed == 0, "".join(said)
+
+
+class AnyNumber(doctest.OutputChecker):
+    """Takes one number in scientific notation for another."""
+
+    def check_output(self, want, got, optionflags):
+        want, got = (re.sub(r"\d\.\de[-+]\d\d", "NUMBER", text) for text in (want, got))
+        return super().check_output(want.replace("ANYTHING", "..."), got, optionflags)
+
+
+def test_flags_in_the_prose_exist(capsys):
+    flags = {match for code in inline_code(TEXT) if code.startswith("-") for match in re.findall(r"(?<!\S)--[a-z-]+", code)}
+    assert len(flags) > 3
+    known = set()
+    for command in [[c] for c in COMMANDS] + [[c, k] for c, kinds in SUBCOMMANDS.items() for k in kinds]:
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+        known |= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert flags <= known
+
+
+SUBCOMMANDS = {"verify": ["pytorch", "pywavelets", "gradients", "errors"], "bench": ["operator", "sample", "gpu"]}
+
+
+def test_what_is_installed_and_marked_exists():
+    optional = PROJECT["project"]["optional-dependencies"]
+    for text in (TEXT, GUIDE):
+        named = {name for extras in re.findall(r"-e '\.\[([\w,]+)\]'", text) for name in extras.split(",")}
+        assert named <= set(optional)
+        markers = {marker.split(":")[0] for marker in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
+        assert set(re.findall(r"pytest [^`\n]*-m (\w+)", text)) <= markers
 
 
 def test_two_commands_do_the_set_up():
@@ -29,5 +173,5 @@ def test_two_commands_do_the_set_up():
 
 
 def test_links_and_pictures_exist():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT + GUIDE):
         assert (ROOT / target).exists(), target

@@ -5,12 +5,14 @@ import json
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from multires_ref.cli import main
 from multires_ref.commands.tutorials import build, execute, read_source, sources
 
+nbformat = pytest.importorskip("nbformat", reason="Jupyter is not installed")
+pytest.importorskip("nbclient", reason="Jupyter is not installed")
+pytest.importorskip("jupytext", reason="jupytext is not installed")
 FOLDER = Path(__file__).parent.parent / "tutorials"
 SOURCES = sources(FOLDER, [])
 LARGEST = 500_000  # bytes
@@ -116,3 +118,14 @@ def test_command_says_that_jupyterlab_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["tutorials", "--folder", str(FOLDER)]) == 2
     assert "pip install jupyterlab jupytext ipywidgets" in capsys.readouterr().err
+
+
+def test_outside_the_repository_the_packages_tutorials_are_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("multires_ref.commands.tutorials.open_lab", lambda folder: 0)
+    assert main(["tutorials"]) == 0
+    assert "copied the tutorials into the new folder" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.glob("tutorials/*.ipynb")} == {f"{source.stem}.ipynb" for source in SOURCES}
+    (tmp_path / "tutorials/mine.ipynb").touch()
+    assert main(["tutorials"]) == 0
+    assert capsys.readouterr().out == ""

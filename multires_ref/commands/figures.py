@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.resources import resource_folder
 from ..checks import check_choice
 
 Drawings = dict[str, tuple[str, Callable[[], Any]]]
@@ -32,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="run folder or checkpoint whose figures are drawn (default: the package's)")
     parser.add_argument("--signal", metavar="FILE", help="with --run: .npy, .csv or .wav (default: an example of the run's task)")
     parser.add_argument("--rate", type=float, help="samples a second, of a .npy or .csv signal (default: not known)")
-    parser.add_argument(
-        "--data", type=Path, default=Path("figures/data"), help="folder of stored runs and measurements (default: figures/data)"
-    )
+    parser.add_argument("--data", type=Path, help="folder of stored runs and measurements (default: the package's)")
 
 
 def names() -> list[str]:
@@ -54,7 +53,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--signal is drawn for a model: give --run RUN too, a run folder or a checkpoint")
     if args.rate is not None and args.signal is None:
         raise ValueError("--rate belongs to a signal: give --signal FILE too")
-    drawings = of_run(args.run, args.signal, args.rate) if args.run else of_package(args.data, args.only)
+    drawings = (
+        of_run(args.run, args.signal, args.rate)
+        if args.run
+        else of_package(args.data or resource_folder("figures/data"), args.only)
+    )
     for name in args.only or []:
         check_choice("--only", name, drawings)
     folder = args.out or (beside(args.run) if args.run else Path("figures"))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from ..base.resources import resource_folder
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -36,7 +39,7 @@ INSTALL = "pip install jupyterlab jupytext ipywidgets"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.hint = "options for JupyterLab go after --: multires-ref tutorials -- --no-browser"
-    parser.add_argument("--folder", type=Path, default=Path("tutorials"), help="where they are (default: tutorials)")
+    parser.add_argument("--folder", type=Path, help="where they are (default: tutorials, a copy if there is none)")
     parser.add_argument(
         "--build", nargs="*", metavar="NN", help="rebuild the notebooks whose names begin so, all without names (default: none)"
     )
@@ -48,15 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open, or build."""
-    if not args.folder.is_dir():
-        raise FileNotFoundError(f"no folder {args.folder}: the tutorials are in the repository, beside the package (--folder)")
+    folder = own_folder() if args.folder is None else args.folder
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: without --folder the tutorials that came with the package are taken")
     if args.build is None:
-        return open_lab(args.folder, args.options)
+        return open_lab(folder, args.options)
     if args.options:
         raise ValueError(f"--build opens no JupyterLab that could take {' '.join(args.options)}")
-    for source in sources(args.folder, args.build):
+    for source in sources(folder, args.build):
         print(build(source, args.timeout))
     return 0
+
+
+def own_folder() -> Path:
+    """The folder `tutorials` here; where there is none, a copy of the package's, so that notebooks can be changed and run."""
+    folder = Path("tutorials")
+    if not folder.exists():
+        shutil.copytree(resource_folder("tutorials"), folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        print(f"copied the tutorials into the new folder {folder.absolute()}")
+    return folder
 
 
 def open_lab(folder: Path, options: Sequence[str] = ()) -> int:
