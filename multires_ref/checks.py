@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 FLOATS = ("float32", "float64")
+MOST_BYTES = 2**32  # of a result whose size grows like 2^depth: 4 GiB
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
@@ -65,11 +66,47 @@ def check_floats(name: str, array: Any, shape: str) -> Any:
     """
     if not hasattr(array, "dtype"):
         array = np.asarray(array)
+    check_plain(name, array)
     if str(array.dtype) not in FLOATS:
         raise TypeError(
             f"{name} must be a float32 or float64 array {shape}; got dtype {array.dtype}. Convert it with .astype('float32')."
         )
     return array
+
+
+def check_plain(name: str, array: Any) -> None:
+    """Raise a TypeError for a masked array, whose mask would be lost, and for a `np.matrix`, whose products mean something else.
+
+    Examples
+    --------
+    >>> check_plain("x", np.ma.masked_invalid([1.0, np.nan]))
+    Traceback (most recent call last):
+        ...
+    TypeError: x must be a plain array; got a masked array. Say what the masked values are, for example with x.filled(0.0).
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        hint = f"Say what the masked values are, for example with {name}.filled(0.0)."
+        raise TypeError(f"{name} must be a plain array; got a masked array. {hint}")
+    if isinstance(array, np.matrix):
+        raise TypeError(f"{name} must be a plain array; got a np.matrix. Convert it with np.asarray({name}).")
+
+
+def check_memory(what: str, numbers: int, itemsize: int, deepest: int, why: str) -> None:
+    """Raise a ValueError if the result would be larger than MOST_BYTES: before the memory is asked for.
+
+    Parameters
+    ----------
+    what : str
+        The argument that asks for so much, with its value, such as "level=30".
+    numbers, itemsize : int
+        Size of the result, and bytes of each of its numbers.
+    deepest : int, why : str
+        The largest value that makes sense, and the reason.
+    """
+    if numbers * itemsize > MOST_BYTES:
+        raise ValueError(
+            f"{what} would take {numbers * itemsize:,} bytes ({numbers * itemsize / 2**30:,.0f} GiB); at most {deepest} {why}"
+        )
 
 
 def check_shape(name: str, array: Any, expected: tuple[int | None, ...], letters: str) -> None:

@@ -18,9 +18,9 @@ import numpy as np
 
 from .arrays import family, get_xp
 from .base.compiled import numba_works, require_numba
-from .checks import check_choice, check_int
+from .checks import check_choice, check_int, check_memory, check_plain
 from .filters import check_wavelet
-from .tree import MAX_DEPTH, delay, dilated_conv, pyramid
+from .tree import MAX_DEPTH, delay, depth_for, dilated_conv, pyramid
 
 COMPILED_FROM = 2**20  # samples times taps: below it, loading Numba and its loops is not worth it
 
@@ -34,6 +34,7 @@ def as_wavelet(wavelet: Any) -> Any:
 
 def as_signal(x: Any) -> Any:
     """x as float32 or float64: integers become float64, as in PyWavelets; complex numbers and objects are refused."""
+    check_plain("x", x)
     x = x if family(x) != "numpy" else np.asarray(x)
     if x.dtype.kind in "iub":
         x = x.astype("float64")
@@ -85,7 +86,9 @@ def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False, engine: 
     Raises
     ------
     TypeError, ValueError
-        For complex or empty x, an unknown wavelet (with the nearest names), a level outside 1 ... 60.
+        For complex or empty x, masked arrays and `np.matrix`, an unknown wavelet (with the nearest names), a level outside
+        1 ... 60; and with `tail` for a level that sees no more of x than fewer levels do and whose result would take more than
+        4 GiB.
 
     Notes
     -----
@@ -101,6 +104,7 @@ def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False, engine: 
     x, wavelet = as_signal(x), as_wavelet(wavelet)
     if tail:
         xp, late = get_xp(x), causal_delay(wavelet, level)
+        check_tail(x, level, wavelet.dec_len)
         x = xp.concatenate((x, xp.zeros((*x.shape[:-1], late), dtype=x.dtype)), axis=-1)
     h0, h1 = filters_like(x, wavelet.dec_lo, wavelet.dec_hi)
     if compiles(check_choice("engine", engine, ("tree", "fused", "auto")), x, len(h0) * check_int("level", level, 1, MAX_DEPTH)):
@@ -108,6 +112,14 @@ def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False, engine: 
 
         return pyramid_levels(x, h0, h1, level)[::-1]
     return pyramid(x, h0, h1, level)[::-1]
+
+
+def check_tail(x: Any, level: int, F: int) -> None:
+    """Refuse a level deeper than any that sees more of x, if the zeros behind x and their coefficients would be absurdly many."""
+    L, deepest = x.shape[-1], depth_for(x.shape[-1], F)
+    if level > deepest:
+        numbers = (2 * level + 2) * (x.size // L) * (L + (2**level - 1) * (F - 1))
+        check_memory(f"level={level} with tail=True", numbers, x.dtype.itemsize, deepest, f"levels see more of {L:,} samples")
 
 
 def compiles(engine: str, x: Any, taps: int) -> bool:

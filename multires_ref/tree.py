@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .arrays import get_xp
-from .checks import check_choice, check_floats, check_int, check_same_dtype
+from .checks import MOST_BYTES, check_choice, check_floats, check_int, check_memory, check_same_dtype, check_shape
 
 TREE_SELECTS = ("fading", "uniform")
 MAX_DEPTH = 60  # a dilation of 2**59 samples: beyond any array, and safely inside 64-bit indices
@@ -237,15 +237,50 @@ def check_tree_arrays(x: Any, h0: Any, h1: Any) -> tuple[Any, Any, Any]:
     get_xp(x, h0, h1)  # refuses a mixture of devices
     if x.ndim < 1 or 0 in x.shape:
         raise ValueError(f"x must be a non-empty array [..., L]; got shape {tuple(x.shape)}")
-    if h0.ndim not in (1, 2, 3) or h0.shape[-1] < 2:
-        raise ValueError(f"h0 must have shape [K], [D, K] or [J, D, K] with K of at least 2; got {tuple(h0.shape)}")
-    if h1.shape != h0.shape:
-        raise ValueError(f"h1 must have the shape of h0, {tuple(h0.shape)}; got {tuple(h1.shape)}")
+    check_filters(h0, h1)
     if h0.ndim > 1 and (x.ndim < 2 or x.shape[-2] != h0.shape[-2]):
         raise ValueError(
             f"x must be [..., D, L] with D = {h0.shape[-2]} channels, as h0 {tuple(h0.shape)} has; got {tuple(x.shape)}"
         )
     return x, h0, h1
+
+
+def check_filters(h0: Any, h1: Any) -> tuple[Any, Any]:
+    """A pair of filters [K], [D, K] or [J, D, K] of one shape and dtype."""
+    h0, h1 = check_floats("h0", h0, "[D, K]"), check_floats("h1", h1, "[D, K]")
+    check_same_dtype(h0=h0, h1=h1)
+    if h0.ndim not in (1, 2, 3) or h0.shape[-1] < 2 or 0 in h0.shape:
+        raise ValueError(f"h0 must have shape [K], [D, K] or [J, D, K] with K of at least 2; got {tuple(h0.shape)}")
+    if h1.shape != h0.shape:
+        raise ValueError(f"h1 must have the shape of h0, {tuple(h0.shape)}; got {tuple(h1.shape)}")
+    return h0, h1
+
+
+def check_weights(h0: Any, w: Any, w_skip: Any, tree_select: str, depth: int | None) -> tuple[Any, Any, int]:
+    """The weights w [D, m] and w_skip [D] of a layer with the filters h0, and its depth: if not given, m - 1 (fading tree)."""
+    w, w_skip = check_floats("w", w, "[D, m]"), check_floats("w_skip", w_skip, "[D]")
+    check_same_dtype(h0=h0, w=w, w_skip=w_skip)
+    get_xp(h0, w, w_skip)
+    D = h0.shape[-2]
+    check_shape("w", w, (D, None), "[D, m]")
+    check_shape("w_skip", w_skip, (D,), "[D]")
+    m = w.shape[1]
+    check_choice("tree_select", tree_select, TREE_SELECTS)
+    if depth is None:
+        if tree_select == "uniform":
+            raise ValueError("depth must be given for tree_select='uniform': the memory size does not tell it")
+        if m < 2:
+            raise ValueError(f"w must have m = depth + 1 columns, at least 2, for the fading tree; got shape {tuple(w.shape)}")
+        depth = m - 1
+    return w, w_skip, check_depth(depth, h0)
+
+
+def check_response_size(depth: int, h0: Any, rows: int, itemsize: int) -> None:
+    """Refuse a depth whose impulse response, `rows` arrays as long as the receptive field, would take absurdly much memory."""
+    J, K = depth, h0.shape[-1]
+    each = rows * (h0.shape[-2] if h0.ndim > 1 else 1) * itemsize
+    deepest = next((i for i in range(J, 0, -1) if receptive_field(i, K) * each <= MOST_BYTES), 0)
+    check_memory(f"depth={J}", receptive_field(J, K) * each // itemsize, itemsize, deepest, "levels fit in 4 GiB")
 
 
 def check_depth(depth: Any, h0: Any) -> int:

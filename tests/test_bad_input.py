@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from multires_ref import (
+    Model,
     NetworkConfig,
+    causal_swt,
     depth_for,
+    frequency_responses,
     memory,
     multires_conv,
     pyramid,
@@ -17,6 +20,7 @@ from multires_ref import (
     receptive_field,
     wavelet_filters,
 )
+from multires_ref.network.streaming import Stream
 
 X, H0, H1, W, S = random_arguments(np.random.default_rng(0))  # B 2, D 3, L 17, K 3, J 3
 
@@ -125,3 +129,47 @@ def test_nan_is_not_hidden():
     assert np.isfinite(y[0, 1, :9]).all()
     assert np.isfinite(np.delete(y, 1, axis=1)).all()
     assert np.isfinite(y[1]).all()
+
+
+def masked(a):
+    return np.ma.masked_greater(a, 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # NumPy's, of its matrix
+@pytest.mark.parametrize("kind", ["masked", "matrix"])
+@pytest.mark.parametrize("engine", ["auto", "tree", "fft", "fused"])
+def test_masked_arrays_and_matrices_are_refused_one_way(kind, engine):
+    """A mask would be lost, and a matrix multiplies otherwise: one error wherever arrays come in, whatever the engine."""
+    if engine == "fused":
+        pytest.importorskip("numba", reason="Numba is not installed")
+    change = {"x": masked(X)} if kind == "masked" else {"h0": np.asmatrix(H0)}
+    with pytest.raises(
+        TypeError, match=r"x must be a plain array; got a masked array.*x\.filled|h0 must be a plain array; got a np.matrix"
+    ):
+        multires_conv(**({"x": X, "h0": H0, "h1": H1, "w": W, "w_skip": S, "engine": engine} | change))
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("make", [masked, np.asmatrix])
+def test_masked_arrays_and_matrices_everywhere(make):
+    model = Model.init(NetworkConfig(1, 2, 4, 1, max_length=8), np.random.default_rng(0), "float64")
+    tokens = Model.init(NetworkConfig(3, 2, 4, 1, max_length=8, encoder="embedding"), np.random.default_rng(0))
+    stream = Stream(model, 2)
+    signal = make(np.ones((2, 8)))
+    for call in (
+        lambda: causal_swt(signal, "haar", 2),
+        lambda: pyramid(signal, np.ones(2), np.ones(2), 2),
+        lambda: frequency_responses(make(np.ones((2, 2))), np.ones((2, 2)), 2),
+        lambda: stream.step(make(np.ones((2, 1)))),
+        lambda: tokens(make(np.ones((2, 8), int))),
+        lambda: model(np.ones((2, 1, 8)), make(np.ones((2, 1), int))),
+    ):
+        with pytest.raises(TypeError, match="must be a plain array"):
+            call()
+
+
+def test_absurd_levels_of_the_transform_are_refused_before_memory_is_asked_for():
+    with pytest.raises(ValueError, match=r"level=30 with tail=True would take [\d,]+ bytes .*at most 7 levels see more of 100"):
+        causal_swt(np.ones(100), "haar", 30, tail=True)
+    assert len(causal_swt(np.ones(100), "haar", 30)) == 30  # without the tail it is 60 rows of 100 numbers
+    assert causal_swt(np.ones(100), "haar", 10, tail=True)[0][0].shape == (1123,)

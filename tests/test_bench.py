@@ -1,11 +1,12 @@
 """The benchmark command: it takes turns, refuses contestants that disagree, and its chart shows what its file says."""
 
 import json
+import time
 
 import numpy as np
 import pytest
 
-from multires_ref.bench import contestants, operator, pyramid, step
+from multires_ref.bench import busy, contestants, operator, pyramid, step
 from multires_ref.bench.timing import alternate, machine, summary, threads, verdict
 from multires_ref.cli import main
 from multires_ref.engines.threads import num_threads
@@ -95,7 +96,7 @@ def test_the_command(tmp_path, capsys, monkeypatch, torch_is_there):
     else:
         monkeypatch.setattr(operator, "torch_contestants", lambda arguments, g: {})
     monkeypatch.setattr(operator, "QUICK", (2, 3, 64, 2))
-    for part in ("operator", "pyramid"):
+    for part in ("operator", "pyramid", "busy"):
         assert main(["bench", part, "--quick", "--repeats", "1", "--out", str(tmp_path / part)]) == 0
     out = capsys.readouterr().out
     results = json.loads((tmp_path / "operator" / "bench.json").read_text())
@@ -137,3 +138,24 @@ def test_the_step_compares_losses_first(monkeypatch):
 def test_bad_arguments(capsys):
     assert main(["bench", "operator", "--repeats", "0"]) == 2
     assert "repeats must be at least 1" in capsys.readouterr().err
+
+
+def test_the_neighbour_is_busy_and_goes():
+    """Beside it another process uses processor time; afterwards there is none."""
+    resource = pytest.importorskip("resource", reason="not on Windows")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with busy.busy_neighbour():
+        time.sleep(0.3)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    assert used > 0.05
+
+
+def test_ratios_are_the_right_way_up():
+    seconds = {busy.IDLE: 2.0, busy.ONE: 4.0, busy.BUSY: 3.0, busy.ONE_BUSY: 6.0}
+    result = {"rows": {name: summary([s]) for name, s in seconds.items()}}
+    assert list(busy.ratios(result["rows"]).values()) == [1.5, 0.5, 0.5]
+    assert busy.lines(result)[-3:] == [
+        "  one busy neighbour / idle: 1.50",
+        "  idle / one thread: 0.50",
+        "  one busy neighbour / the same with one thread: 0.50",
+    ]

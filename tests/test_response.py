@@ -6,6 +6,7 @@ from cases import random_arguments
 
 from multires_ref import equivalent_kernel, frequency_responses, impulse_responses, multires_conv, pyramid, wavelet_filters
 from multires_ref.filters import energy_centre
+from multires_ref.plots import memory_matrix, plot_impulse_responses, plot_kernel
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -67,3 +68,56 @@ def test_minimum_delay_keeps_the_magnitude_and_comes_earlier():
                 assert energy_centre(g) <= energy_centre(d)  # approximations and details alike
     assert energy_centre(wavelet_filters("db8")[0]) > 12  # maximum phase: the energy of dec_lo sits late
     assert energy_centre(wavelet_filters("db8", order="minimum_delay")[0]) < 3
+
+
+K2 = np.array([0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: frequency_responses(np.ones(1), np.ones(1), 2), ValueError, ["h0", "K of at least 2", "(1,)"]),
+        (lambda: frequency_responses(np.ones(2), np.ones(3), 2), ValueError, ["h1 must have the shape of h0", "(2,)", "(3,)"]),
+        (lambda: frequency_responses(K2, K2, 2, np.ones((2, 2))), ValueError, ["frequencies", "[N]", "(2, 2)"]),
+        (lambda: frequency_responses(K2, K2.astype("float32"), 2), TypeError, ["h1", "float32"]),
+        (lambda: impulse_responses(np.ones(2), np.ones(3), 2), ValueError, ["h1", "(3,)"]),
+        (lambda: impulse_responses(K2, K2, 40), ValueError, ["depth=40", "bytes", "at most 22 levels"]),
+        (lambda: equivalent_kernel(K2[None], K2[None], np.ones((3, 3)), np.ones(3)), ValueError, ["w must", "[D, m]", "(3, 3)"]),
+        (lambda: equivalent_kernel(K2[None], K2[None], np.ones((1, 3)), np.ones(4)), ValueError, ["w_skip", "(4,)"]),
+        (lambda: equivalent_kernel(K2[None], K2[None], np.ones(3), np.ones(1)), ValueError, ["w must", "(3,)"]),
+        (lambda: equivalent_kernel(K2, K2, np.ones((1, 3)), np.ones(1)), ValueError, ["h0 must have shape [D, K]"]),
+        (lambda: equivalent_kernel(K2[None], K2[None], np.ones((1, 3)), np.ones(1), depth=50), ValueError, ["size 51"]),
+        (
+            lambda: equivalent_kernel(K2[None], K2[None], np.ones((1, 3)), np.ones(1), tree_select="uniform"),
+            ValueError,
+            ["depth must be given"],
+        ),
+        (
+            lambda: equivalent_kernel(K2[None], K2[None], np.ones((1, 3)), np.ones(1), tree_select="uniform", depth=50),
+            ValueError,
+            ["depth=50", "GiB"],
+        ),
+        (
+            lambda: plot_kernel(*np.ones((2, 48, 2)), np.ones((48, 5)), np.ones(48)),
+            ValueError,
+            ["w must", "one channel", "(48, 5)"],
+        ),
+        (lambda: plot_kernel(*np.ones((2, 48, 2)), np.ones(5), 0.0), ValueError, ["depth is 4", "48"]),
+        (lambda: plot_kernel(K2, K2, np.ones(5), np.ones(2)), ValueError, ["w_skip must be a number", "(2,)"]),
+        (lambda: plot_kernel(K2, K2, np.ones(50), 0.0), ValueError, ["depth=49", "GiB"]),
+        (lambda: plot_kernel(np.ones((2, 3, 4)), K2, np.ones(3), 0.0), ValueError, ["h0 must have shape [K]", "(2, 3, 4)"]),
+        (lambda: memory_matrix(K2, K2, 45), ValueError, ["depth=45", "GiB"]),
+        (lambda: plot_impulse_responses(K2, K2, 40), ValueError, ["depth=40", "GiB"]),
+    ],
+)
+def test_bad_input_is_named_before_memory_is_asked_for(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_plot_kernel_of_untied_filters(rng):
+    """The black line is the layer's kernel, tied or untied."""
+    _, h0, h1, w, s = random_arguments(rng, D=2, K=3, J=3, untied=True)
+    ax = plot_kernel(h0[:, 1], h1[:, 1], w[1], s[1])
+    np.testing.assert_allclose(ax.lines[-1].get_ydata(), equivalent_kernel(h0, h1, w, s)[1], **EXACT)

@@ -173,3 +173,79 @@ def test_a_step_allocates_no_rings():
     for n in range(5):
         stream.step(data()[:, :, n])
     assert stream.ring.__array_interface__["data"] == before
+
+
+# However long
+
+
+def later(stream, steps):
+    """The state of a stream as it would be after further `steps` of silence in the books, a multiple of all rings' lengths."""
+    assert steps % np.lcm.reduce(stream.rings.length) == 0
+    state = stream.state()
+    return state | {"time": state["time"] + steps}
+
+
+FAR = 3 * 2**39  # steps, above 2^40, and a multiple of all lengths 3 * 2^i of the fading rings with K = 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_rings_are_right_after_two_to_the_forty_steps(dtype, engine):
+    """The same past at a far later time gives the same bits."""
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed")
+    model, x = make(dtype, kind="autoregressive"), data(dtype=dtype)
+    near, far = Stream(model, batch=3, engine=engine), Stream(model, batch=3, engine=engine)
+    for n in range(35):
+        near.step(x[:, :, n])
+    far.restore(later(near, FAR))
+    assert far.time == FAR + 35
+    for n in range(35, 70):
+        np.testing.assert_array_equal(far.step(x[:, :, n]), near.step(x[:, :, n]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_mean_is_right_after_two_to_the_forty_steps(tmp_path, dtype):
+    """A past whose sum is known, then 60 samples: the mean that the decoder sees has moved as far as it must, and no digit of the
+    samples is lost in the sum, here and after a round trip through a file."""
+    model, x = make(dtype), data(dtype=dtype)
+    model.params["decoder"]["weight"] = np.eye(6, 5, dtype=dtype)  # the output shows the mean
+    model.params["decoder"]["bias"] = np.zeros(6, dtype)
+    near, far = Stream(model, batch=3), Stream(model, batch=3)
+    start = np.float64(0.7) * FAR
+    far.restore(later(near, FAR) | {"total": near.total + np.array([start, 0.0])[:, None, None]})
+    for n in range(60):
+        near.step(x[:, :, n])
+        out = far.step(x[:, :, n])
+    added = near.total.sum(axis=0)
+    assert np.abs(added).min() > 1e-3  # far more than the rounding of a step, far less than the sum's last place times 60
+    np.testing.assert_allclose((far.total[0] - start) + far.total[1], added, rtol=1e-12)
+    np.testing.assert_allclose(out[:, :5], (start + added) / (FAR + 60), rtol=1e-6 if dtype == "float32" else 1e-15)
+    far.save(tmp_path / "state.safetensors")
+    other = Stream(model, batch=3)
+    other.load(tmp_path / "state.safetensors")
+    np.testing.assert_array_equal(other.step(x[:, :, 60]), far.step(x[:, :, 60]))
+
+
+def test_a_float32_stream_of_constant_input_keeps_its_mean():
+    """A float32 sum of ones stops at 2^24; the mean of ones is 1 at any length."""
+    model = make("float32")
+    stream = Stream(model, batch=3)
+    one = np.ones((3, 2), np.float32)
+    for _ in range(300):
+        settled = stream.step(one)
+    value = stream.total.sum(axis=0) / stream.time
+    steps = 2**26 * 3
+    stream.restore(later(stream, steps) | {"total": np.stack([value * (steps + 300), np.zeros((3, 5))])})
+    for _ in range(100):
+        out = stream.step(one)
+    np.testing.assert_allclose(out, settled, atol=1e-5)
+    assert np.all((stream.total.sum(axis=0) - value * (steps + 300)) != 0)
+
+
+def test_the_state_of_a_plain_sum_is_refused():
+    """A state as it was kept before, one float32 sum, is not taken for another."""
+    stream = Stream(make("float32"), batch=3)
+    state = stream.state()
+    with pytest.raises(ValueError, match=r"state\['total'\] must have shape"):
+        stream.restore(state | {"total": state["total"][0].astype("float32")})

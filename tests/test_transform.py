@@ -76,6 +76,7 @@ def test_auto_compiles_for_long_signals_only(monkeypatch):
     assert transform.compiles("auto", np.zeros(2**16), 80)
     assert not transform.compiles("auto", np.zeros(2**10), 80)
     monkeypatch.setattr(transform, "numba_works", lambda: False)
+    monkeypatch.setattr("multires_ref.base.compiled.numba_problem", lambda: "pip install numba")
     assert not transform.compiles("auto", np.zeros(2**16), 80)
     with pytest.raises(ImportError, match="pip install numba"):
         transform.compiles("fused", np.zeros(2**16), 80)

@@ -69,6 +69,12 @@ def statistics(s, mean, scale, x, r, b, start):
         scale[t] = 1.0 / np.sqrt(total[t] / D + EPS)
 
 
+@njit(fastmath={"contract"}, error_model="numpy")
+def scaled(centred, weight, scale, bias):
+    """centred (weight scale) + bias, in this order whatever the loop around it: no `reassoc` among the flags."""
+    return centred * (weight * scale) + bias
+
+
 @parallel_sums
 def normalise(out, x, r, weight, bias):
     """Fills out [B, D, L]."""
@@ -78,7 +84,7 @@ def normalise(out, x, r, weight, bias):
         statistics(s, mean, scale, x, r, b, start)
         for d in range(D):
             for t in range(np.uint64(s.shape[1])):
-                out[b, d, start + t] = weight[d] * ((s[d, t] - mean[t]) * scale[t]) + bias[d]
+                out[b, d, start + t] = scaled(s[d, t] - mean[t], weight[d], scale[t], bias[d])
 
 
 @parallel_sums

@@ -15,9 +15,9 @@ from autograd.core import make_vjp
 from autograd.extend import defvjp_argnums, primitive
 
 from ..arrays import get_xp, is_traced
-from ..checks import check_choice, check_floats, check_same_dtype, check_shape
+from ..checks import check_choice
 from ..engines import ENGINES, choose, get_engine, readout
-from ..tree import TREE_SELECTS, check_depth, check_tree_arrays, of_level, taps_per_level
+from ..tree import check_tree_arrays, check_weights, of_level, taps_per_level
 from . import ops
 
 
@@ -87,22 +87,8 @@ def check_arguments(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, tree_select: 
         raise ValueError(f"x must have shape [B, D, L]; got {tuple(x.shape)}")
     if h0.ndim == 1:
         raise ValueError(f"h0 must have shape [D, K] or [J, D, K]; got {tuple(h0.shape)}")
-    w, w_skip = check_floats("w", w, "[D, m]"), check_floats("w_skip", w_skip, "[D]")
-    check_same_dtype(x=x, w=w, w_skip=w_skip)
-    get_xp(x, w, w_skip)
-    D = x.shape[1]
-    check_shape("w", w, (D, None), "[D, m]")
-    check_shape("w_skip", w_skip, (D,), "[D]")
-    m = w.shape[1]
-    check_choice("tree_select", tree_select, TREE_SELECTS)
-    if depth is None:
-        if tree_select == "uniform":
-            raise ValueError("depth must be given for tree_select='uniform': the memory size does not tell it")
-        if m < 2:
-            raise ValueError(f"w must have m = depth + 1 columns, at least 2, for the fading tree; got shape {tuple(w.shape)}")
-        depth = m - 1
-    J = check_depth(depth, h0)
-    return x, h0, h1, w, w_skip, taps_per_level(J, h0.shape[-1], tree_select, m)
+    w, w_skip, J = check_weights(h0, w, w_skip, tree_select, depth)
+    return x, h0, h1, w, w_skip, taps_per_level(J, h0.shape[-1], tree_select, w.shape[1])
 
 
 def untied(h: Any, J: int) -> Any:

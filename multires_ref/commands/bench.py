@@ -1,7 +1,8 @@
-"""Measure speed and memory, against PyTorch where it is installed; without a part: operator, step, scaling, pyramid and startup.
+"""Measure speed and memory, against PyTorch where it is installed; without a part, the first six.
 
-    multires-ref bench                      all five, in a few minutes
+    multires-ref bench                      operator, step, busy, scaling, pyramid and startup, in a few minutes
     multires-ref bench operator --quick     one, small
+    multires-ref bench busy                 a small training step beside a busy neighbour, and with one thread
     multires-ref bench sample               drawing images: streaming against recomputing
     multires-ref bench paper                training steps at the paper's full settings
     multires-ref bench gpu                  the layer and a training step on a GPU; or: multires-ref bench --device gpu
@@ -19,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PARTS = ("operator", "step", "scaling", "pyramid", "startup")  # measured and charted together
+PARTS = ("operator", "step", "busy", "scaling", "pyramid", "startup")  # measured and charted together
 OTHERS = ("sample", "paper", "gpu")  # commands of their own
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import autodiff as ad
 from ..arrays import family, get_xp
-from ..checks import check_floats, check_shape
+from ..checks import check_floats, check_plain, check_shape
 from ..engines.threads import POINTWISE, limited
 from .config import NetworkConfig
 from .init import Params, init_params, init_state
@@ -139,6 +139,7 @@ class Model:
 
 def check_tokens(x: Any, n_tokens: int) -> Any:
     """Integer tokens [B, L] in 0 ... n_tokens - 1."""
+    check_plain("x", x)
     x = x if family(x) == "cupy" else np.asarray(x)
     if x.dtype.kind not in "iu":
         raise TypeError(f"x must be an integer array of tokens [B, L]; got dtype {x.dtype}")
@@ -151,6 +152,7 @@ def check_tokens(x: Any, n_tokens: int) -> Any:
 
 def check_lengths(lengths: Any, B: int, L: int) -> Any:
     """True lengths [B], whole numbers in 1 ... L, on the device they came on."""
+    check_plain("lengths", lengths)
     lengths = lengths if family(lengths) == "cupy" else np.asarray(lengths)
     if lengths.dtype.kind not in "iu":
         raise TypeError(f"lengths must be an integer array [B]; got dtype {lengths.dtype}")

@@ -76,7 +76,8 @@ class Stream:
         weight = model.params["decoder"]["weight"]
         xp, self.conv_step = get_xp(weight), find_conv_step(engine, weight)
         self.ring = xp.zeros(shape, weight.dtype)
-        self.total = xp.zeros((batch, config.d_model), weight.dtype)  # classifier: the sum of the last block's outputs
+        # classifier: the sum of the last block's outputs, and below it what rounding has kept out of that sum so far
+        self.total = xp.zeros((2, batch, config.d_model), "float64")
         self.previous = xp.zeros((batch, config.d_input), weight.dtype)  # autoregressive: the sample before, zero at first
         self._work = batch * config.d_model * (config.d_model // 4 + config.J)  # the products of a block, and its convolution
         self.reset()
@@ -99,8 +100,9 @@ class Stream:
             self._prediction = None
         else:
             self._check_room()
-            self.total += self._through_blocks(x)
-            out = self._map("decoder", self.total / (self.time + 1))
+            add_exactly(self.total, self._through_blocks(x))
+            mean = self.total.sum(axis=0) / (self.time + 1)
+            out = self._map("decoder", mean.astype(self.ring.dtype))
         self.time += 1
         return out
 
@@ -194,6 +196,29 @@ def find_conv_step(engine: str, array: Any) -> Callable:
     from .rings_numba import conv_step
 
     return conv_step
+
+
+def add_exactly(total: Any, x: Any) -> None:
+    """Add x to total = (sum, what rounding kept out of it), both float64, in place.
+
+    A sum alone stops moving when it is 2^53 times as large as what is added (float32: 2^24 times), and errs long before.
+    The rounding error of one addition is itself a number that float64 holds, so no digit is lost however many terms there are.
+
+    Source: Knuth's two-sum; Neumaier 1974.
+
+    Examples
+    --------
+    >>> total = np.array([[1e20], [0.0]])
+    >>> for _ in range(3):
+    ...     add_exactly(total, np.ones(1))
+    >>> total
+    array([[1.e+20],
+           [3.e+00]])
+    """
+    before, lost = total[0].copy(), total[1]
+    total[0] += x
+    added = total[0] - before
+    lost += (before - (total[0] - added)) + (x - added)
 
 
 def norm_step(x: Any, r: Any, params: dict[str, Any], state: dict[str, Any]) -> Any:

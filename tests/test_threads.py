@@ -1,0 +1,215 @@
+"""How many threads: small work takes one, in Numba's loops and in BLAS; what the user set is an upper bound and is put back."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+import multires_ref as mr
+from multires_ref import Model, NetworkConfig
+from multires_ref.base import compiled
+from multires_ref.engines import set_num_threads, threads
+from multires_ref.network.streaming import Stream
+from multires_ref.training.config import TrainingConfig
+from multires_ref.training.data import Split
+from multires_ref.training.objectives import get_objective
+from multires_ref.training.optim import adam_init
+from multires_ref.training.step import train_step
+
+
+class Library:
+    """A BLAS that remembers what it was set to."""
+
+    def __init__(self, n):
+        self.n, self.seen = n, []
+
+    def get_num_threads(self):
+        return self.n
+
+    def set_num_threads(self, n):
+        self.n = n
+        self.seen.append(n)
+
+
+@pytest.fixture
+def blas(monkeypatch):
+    """A BLAS of four threads on a machine of eight processors."""
+    library = Library(4)
+    monkeypatch.setattr(threads, "blas_libraries", lambda: [library])
+    monkeypatch.setattr(threads, "num_threads", lambda: 8)
+    monkeypatch.setattr(threads, "numba_threads", lambda n: nullcontext())
+    return library
+
+
+def test_the_work_decides(monkeypatch):
+    monkeypatch.setattr(threads, "num_threads", lambda: 8)
+    W = threads.WORTH
+    assert [threads.threads_for(work) for work in (0, W - 1, W, 3 * W - 1, 100 * W, None)] == [1, 1, 2, 3, 8, 8]
+
+
+def test_sections(blas):
+    """Small work lowers BLAS to one thread and puts it back; an inner section may lower it further but not raise it."""
+    with threads.limited(1000) as n:
+        assert (n, blas.n, compiled.allowed.most) == (1, 1, 1)
+        with threads.limited() as n:
+            assert (n, blas.n) == (1, 1)
+    assert (blas.n, compiled.allowed.most) == (4, None)
+    with threads.limited() as n:  # all that is allowed: BLAS has fewer already
+        assert (n, blas.n) == (8, 4)
+        with threads.limited(2 * threads.WORTH) as n:
+            assert (n, blas.n) == (3, 3)
+        assert compiled.allowed.most == 8
+    assert blas.n == 4
+
+
+def test_what_the_user_set_comes_back_after_an_error(blas):
+    blas.n = 2
+
+    def fail():
+        with threads.limited(1000):
+            assert blas.n == 1
+            return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (blas.n, compiled.allowed.most) == (2, None)
+
+
+def test_sections_of_several_python_threads(blas):
+    """BLAS has one setting for all: the last to leave puts it back, whoever came first."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with threads.limited(1000):
+            inside.set()
+            leave.wait(30)
+
+    with threads.limited(1000):
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert inside.wait(30)
+    assert blas.n == 1  # the other still works
+    leave.set()
+    thread.join()
+    assert blas.n == 4
+
+
+def digits_network():
+    config = NetworkConfig(1, 10, d_model=48, n_layers=1, kernel_size=4, max_length=64, norm="batch")
+    return Model.init(config, np.random.default_rng(0))
+
+
+def calls():
+    """Default calls on work as small as that of the digits task."""
+    model = digits_network()
+    x = np.random.default_rng(1).standard_normal((50, 1, 64)).astype("float32")
+    training, objective = TrainingConfig(1, 50, lr=0.01), get_objective("classification")
+    arguments = mr_arguments()
+
+    def step():
+        batch = Split(x, np.zeros(50, int))
+        train_step(
+            model.config, model.params, model.state, adam_init(model.params), batch, 0.1, np.random.default_rng(0), objective,
+            training,
+        )  # fmt: skip
+
+    return {
+        "multires_conv": lambda: mr.multires_conv(*arguments),
+        "fft": lambda: mr.multires_conv(*arguments, engine="fft"),
+        "model": lambda: model(x),
+        "train_step": step,
+        "stream": lambda: Stream(model, 50).step(x[:, :, 0]),
+        "causal_swt": lambda: mr.causal_swt(np.zeros(10**5, "float32"), "haar", 3),
+    }
+
+
+def mr_arguments():
+    rng, shapes = np.random.default_rng(0), ((50, 48, 64), (48, 4), (48, 4), (48, 6), (48,))
+    return [rng.standard_normal(shape).astype("float32") for shape in shapes]
+
+
+@pytest.mark.parametrize("name", calls())
+def test_small_work_is_for_one_thread(monkeypatch, name):
+    """No loop is run that was compiled for several threads, and every matrix product finds BLAS set to one."""
+    pytest.importorskip("numba", reason="Numba is not installed")
+    library, products, matmul = Library(4), [], np.matmul
+    monkeypatch.setattr(threads, "blas_libraries", lambda: [library])
+    monkeypatch.setattr(threads, "num_threads", lambda: 8)
+    monkeypatch.setattr(np, "matmul", lambda *args, **kwargs: products.append(library.n) or matmul(*args, **kwargs))
+
+    def refuse(self):
+        raise AssertionError(f"{self.__name__} for several threads")
+
+    monkeypatch.setattr(compiled.ParallelLoop, "for_many", property(refuse))
+    calls()[name]()
+    assert set(products) == ({1} if name in ("model", "train_step", "stream") else set())
+    assert library.n == 4
+
+
+def test_large_work_is_for_several_threads(monkeypatch):
+    pytest.importorskip("numba", reason="Numba is not installed")
+    monkeypatch.setattr(threads, "num_threads", lambda: 8)
+    used = []
+    monkeypatch.setattr(compiled.ParallelLoop, "for_many", property(lambda self: lambda *args: used.append(self.__name__)))
+    mr.multires_conv(np.zeros((50, 48, 1024)), *np.zeros((2, 48, 2)), np.zeros((48, 6)), np.zeros(48))
+    assert used == ["forward"]
+
+
+def test_one_allowed_thread_starts_no_pool(monkeypatch):
+    """With MULTIRES_NUM_THREADS=1 Numba's threads are never started, however large the work: nothing to fork, nothing to wait."""
+    pytest.importorskip("numba", reason="Numba is not installed")
+    code = """
+import numpy as np, multires_ref as mr, numba
+mr.multires_conv(np.zeros((50, 48, 1024), "f4"), *np.zeros((2, 48, 2), "f4"), np.zeros((48, 6), "f4"), np.zeros(48, "f4"))
+try:
+    print(numba.threading_layer())
+except ValueError:
+    print("not started")
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(MULTIRES_NUM_THREADS="1"), capture_output=True, text=True)
+    assert done.stdout == "not started\n", done.stderr
+
+
+def environment(**values):
+    return {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")} | values
+
+
+def test_the_setting_bounds_blas_too(blas, monkeypatch):
+    monkeypatch.setattr(threads, "num_threads", lambda: 2)
+    with threads.limited():
+        assert blas.n == 2
+    assert blas.n == 4
+
+
+def test_the_real_blas_is_lowered_and_put_back():
+    """NumPy's own library, where threadpoolctl knows it."""
+    libraries = threads.blas_libraries()
+    if not libraries:
+        pytest.skip("threadpoolctl does not know NumPy's BLAS")
+    before = [library.get_num_threads() for library in libraries]
+    with threads.limited(1):
+        assert [library.get_num_threads() for library in libraries] == [1] * len(libraries)
+    assert [library.get_num_threads() for library in libraries] == before
+
+
+def test_numba_keeps_what_it_was_set_to():
+    numba = pytest.importorskip("numba", reason="Numba is not installed")
+    before = numba.get_num_threads()
+    set_num_threads(1)
+    try:
+        with threads.limited():
+            assert numba.get_num_threads() == before  # loops for one thread do not ask Numba
+            assert compiled.allowed.most == 1
+    finally:
+        set_num_threads(None)
+    numba.set_num_threads(1)
+    try:
+        with threads.limited():
+            assert numba.get_num_threads() == 1
+        assert numba.get_num_threads() == 1
+    finally:
+        numba.set_num_threads(before)
