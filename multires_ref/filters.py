@@ -20,7 +20,7 @@ import numpy as np
 
 from .checks import check_choice, check_int
 
-MAX_NUMBERS = 2**30  # drawn at once: 8 GiB
+MAX_NUMBERS = 2**27  # drawn at once: 1 GiB
 FILTER_ORDERS = ("analysis", "reversed", "minimum_delay")
 
 
