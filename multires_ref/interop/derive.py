@@ -23,11 +23,15 @@ PREFIX = "module."  # DistributedDataParallel puts it before every name
 
 
 class Derived(NamedTuple):
-    """One setting of the config, and where it comes from."""
+    """One setting of the config, and where it comes from.
+
+    `assumed` is True for a setting that is neither in the file nor given by the caller: it was decided here, and may be wrong.
+    """
 
     name: str
     value: Any
     source: str
+    assumed: bool = False
 
 
 def without_prefix(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -54,7 +58,7 @@ def derive(tensors: dict[str, np.ndarray], **told: Any) -> list[Derived]:
     --------
     >>> tensors = {"seq_layers.0.h0": np.zeros((8, 1, 4)), "seq_layers.0.w": np.zeros((8, 13))}
     >>> for item in derive(tensors, max_length=40)[6:]:
-    ...     print(*item, sep=" | ")
+    ...     print(*item[:3], sep=" | ")
     kernel_size | 4 | h0 [D, 1, K]
     tree_select | uniform | m = 12 is not depth + 1 = 5
     depth | 4 | max_length = 40 and K = 4
@@ -89,7 +93,7 @@ def derive(tensors: dict[str, np.ndarray], **told: Any) -> list[Derived]:
 
 def derive_tree(K: int, m: int, told: dict[str, Any]) -> list[Derived]:
     """tree_select, depth, memory_size and max_length, from K, m and what was told."""
-    length, J, depth_source = told.get("max_length"), told.get("depth"), "told"
+    length, J, depth_source, assumed = told.get("max_length"), told.get("depth"), "told", "tree_select" not in told
     select, select_source = told.get("tree_select"), "told"
     if J is None and length is not None:
         J, depth_source = depth_for(length, K), f"max_length = {length} and K = {K}"
@@ -97,6 +101,7 @@ def derive_tree(K: int, m: int, told: dict[str, Any]) -> list[Derived]:
         select, select_source = "fading", "not in the file: taken as fading, since m = depth + 1 fits"
     elif select is None and J is not None:
         select, select_source = "uniform", f"m = {m} is not depth + 1 = {J + 1}"
+    depth_assumed = assumed and J is None  # then the depth rests on the assumed tree
     if J is None and select == "fading":
         J, depth_source = m - 1, f"m = {m} and a fading tree"
     if J is None:
@@ -108,13 +113,13 @@ def derive_tree(K: int, m: int, told: dict[str, Any]) -> list[Derived]:
         raise ValueError(f"tree_select='fading' at depth {J} ({depth_source}) needs m = {J + 1} memory weights; w has m = {m}")
     items = [
         Derived("kernel_size", K, "h0 [D, 1, K]"),
-        Derived("tree_select", select, select_source),
-        Derived("depth", J, depth_source),
+        Derived("tree_select", select, select_source, assumed),
+        Derived("depth", J, depth_source, depth_assumed),
         Derived("memory_size", None if select == "fading" else m, "w has m + 1 columns"),
     ]
     if length is None:
         length = receptive_field(J, K)
-        return [*items, Derived("max_length", length, "not in the file: the longest that this depth covers")]
+        return [*items, Derived("max_length", length, "not in the file: the longest that this depth covers", True)]
     return [*items, Derived("max_length", length, "told")]
 
 
