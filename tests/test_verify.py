@@ -36,7 +36,7 @@ def test_measures():
     assert (error.relative, error.largest, error.passed) == (0.1, 0.5, True)
     assert error.ulp == 0.5 / np.spacing(4.0)
     assert not measure(b + [0.0, 0.5], b, tolerance=0.09).passed
-    assert measure(b + [0.0, 0.5], b, tolerance=0.09, scale=6.0).passed  # 0.5 <= 0.09 * 6
+    assert measure(b + [0.0, 0.5], b, tolerance=0.09, noise=0.51).passed  # 0.5 <= 0.51
 
 
 def test_ulp_is_of_the_dtype():
@@ -46,7 +46,7 @@ def test_ulp_is_of_the_dtype():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_not_a_number_never_passes(bad):
-    error = measure(np.array([1.0, bad]), np.ones(2), tolerance=1e300, scale=1e300)
+    error = measure(np.array([1.0, bad]), np.ones(2), tolerance=1e300, noise=1e300)
     assert not error.passed
 
 
@@ -55,9 +55,35 @@ def test_zeros():
     assert measure(np.ones(2), np.zeros(2), 1e300).relative == np.inf
 
 
-def test_different_shapes_are_refused():
-    with pytest.raises(ValueError, match="same shape"):
-        measure(np.ones(2), np.ones((2, 1)), 1.0)
+def test_what_never_agrees():
+    nan, inf = np.array([np.nan, 1.0]), np.array([np.inf, 1.0])
+    for a, b in [
+        (np.ones(2), np.ones((2, 1))),
+        (np.ones(0), np.ones(0)),
+        (nan, nan),
+        (inf, -inf),
+        (inf, np.ones(2)),
+        (np.ones(2), inf),
+    ]:
+        assert not measure(a, b, 1e300, noise=1e300).passed
+    assert measure(inf, inf, 1e-12).passed
+    assert not measure(inf, inf + np.array([0.0, 1e-9]), 1e-12).passed
+
+
+def test_each_array_is_measured_by_its_own_size():
+    """Neither the other arrays of a report nor the side that is held to the reference changes the scale, however small it is."""
+    small = np.full(3, 1e-200)
+    assert measure(small * 1.01, small, 1e-3).relative == pytest.approx(0.01)
+    assert measure(3 * small, small, 1.0).relative == pytest.approx(2.0)
+    assert measure(small, 3 * small, 1.0).relative == pytest.approx(2 / 3)
+
+
+def test_an_empty_report_does_not_pass():
+    assert not Report("t", []).passed
+    assert not Row("x").passed
+    report = Report("t", [Section("float64", "float64", [])])
+    assert not report.passed
+    assert report.verdict() == "verdict: not passed, nothing was compared in float64"
 
 
 def test_nearer():

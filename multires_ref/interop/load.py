@@ -68,7 +68,7 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
         return load_run(path)
     tensors, config = read_tensors(path)
     if config is None:
-        return Model(*from_authors(tensors, **told))
+        return Model(*from_authors(tensors, **told), assumed=assumptions(derive(tensors, **told)))
     refuse_told(path, told)
     _, params, state = from_authors(tensors, tree_select=config.tree_select, depth=config.J, max_length=config.max_length)
     return Model(config, params, state)
@@ -81,6 +81,17 @@ def derived_settings(path: str | os.PathLike, **told: Any) -> list[Derived] | No
         return None
     tensors, config = read_tensors(path)
     return derive(tensors, **told) if config is None else None
+
+
+def assumptions(items: list[Derived] | None) -> tuple[str, ...]:
+    """What is neither in the file nor given by the caller, as "name = value".
+
+    Examples
+    --------
+    >>> assumptions([Derived("tree_select", "fading", "not in the file", True), Derived("norm", "layer", "no running_mean")])
+    ('tree_select = fading',)
+    """
+    return tuple(f"{item.name} = {item.value}" for item in items or [] if item.assumed)
 
 
 def save_model(model: Model, path: str | os.PathLike) -> None:

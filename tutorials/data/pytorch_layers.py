@@ -20,7 +20,8 @@ from safetensors.numpy import save
 from multires_ref import compare, load_model
 from multires_ref.base.files import write_whole
 from multires_ref.interop.cast import cast_model
-from multires_ref.interop.hooks import authors_layers, record_module
+from multires_ref.interop.hooks import record_module
+from multires_ref.interop.layers import authors_layers
 from multires_ref.interop.load import read_tensors
 from multires_ref.interop.torch_model import to_torch
 
