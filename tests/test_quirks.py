@@ -7,7 +7,7 @@ import pytest
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.interop.axes import aligned
+from multires_ref.interop.axes import aligned, as_theirs, possible_orders
 from multires_ref.interop.quirks import Quirks, apply_with_quirks
 from multires_ref.interop.record import random_input, record_model
 from multires_ref.interop.suspects import SUSPECTS, scopes

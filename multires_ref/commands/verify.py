@@ -102,7 +102,7 @@ def the_model(
 
 
 def random_network(args: argparse.Namespace) -> NetworkConfig:
-    """The network that is verified where no file is given, with the tree that was asked for; a uniform memory has 2 (J + 1) rows."""
+    """The network that is verified where no file is given, with the tree asked for; a uniform memory has 2 (J + 1) rows."""
     asked = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
     config = replace(RANDOM_NETWORK, memory_size=64, tree_select="uniform") if args.tree_select == "uniform" else RANDOM_NETWORK
     config = replace(config, **{name: value for name, value in asked.items() if value is not None})

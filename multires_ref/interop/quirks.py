@@ -122,8 +122,8 @@ def block_steps(
     yield "mix", u
     r = ad.glu(gates_with_quirks(u, q))
     yield "glu", r
-    if "mix2" in params and q.mix2 == "there":
-        r = ad.conv1x1(r, params["mix2"]["weight"], params["mix2"]["bias"])
+    if "mix2" in params:
+        r = ad.conv1x1(r, params["mix2"]["weight"], params["mix2"]["bias"]) if q.mix2 == "there" else r
         yield "mix2", r
     s = x + r if q.residual == "there" else r
     if q.norm == "post":
