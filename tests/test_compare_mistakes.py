@@ -233,7 +233,15 @@ class Lightning(torch.nn.Module):
         return self.model(x, **options)
 
 
-@pytest.mark.parametrize("wrap", [Lightning, torch.nn.DataParallel, compiled, lambda net: Lightning(torch.nn.Sequential(net))])
+def compiled(net):
+    return torch.compile(net, backend="eager")
+
+
+def deeper(net):
+    return Lightning(torch.nn.Sequential(net))
+
+
+@pytest.mark.parametrize("wrap", [Lightning, torch.nn.DataParallel, compiled, deeper])
 def test_a_wrapped_module_shows_all_its_layers(wrap, rng):
     module, model, x = right_module(rng)
     report = compare(wrap(module), model, x)

@@ -3,8 +3,8 @@
     python tutorials/data/pytorch_layers.py          needs PyTorch and tests/data
 
 authors.safetensors    the parameters of tests/data/classifier_layernorm.pth by the authors' names, nothing else
-pytorch_layers.npz     x, and every layer's output by PyTorch, as [B, D, L]: "float64/<layer>", "float32/<layer>", and "planted/<layer>", in
-                       float64, of the same network with a mistake in it
+pytorch_layers.npz     x, and every layer's output by PyTorch, as [B, D, L]: "float64/<layer>", "float32/<layer>", and
+                       "planted/<layer>", in float64, of the same network with a mistake in it
 compare.txt            what `multires_ref.compare` says about the network with the mistake
 """
 
