@@ -23,16 +23,47 @@ def wrong_conv(layer, x, mistake):
         w = torch.cat((w[:, 1:], w[:, :1]), dim=1)
     elif mistake == "padding":
         conv = lambda a, h, s: F.conv1d(F.pad(a, (0, (h.shape[-1] - 1) * s)), h, dilation=s, groups=h.shape[0])  # noqa: E731
-    dilations = [2**i for i in range(J)]
+    elif mistake == "symmetric":
+        conv = symmetric_conv
+    elif mistake == "circular":
+        conv = circular_conv
+    elif mistake == "h0 reversed":
+        h0 = h0.flip(-1)
+    elif mistake == "h1 reversed":
+        h1 = h1.flip(-1)
+    elif mistake == "h0 shared":
+        h0 = h0[:1].expand_as(h0)
+    elif mistake == "skip 1":
+        w = torch.cat((w[:, :-1], torch.ones_like(w[:, :1])), dim=1)
+    levels = J - 1 if mistake == "one level less" else J
+    dilations = [2**i for i in range(levels)]
+    if mistake == "start at 2":
+        dilations = [2 * s for s in dilations]
+    elif mistake == "base":
+        dilations = [h0.shape[-1] ** i for i in range(J)]
     a, details = x, []
     for s in reversed(dilations) if mistake == "dilations" else dilations:
         details.append(conv(a, h1, s))
         a = conv(a, h0, s)
     memory = [a, *(details if mistake == "details" else details[::-1])]
+    if mistake == "one level less":  # the weight of b_J is not used
+        w = torch.cat((w[:, :1], w[:, 2:]), dim=1)
+    elif mistake == "a_J last":
+        memory = [*memory[1:], a]
     if mistake == "memory":
         memory = memory[::-1]
     rows = memory if mistake == "no skip" else [*memory, x]
     return sum(w[:, r, None] * row for r, row in enumerate(rows))
+
+
+def symmetric_conv(a, h, s):
+    return F.conv1d(a, h, padding="same", dilation=s, groups=h.shape[0])
+
+
+def circular_conv(a, h, s):
+    K, L = h.shape[-1], a.shape[-1]
+    rounds = a.repeat(1, 1, 1 + -(-(K - 1) * s // L))[..., -(K - 1) * s - L :]
+    return F.conv1d(rounds, h, dilation=s, groups=h.shape[0])
 
 
 class WrongLayer(MultiresLayer):
@@ -167,3 +198,90 @@ class OwnNet(nn.Module):
 def fill(layer, tensors, name):
     layer.weight.copy_(tensors[f"{name}.weight"].reshape(layer.weight.shape))
     layer.bias.copy_(tensors[f"{name}.bias"])
+
+
+def plant_uniform(mistake):
+    """In the uniform readout: the taps of a level the wrong way round, or a tree of another depth."""
+
+    def plant(module, only=None):
+        for i, layer in enumerate(module.seq_layers):
+            if only is None or i == only:
+                layer.__class__, layer.mistake = WrongUniform, mistake
+
+    return plant
+
+
+class WrongUniform(MultiresLayer):
+    def conv(self, x):
+        y, a, taps = self.w[:, -1:] * x, x, self.taps
+        if self.mistake == "depth":
+            K, left, t, coarse = self.h0.shape[-1], sum(taps), 1, []
+            for _ in range(len(taps) + 1):
+                coarse.append(min(t, left))
+                left, t = left - coarse[-1], 2 * (t - 1) + K
+            taps = coarse[::-1]
+        end = 1 + sum(taps)
+        for i, t in enumerate(taps, start=1):
+            b = causal_conv(a, self.h1, 2 ** (i - 1))
+            kept = self.w[:, end - t : end][:, None]
+            y = y + causal_conv(b, kept if self.mistake == "readout" else kept.flip(-1), 2**i) if t else y
+            end -= t
+            a = causal_conv(a, self.h0, 2 ** (i - 1))
+        return y + self.w[:, :1] * a
+
+
+def plant_activation(kind):
+    def plant(module, only=None):
+        for i, layer in enumerate(module.seq_layers):
+            if only is None or i == only:
+                layer.activation = kind()
+
+    return plant
+
+
+class Swapped(nn.GLU):
+    def forward(self, u):
+        a, b = u.chunk(2, dim=1)
+        return b * torch.sigmoid(a)
+
+
+class Interleaved(nn.GLU):
+    def forward(self, u):
+        return u[:, ::2] * torch.sigmoid(u[:, 1::2])
+
+
+def plant_mixing(place, make):
+    def plant(module, only=None):
+        for i, mixing in enumerate(module.mixing_layers):
+            if only is None or i == only:
+                mixing[place] = make()
+
+    return plant
+
+
+def plant_eps(eps):
+    def plant(module, only=None):
+        for i, norm in enumerate(module.norms):
+            if only is None or i == only:
+                norm.eps = eps
+
+    return plant
+
+
+class NoResidual(MultiresNet):
+    def forward(self, x):
+        x = self.encode(x)
+        for layer, mix, norm in zip(self.seq_layers, self.mixing_layers, self.norms, strict=True):
+            x = self.normalise(norm, mix(layer(x)))
+        return self.output_mapping(x.mean(dim=2))
+
+
+def pooling(pool):
+    class Pooled(MultiresNet):
+        def forward(self, x):
+            x = self.encode(x)
+            for layer, mix, norm in zip(self.seq_layers, self.mixing_layers, self.norms, strict=True):
+                x = self.normalise(norm, x + mix(layer(x)))
+            return self.output_mapping(pool(x))
+
+    return Pooled

@@ -7,7 +7,7 @@ import pytest
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.interop.hooks import aligned
+from multires_ref.interop.axes import aligned, as_theirs, possible_orders
 from multires_ref.interop.quirks import Quirks, apply_with_quirks
 from multires_ref.interop.record import random_input, record_model
 from multires_ref.interop.suspects import SUSPECTS, scopes
@@ -15,6 +15,7 @@ from multires_ref.interop.suspects import SUSPECTS, scopes
 CONFIG = NetworkConfig(3, 10, 8, 3, kernel_size=2, max_length=32)
 BATCH = dataclasses.replace(CONFIG, norm="batch")
 CAUSAL = dataclasses.replace(CONFIG, kind="autoregressive", kernel_size=3)
+UNIFORM = dataclasses.replace(CONFIG, tree_select="uniform", memory_size=9)
 TOKENS = dataclasses.replace(CONFIG, encoder="embedding", d_input=7)
 
 
@@ -40,42 +41,49 @@ def test_untied_filters_too(rng):
 
 
 def test_every_switch_changes_the_network(rng):
-    """No suspect is without effect, and each switch of `Quirks` belongs to a suspect."""
-    assert {name for suspect in SUSPECTS for name in suspect.quirks} == {field.name for field in dataclasses.fields(Quirks)}
+    """No suspect is without effect, and each switch of `Quirks` but `tree` belongs to a suspect."""
+    switches = {field.name for field in dataclasses.fields(Quirks)} - {"tree"}
+    assert {name for suspect in SUSPECTS for name in suspect.quirks} == switches
+    needs = {"autoregressive": CAUSAL, "lengths": TOKENS, "classifier": TOKENS, "long filters": CAUSAL, "uniform": UNIFORM}
     for suspect in SUSPECTS:
-        config = CAUSAL if "shift" in suspect.quirks else TOKENS if "pooling" in suspect.quirks else BATCH
+        config = needs.get(suspect.needs, BATCH if suspect.acts in ("norm", "running") else CONFIG)
         training = bool({"variance", "running"} & set(suspect.quirks))
         model = random_model(config, rng, "float64")
         x, lengths = random_input(model, rng, 3, 32)
         right = apply_with_quirks(model, x, lengths, Quirks(), None, training)
         wrong = apply_with_quirks(model, x, lengths, Quirks(**suspect.quirks), None, training)
-        assert any(not np.allclose(right[name], wrong[name]) for name in right), suspect.name
+        assert any(name not in wrong or not np.allclose(right[name], wrong[name], rtol=1e-9, atol=1e-12) for name in right), (
+            suspect.name
+        )
+
+
+@pytest.mark.parametrize("moved", [(2, 0, 1), (1, 2, 0), (0, 2, 1), (0, 1, 2)])
+def test_axes_in_any_order(moved, rng):
+    ours = rng.standard_normal((2, 3, 4))
+    theirs = ours.transpose(moved)
+    (order,) = possible_orders(theirs.shape, ours.shape)
+    np.testing.assert_array_equal(aligned(theirs, ours.shape, order), ours)
+    np.testing.assert_array_equal(as_theirs(ours, theirs.shape, order), theirs)
+    assert possible_orders(theirs.shape, (2, 3, 5)) == set()
+    assert len(possible_orders((4, 4, 3), (4, 3, 4))) == 2  # equal sizes: a shape alone does not tell
 
 
 @pytest.mark.parametrize(
-    ("moved", "like"),
-    [((2, 0, 1), (2, 3, 4)), ((1, 2, 0), (2, 3, 4)), ((0, 2, 1), (3, 5, 5)), ((0, 1, 2), (2, 3, 4))],
-)
-def test_axes_in_any_order(moved, like, rng):
-    ours = rng.standard_normal(like)
-    np.testing.assert_array_equal(aligned(ours.transpose(moved), ours), ours)
-    assert aligned(ours[..., :2], ours) is None
-
-
-@pytest.mark.parametrize(
-    ("first", "seen", "places"),
+    ("suspect", "first", "right", "places"),
     [
-        ("encoder", ["encoder", "decoder"], ["in every block", "in block 0 only", "in block 1 only", "in block 2 only"]),
-        ("blocks.0.conv", ["encoder", "blocks.0.conv", "decoder"], ["in every block", "in block 0 only"]),
-        ("blocks.1.conv", ["blocks.0.norm", "blocks.1.conv"], ["in block 1 and all after it", "in block 1 only"]),
-        ("blocks.1.mix", ["blocks.1.conv", "blocks.1.mix"], ["in block 1 and all after it", "in block 1 only"]),
-        ("decoder", ["blocks.2.norm", "pool", "decoder"], []),
-        ("blocks.0.norm.running_var", ["blocks.2.norm", "blocks.0.norm.running_mean", "blocks.0.norm.running_var"],
-         ["in every block", "in block 0 only"]),
-        ("blocks.1.norm.running_var", ["blocks.0.norm.running_var", "blocks.1.norm.running_mean", "blocks.1.norm.running_var"],
-         ["in block 1 and all after it", "in block 1 only"]),
+        ("skip weight missing", "decoder", None, ["in every block", "in block 0 only", "in block 1 only", "in block 2 only"]),
+        ("skip weight missing", "blocks.0.conv", "encoder", ["in every block", "in block 0 only"]),
+        ("skip weight missing", "blocks.1.conv", "blocks.0.norm", ["in block 1 and all after it", "in block 1 only"]),
+        ("skip weight missing", "blocks.1.mix", "blocks.1.conv", []),
+        ("tanh for exact GELU", "blocks.1.mix", "blocks.1.conv", ["in block 1 and all after it", "in block 1 only"]),
+        ("skip weight missing", "decoder", "blocks.2.norm", []),
+        ("sum over time", "decoder", "blocks.2.norm", ["outside the blocks"]),
+        ("sum over time", "blocks.1.conv", "encoder", []),
+        ("biased running variance in BatchNorm", "blocks.0.norm.running_var", None, ["in every block", "in block 0 only"]),
+        ("biased running variance in BatchNorm", "blocks.0.norm", None, []),
     ],
-)  # fmt: skip
-def test_where_a_mistake_may_sit(first, seen, places):
-    """In what is not seen to be right: a block's norm being right, all of it is."""
-    assert list(scopes(first, seen, 3)) == places
+)
+def test_where_a_mistake_may_sit(suspect, first, right, places):
+    """In what is not seen to be right, and where it acts before the layer that departs."""
+    (found,) = (s for s in SUSPECTS if s.name == suspect)
+    assert list(scopes((found,), first, right, 3)) == places

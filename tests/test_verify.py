@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_measures():
     assert (error.relative, error.largest, error.passed) == (0.1, 0.5, True)
     assert error.ulp == 0.5 / np.spacing(4.0)
     assert not measure(b + [0.0, 0.5], b, tolerance=0.09).passed
-    assert measure(b + [0.0, 0.5], b, tolerance=0.09, scale=6.0).passed  # 0.5 <= 0.09 * 6
+    assert measure(b + [0.0, 0.5], b, tolerance=0.09, noise=0.51).passed  # 0.5 <= 0.51
 
 
 def test_ulp_is_of_the_dtype():
@@ -46,7 +47,7 @@ def test_ulp_is_of_the_dtype():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_not_a_number_never_passes(bad):
-    error = measure(np.array([1.0, bad]), np.ones(2), tolerance=1e300, scale=1e300)
+    error = measure(np.array([1.0, bad]), np.ones(2), tolerance=1e300, noise=1e300)
     assert not error.passed
 
 
@@ -55,9 +56,35 @@ def test_zeros():
     assert measure(np.ones(2), np.zeros(2), 1e300).relative == np.inf
 
 
-def test_different_shapes_are_refused():
-    with pytest.raises(ValueError, match="same shape"):
-        measure(np.ones(2), np.ones((2, 1)), 1.0)
+def test_what_never_agrees():
+    nan, inf = np.array([np.nan, 1.0]), np.array([np.inf, 1.0])
+    for a, b in [
+        (np.ones(2), np.ones((2, 1))),
+        (np.ones(0), np.ones(0)),
+        (nan, nan),
+        (inf, -inf),
+        (inf, np.ones(2)),
+        (np.ones(2), inf),
+    ]:
+        assert not measure(a, b, 1e300, noise=1e300).passed
+    assert measure(inf, inf, 1e-12).passed
+    assert not measure(inf, inf + np.array([0.0, 1e-9]), 1e-12).passed
+
+
+def test_each_array_is_measured_by_its_own_size():
+    """Neither the other arrays of a report nor the side that is held to the reference changes the scale, however small it is."""
+    small = np.full(3, 1e-200)
+    assert measure(small * 1.01, small, 1e-3).relative == pytest.approx(0.01)
+    assert measure(3 * small, small, 1.0).relative == pytest.approx(2.0)
+    assert measure(small, 3 * small, 1.0).relative == pytest.approx(2 / 3)
+
+
+def test_an_empty_report_does_not_pass():
+    assert not Report("t", []).passed
+    assert not Row("x").passed
+    report = Report("t", [Section("float64", "float64", [])])
+    assert not report.passed
+    assert report.verdict() == "verdict: not passed, nothing was compared in float64"
 
 
 def test_nearer():
@@ -139,6 +166,7 @@ def test_a_wrong_assumption_departs_and_is_named(capsys):
     assert "DEPARTS" in out
     assert "the first of them eval_output" in out
     assert "assumed, because it is not in the file: tree_select = fading, depth = 11, max_length = 6142" in out
+    assert "with a uniform tree of depth 4 everything agrees: pass --tree-select uniform --depth 4" in out
 
 
 @pytest.mark.parametrize("key", ["eval_output", "train_output", "loss", "grad/seq_layers.1.w"])
@@ -156,8 +184,12 @@ def test_one_wrong_number_is_seen(key):
 def test_what_a_reference_must_hold():
     model = Model.init(NetworkConfig(3, 10, 8, 1, max_length=32), np.random.default_rng(0))
     x = np.zeros((1, 3, 32))
-    with pytest.raises(ValueError, match=r"must hold 'x'; it holds \['y'\]"):
-        verify_reference(model, {"y": x})
+    with pytest.raises(ValueError, match=r"must hold 'x'; it holds \['eval_output'\]"):
+        verify_reference(model, {"eval_output": x})
+    with pytest.raises(ValueError, match=r"holds 'eval_outputs' \(did you mean 'eval_output'\?\), which is not known"):
+        verify_reference(model, {"x": x, "eval_output": x, "eval_outputs": x})
+    with pytest.raises(ValueError, match="must hold 'target', without which 'loss' cannot be compared"):
+        verify_reference(model, {"x": x, "loss": np.array(2.0)})
     with pytest.raises(ValueError, match="must hold 'eval_output', 'train_output' or 'loss'"):
         verify_reference(model, {"x": x})
     arrays = {"x": x, "eval_output": model(x.astype(np.float32)).astype(float)}
@@ -257,6 +289,70 @@ def test_json_holds_no_infinity():
     report = Report("t", [Section("float64", "float64", rows)])
     json.dumps(report.to_dict(), allow_nan=False)
     assert report.verdict() == "verdict: 2 rows depart, the first of them a (float64)"
+
+
+@pytest.mark.parametrize(
+    ("config", "B", "L"),
+    [
+        (KINDS["classifier"], 16, 32),
+        (KINDS["classifier"], 8, 16),
+        (KINDS["tokens"], 32, 32),
+        (KINDS["autoregressive"], 16, 16),
+        (KINDS["classifier"], 10, 8),
+    ],
+)
+def test_axes_of_equal_length_confuse_nothing(config, B, L, rng):
+    """Batch size equal to 2 D, to D, to L or to the classes, length equal to 2 D or D."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    model = random_model(config, rng)
+    report = verify.verify_pytorch(model, *random_input(model, rng, B, L), dtypes=("float64",))
+    assert report.passed, str(report)
+
+
+def test_batch_size_of_the_command(capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert main(["verify", "pytorch", "--batch-size", "16", "--length", "32", "--dtype", "float64"]) == 0
+
+
+def test_a_tree_that_is_asked_for_is_verified(capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert main(["verify", "pytorch", "--depth", "3", "--tree-select", "uniform", "--length", "40", "--dtype", "float64"]) == 0
+    assert "uniform tree of depth 3, K = 2, m = 8" in capsys.readouterr().out
+
+
+def test_no_flag_is_ignored(capsys):
+    path = str(DATA / "classifier_layernorm.npz")
+    assert main(["verify", "pytorch", "--reference", path, "--batch-size", "3"]) == 2
+    assert "--batch-size: not to be given with --reference" in capsys.readouterr().err
+
+
+def test_an_assumption_stands_beside_a_verdict_that_passes(tmp_path, rng, capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    model = random_model(KINDS["uniform"], rng)
+    save_model(model, tmp_path / "x.pth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # load_model may warn of the same
+        main(["verify", "pytorch", str(tmp_path / "x.pth"), "--dtype", "float64", "--length", "32"])
+    out = capsys.readouterr().out
+    assert "verdict: all within tolerance; assumed, because it is not in the file: tree_select = fading" in out
+
+
+def test_a_filter_gradient_is_not_measured_by_a_larger_one(monkeypatch, rng):
+    """One per cent off in float32, in the smallest gradient of all."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from multires_ref.interop import torch_model
+
+    right = torch_model.to_torch
+
+    def wrong(model):
+        module = right(model)
+        module.seq_layers[0].h0.register_hook(lambda g: g * 1.01)
+        return module
+
+    monkeypatch.setattr(torch_model, "to_torch", wrong)
+    model = random_model(KINDS["classifier"], rng)
+    report = verify.verify_pytorch(model, *random_input(model, rng, 3, 32), dtypes=("float32",))
+    assert [row.name for row in report.sections[0].rows if not row.passed] == ["seq_layers.0.h0"]
 
 
 # ---- PyWavelets --------------------------------------------------

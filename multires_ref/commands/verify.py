@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pytorch.add_argument("--tree-select", choices=["fading", "uniform"], help="which they do not hold either")
     pytorch.add_argument("--max-length", type=int, help="the padded length the checkpoint's network was made for")
     pytorch.add_argument("--length", type=int, help="of the random input (default: max_length, at most 1024)")
-    pytorch.add_argument("--batch-size", type=int, default=4, help="of the random input (default: 4)")
-    pytorch.add_argument("--seed", type=int, default=0, help="of the random network and its input (default: 0)")
+    pytorch.add_argument("--batch-size", type=int, help="of the random input (default: 4)")
+    pytorch.add_argument("--seed", type=int, help="of the random network and input (default: 0)")
     pytorch.add_argument("--out", metavar="DIR", help="write report.json and error_by_layer.png there")
     pywavelets = kinds.add_parser("pywavelets", help="the relations between the causal tree and PyWavelets' transforms")
     pywavelets.add_argument(
@@ -64,7 +65,9 @@ def run_pytorch(args: argparse.Namespace) -> int:
     """Layer by layer against PyTorch, or against a reference file."""
     from ..interop.verify import verify_pytorch
 
-    rng = np.random.default_rng(check_int("seed", args.seed, 0))
+    if args.reference:
+        refuse_with_reference(args)
+    rng = np.random.default_rng(0 if args.seed is None else check_int("seed", args.seed, 0))
     arrays = read_reference(args.reference) if args.reference else None
     model, assumed = the_model(args, arrays, rng)
     dtypes = FLOATS if args.dtype == "both" else (args.dtype,)
@@ -72,9 +75,10 @@ def run_pytorch(args: argparse.Namespace) -> int:
         report = against_reference(model, arrays, dtypes)
     else:
         report = verify_pytorch(model, *an_input(args, model, rng), dtypes=dtypes, rng=rng)
+    report = replace(report, assumed=assumed)
     print(report)
-    if assumed and not report.passed:
-        print(f"assumed, because it is not in the file: {', '.join(assumed)}; tell it if it was otherwise (see --help)")
+    if arrays is not None and not report.passed:
+        print_other_trees(model, arrays)
     if args.out:
         write_report(report, Path(args.out))
     return 0 if report.passed else 1
@@ -86,7 +90,7 @@ def the_model(
     """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; prints what was derived."""
     from ..interop.authors import from_authors
     from ..interop.derive import derive, describe
-    from ..interop.load import derived_settings, load_model
+    from ..interop.load import assumptions, derived_settings, load_model
 
     told = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
     init = {name.removeprefix("init/"): a for name, a in (arrays or {}).items() if name.startswith("init/")}
@@ -100,11 +104,40 @@ def the_model(
     elif arrays is not None:
         raise ValueError("checkpoint must be given: the reference holds no parameters (init/<key>)")
     else:
-        settings, model = None, Model.init(RANDOM_NETWORK, rng, "float64")
+        settings, model = None, Model.init(random_network(args), rng, "float64")
     if settings:
         print(describe(settings), end="\n\n")
-    assumed = [f"{item.name} = {item.value}" for item in settings or [] if item.assumed]
-    return model, assumed
+    return model, list(assumptions(settings))
+
+
+def random_network(args: argparse.Namespace) -> NetworkConfig:
+    """The network that is verified where no file is given, with the tree asked for; a uniform memory has 2 (J + 1) rows."""
+    asked = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
+    config = replace(RANDOM_NETWORK, memory_size=64, tree_select="uniform") if args.tree_select == "uniform" else RANDOM_NETWORK
+    config = replace(config, **{name: value for name, value in asked.items() if value is not None})
+    return replace(config, memory_size=2 * (config.J + 1)) if config.tree_select == "uniform" else config
+
+
+def refuse_with_reference(args: argparse.Namespace) -> None:
+    """The input is in the reference: settings of a random one would have no effect."""
+    given = [name for name in ("length", "batch_size", "seed") if getattr(args, name) is not None]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise ValueError(f"{flags}: not to be given with --reference, which holds the input")
+
+
+def print_other_trees(model: Model, arrays: dict[str, np.ndarray]) -> None:
+    """Which other tree, for the same weights, gives the stored numbers: before anybody looks for a mistake."""
+    from ..interop.suspects import other_trees
+    from ..interop.verify import parameters_are_float32, verify_reference
+
+    rounded = parameters_are_float32(model)
+    for suspect in other_trees(model.config, arrays["x"].shape[-1]):
+        select, J = suspect.quirks["tree"]
+        size = model.config.m if select == "uniform" else None
+        config = replace(model.config, tree_select=select, depth=J, memory_size=size)
+        if verify_reference(Model(config, model.params, model.state), arrays, "float64", rounded).passed:
+            print(f"with a {suspect.name} everything agrees: pass --tree-select {select} --depth {J}")
 
 
 def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -> tuple[Any, Any]:
@@ -112,7 +145,7 @@ def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -
     from ..interop.record import random_input
 
     length = min(model.config.max_length, 1024) if args.length is None else check_int("length", args.length, 1)
-    return random_input(model, rng, check_int("batch-size", args.batch_size, 1), length)
+    return random_input(model, rng, 4 if args.batch_size is None else check_int("batch-size", args.batch_size, 1), length)
 
 
 def read_reference(path: str) -> dict[str, np.ndarray]:

@@ -7,71 +7,20 @@ print(report)
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from ..base.optional import import_torch
+from ..checks import FLOATS, check_choice
 from ..network import Model
-from .cast import cast, cast_model
-from .errors import Error, error_cells, text_table
-from .hooks import INPUT, check_layers, default_layers, record_module
-from .load import as_numpy
-from .quirks import Quirks, apply_with_quirks
-from .suspects import SUSPECTS, Finding, difference, find_suspects, in_order
+from .comparison import Comparison, Layer
+from .errors import measure
+from .modules import foreign_constants
+from .pair import MODES, Pair, prepare
+from .search import TOLERANCES, Case, Finding, Search, in_order
 
-
-class Layer(NamedTuple):
-    """One layer that both sides have: our name, the module's name for it, and how far it is off."""
-
-    name: str
-    theirs: str
-    error: Error
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What `compare` found; prints as a table with its conclusions."""
-
-    title: str
-    layers: dict[str, list[Layer]]  # by mode: "evaluation", and with BatchNorm "training"
-    first: Layer | None
-    findings: list[Finding]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        return self.first is None
-
-    @property
-    def suspects(self) -> list[str]:
-        """The names of the suspects that explain the first departing layer."""
-        return [suspect.name for finding in self.findings for suspect in finding.suspects]
-
-    def __str__(self) -> str:
-        lines = [self.title]
-        for mode, layers in self.layers.items():
-            header = [f"{mode} mode", "module's layer", "relative", "largest", "ulp", "verdict"]
-            rows = [[r.name, r.theirs, *error_cells(r.error), "ok" if r.error.passed else "DEPARTS"] for r in layers]
-            lines += ["", text_table(header, rows)]
-        return "\n".join([*lines, "", *self.notes, *self.conclusions()])
-
-    def conclusions(self) -> list[str]:
-        """The first departing layer, and the suspects."""
-        if self.first is None:
-            return ["no layer departs: the module computes what the paper defines"]
-        off = f"relative error {self.first.error.relative:.1e}"
-        lines = [f"the first layer to depart is {self.first.name} ({self.first.theirs}): {off}"]
-        for finding in self.findings:
-            rest = "every layer then agrees" if finding.remaining is None else f"then {finding.remaining} is the first to depart"
-            lines.append(f"suspect: {' and '.join(s.name for s in finding.suspects)} ({finding.where}); {rest}")
-            lines += [f"    right is: {s.right}" for s in finding.suspects]
-        return (
-            lines if self.findings else [*lines, f"none of the {len(SUSPECTS)} usual suspects, nor any two of them, explains it"]
-        )
+FLOAT32_ROUNDING = 1e-6  # a relative difference below this may come from a number that was rounded to float32
 
 
 def compare(
@@ -83,33 +32,45 @@ def compare(
     layers: dict[str, str] | None = None,
     call: Callable[..., Any] | None = None,
     dtype: str = "float64",
+    budget: float = 30.0,
+    quiet: bool = False,
 ) -> Comparison:
     """Run a PyTorch module and our model on the same input, and find the first layer in which they differ, and why.
+
+    Layers, and where these agree the gradients of the input and of all parameters, in evaluation and in training mode.
 
     Parameters
     ----------
     torch_module : torch.nn.Module
-        With the parameters that `model` has. A copy is run in evaluation mode; with BatchNorm also in training mode, dropout off.
+        With the parameters that `model` has. Copies of it are run; wrappers (DataParallel, torch.compile) are taken off. Dropout
+        is switched off in training mode, and looked for in evaluation mode, where it must do nothing.
     model : Model
     x : array or tensor [B, d_input, L], or tokens [B, L]
     lengths : true lengths [B], or None
+        Given to the module by keyword if its forward has `lengths`, otherwise as its second argument.
     layers : dict, names of the module's layers -> ours
-        Such as ``{"blocks.0.ln": "blocks.0.norm", "act.0:input": "blocks.0.conv"}`` (":input": what goes into a layer). By
-        default found by the authors' names, or by the order and type of the layers. Axes may stand in any order.
+        Such as ``{"blocks.0.ln": "blocks.0.norm", "act.0:input": "blocks.0.conv"}`` (":input": what goes into a layer, "act@1":
+        the second run of one layer). By default found by the authors' names, or by the order and type of the layers. Axes may
+        stand in any order; it is found by running the module on inputs of other sizes, never by looking at values.
     call : function (module, x) or (module, x, lengths) -> output
         How to run the module, if not as ``module(x)`` or ``module(x, lengths)``.
     dtype : "float64" or "float32"
         In which both are run. float64 tells a mistake from rounding.
+    budget : float
+        Seconds that the search for what explains a difference may take.
+    quiet : bool
+        No progress bar. There is none either where standard error is not a terminal.
 
     Returns
     -------
     comparison : Comparison
-        ``print`` it; `.passed`, `.first`, `.suspects`, `.layers`.
+        ``print`` it; `.passed`, `.first`, `.suspects`, `.layers`, `.gradients`, `.not_compared`.
 
     Raises
     ------
     ImportError, ValueError
-        Without PyTorch; for a mapping that names layers which do not exist, or inputs that do not fit the model.
+        Without PyTorch; for a mapping that names layers which do not exist, inputs that do not fit the model, a module that
+        cannot be run or that has another number of blocks. The message says what to do.
 
     Examples
     --------
@@ -121,62 +82,96 @@ def compare(
     >>> compare(module, model, np.random.default_rng(1).standard_normal((2, 3, 32))).suspects
     ['tanh for exact GELU']
     """
+    check_choice("dtype", dtype, FLOATS)
+    if not 0 <= float(budget) < math.inf:
+        raise ValueError(f"budget must be a number of seconds, 0 or more; got {budget!r}")
     import_torch("comparing with a PyTorch module")
-    x, lengths = (None if a is None else as_numpy(a) if hasattr(a, "detach") else np.asarray(a) for a in (x, lengths))
-    model, x = cast_model(model, dtype), cast(x, dtype)
-    model.check_input(x, lengths)
-    layers = default_layers(torch_module, model.config) if layers is None else layers
-    check_layers(layers, torch_module, list(apply_with_quirks(model, x, lengths, Quirks())))
-    modes = ("evaluation", "training") if model.config.norm == "batch" else ("evaluation",)
-    tables, first, findings = {}, None, []
-    for mode in modes:
-        training = mode == "training"
-        theirs = run_module(torch_module, x, lengths, layers, call, training, dtype)
-        tables[mode] = table(theirs, apply_with_quirks(model, x, lengths, Quirks(), None, training), layers, dtype)
-        if first is None:
-            first = next((layer for layer in tables[mode] if not layer.error.passed), None)
-            findings = [] if first is None else find_suspects(model, x, lengths, theirs, first.name, training)
-    title = f"PyTorch module {type(torch_module).__name__} against our model: {dtype}, input {list(x.shape)}"
-    return Comparison(title, tables, first, findings, different_parameters(torch_module, model))
+    pair = prepare(torch_module, model, x, lengths, layers, call, dtype)
+    tables: dict[str, list[Layer]] = {}
+    gradients: dict[str, list[Layer]] = {}
+    cases, problems = [], active_dropout(pair)
+    for mode in MODES:
+        theirs, ours = pair.theirs(mode), pair.ours(mode)
+        tables[mode] = table(theirs, ours, pair)
+        cases.append(Case(mode, pair.x, pair.lengths, theirs))
+        if all(row.error.passed for row in tables[mode]):
+            try:
+                gradients[mode] = pair.gradients(mode)
+            except ValueError as error:
+                problems.append(f"{error} ({mode} mode)")
+    findings, searched, seconds = explain(pair, tables, cases, float(budget), quiet)
+    problems += advice(pair, tables, findings)
+    title = f"PyTorch module {type(pair.module).__name__} against our model: {dtype}, input {list(pair.x.shape)}"
+    return Comparison(
+        title, tables, gradients, findings, pair.all_notes(), problems, pair.not_compared(tables, gradients),
+        list(model.assumed), searched, seconds,
+    )  # fmt: skip
 
 
-def run_module(
-    module: Any, x: np.ndarray, lengths: Any, layers: dict[str, str], call: Callable[..., Any] | None, training: bool, dtype: str
-) -> dict[str, np.ndarray]:
-    """The layers' outputs of a copy of the module, by our names, its axes as they are; the output is "decoder"."""
-    torch = import_torch("comparing with a PyTorch module")
-    module = copy.deepcopy(module).train(training).to(getattr(torch, dtype))
-    for layer in module.modules():
-        if isinstance(layer, torch.nn.modules.dropout._DropoutNd):
-            layer.p = 0.0
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    inputs = [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (x, lengths) if a is not None]
-    out, values, _ = record_module(module, lambda: call(module, *inputs) if call else module(*inputs), layers)
-    modules = dict(module.named_modules())
-    for name, ours in layers.items():
-        layer = modules[name.removesuffix(INPUT)]
-        if training and ours.endswith(".norm") and getattr(layer, "running_var", None) is not None:
-            values |= {f"{ours}.running_mean": as_numpy(layer.running_mean), f"{ours}.running_var": as_numpy(layer.running_var)}
-    return {"decoder": out} | values
-
-
-def table(theirs: dict[str, np.ndarray], ours: dict[str, np.ndarray], layers: dict[str, str], dtype: str) -> list[Layer]:
-    """A row for each layer that both sides have, in our order."""
-    names = {our_name: name for name, our_name in layers.items()} | {"decoder": "output"} | {"": ""}
+def table(theirs: dict[str, Any], ours: dict[str, Any], pair: Pair) -> list[Layer]:
+    """A row for each layer that both sides have, in our order: the module's output against ours, divided by ours."""
+    tolerance = TOLERANCES[pair.runner.dtype]
     return [
-        Layer(name, names.get(name, name.rpartition(".")[2]), difference(theirs[name], ours[name], dtype))
+        Layer(name, pair.their_name(name), measure(theirs[name], ours[name], tolerance))
         for name in in_order(ours)
         if name in theirs
     ]
 
 
-def different_parameters(module: Any, model: Model) -> list[str]:
-    """A note if the module, by the authors' names, does not hold the model's parameters."""
-    from .authors import to_authors
-
-    if not model.config.tied:
+def active_dropout(pair: Pair) -> list[str]:
+    """A sentence if the module is random in evaluation mode, or if dropout changes what it gives there."""
+    changed = pair.random_layers()
+    if not changed:
         return []
-    held, ours = {name: as_numpy(t) for name, t in module.state_dict().items()}, to_authors(model)
-    both = [name for name in ours if name in held and held[name].shape == ours[name].shape]
-    unlike = [name for name in both if not np.allclose(held[name], ours[name], rtol=1e-6, atol=1e-8)]
-    return [f"note: the module's parameters are not the model's: {', '.join(unlike)}"] if unlike else []
+    return [
+        f"dropout is active in evaluation mode: {pair.their_name(changed[0])} differs from run to run. A dropout function needs "
+        "training=self.training, and a dropout layer must follow eval(); the tables show the module without it"
+    ]
+
+
+def explain(
+    pair: Pair, tables: dict[str, list[Layer]], cases: list[Case], budget: float, quiet: bool
+) -> tuple[list[Finding], str, float]:
+    """What the search for suspects finds, how far it went, and how long it took; nothing where it could not help."""
+    first = next((row for rows in tables.values() for row in rows if not row.error.passed), None)
+    if first is None or not math.isfinite(first.error.relative) or pair.shares_nothing():
+        return [], "", 0.0
+    from tqdm import tqdm
+
+    with tqdm(desc="looking for the mistake", unit="try", disable=True if quiet else None, leave=False) as bar:
+        search = Search(pair.model, cases, budget, bar)
+        findings = search.solve()
+    whole = any(finding.remaining is None for finding in findings)
+    said = f"none of the {len(search.suspects)} usual suspects, nor any two of them, explains it"
+    said = said if not findings else "" if whole else "the rest is not explained by any of the usual suspects"
+    if search.over and not whole:
+        said = (
+            f"the search stopped after {search.spent:.0f} s with {search.tried} combinations tried: "
+            f"budget={2 * max(budget, 15):.0f} lets it go on; a mapping of more layers (layers=...) makes it faster"
+        )
+    return findings, said, search.spent
+
+
+def advice(pair: Pair, tables: dict[str, list[Layer]], findings: list[Finding]) -> list[str]:
+    """What to do about differences that are not mistakes of the network."""
+    first = next((row for rows in tables.values() for row in rows if not row.error.passed), None)
+    if first is None:
+        return []
+    if pair.shares_nothing():
+        return [
+            "the module shares no parameter and no layer with the model: build the network that the checkpoint was made for, "
+            "or say with layers={name of its layer: ours} which is which"
+        ]
+    if pair.wrong_output is not None:
+        theirs, ours = pair.wrong_output
+        return [f"the module's output has shape {theirs} and the model's {ours}: return that, or pass call=... to choose it"]
+    if not math.isfinite(first.error.relative):
+        return [f"{first.theirs} holds NaN or infinity where the model's {first.name} has other numbers, or has another shape"]
+    if pair.runner.dtype == "float64" and first.error.relative < FLOAT32_ROUNDING and not findings:
+        kept = foreign_constants(pair.module, str(next((p.dtype for p in pair.module.parameters()), "torch.float32"))[6:])
+        named = f" ({', '.join(kept)})" if kept else ""
+        return [
+            f"a difference of this size is what float32 rounding gives: if something in the module stays in float32{named} or "
+            "is cast to it, register it as a buffer and keep the dtype of x; or compare with dtype='float32'"
+        ]
+    return []

@@ -86,7 +86,7 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
     if assumption_text(items):
         warnings.warn(f"{path}: {assumption_text(items)}", AssumptionWarning, stacklevel=2)
     config = config_from(items)
-    return Model(config, *params_from_authors(file.tensors, config))
+    return Model(config, *params_from_authors(file.tensors, config), assumed=assumptions(items))
 
 
 def derived_settings(path: str | os.PathLike, **told: Any) -> list[Derived] | None:
@@ -96,6 +96,17 @@ def derived_settings(path: str | os.PathLike, **told: Any) -> list[Derived] | No
         return None
     file = read_checkpoint(path)
     return derive(file.tensors, **told) if file.config is None else None
+
+
+def assumptions(items: list[Derived] | None) -> tuple[str, ...]:
+    """What is neither in the file nor given by the caller, as "name = value".
+
+    Examples
+    --------
+    >>> assumptions([Derived("tree_select", "fading", "not in the file", True), Derived("norm", "layer", "no running_mean")])
+    ('tree_select = fading',)
+    """
+    return tuple(f"{item.name} = {item.value}" for item in items or [] if item.assumed)
 
 
 def save_model(model: Model, path: str | os.PathLike) -> None:

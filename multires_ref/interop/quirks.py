@@ -1,12 +1,12 @@
 """Our network with the usual mistakes built in, one switch each: what `compare` holds a departing layer against.
 
 Every switch off, this is `network.apply` (a test says so). It is written out apart from it, so that the network itself knows
-nothing of mistakes.
+nothing of mistakes. The mistakes of the convolution are in `quirks_conv.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,37 +14,47 @@ import numpy as np
 
 from .. import autodiff as ad
 from ..autodiff.norms import EPS
-from ..engines.readout import level_slices
 from ..network import Model, NetworkConfig
 from ..network.layer import MOMENTUM
-from ..network.model import decode, encode
-from ..tree import dilated_conv, memory_rows, taps_per_level
+from ..network.model import encode
 
 
 @dataclass(frozen=True)
 class Quirks:
     """How a network is put together; the defaults are right."""
 
-    taps: str = "lag order"  # or "reversed"
+    tree: tuple[str, int] | None = None  # tree_select and depth, where they are not the config's
+    depth: str = "J"  # or "one less", "one more"
+    taps: str = "lag order"  # or "reversed", "h0 reversed", "h1 reversed"
     filters: str = "h0 low"  # or "swapped": h1 carries the tree on
-    skip: str = "last"  # of the packed weights; or "first", "missing"
-    padding: str = "left"  # or "right"
-    weights: str = "coarse to fine"  # or "fine to coarse", "reversed" (a_J last)
-    dilations: str = "fine first"  # or "coarse first"
-    gelu: str = "erf"  # or "tanh"
+    shared: str = "no"  # or "h0", "both": the filter of channel 0 serves all channels
+    skip: str = "last"  # of the packed weights; or "first", "missing", "one"
+    padding: str = "left"  # or "right", "symmetric", "circular", "circular, symmetric"
+    weights: str = "coarse to fine"  # or "fine to coarse", "reversed" (a_J last), "a_J last" (details coarse to fine)
+    readout: str = "newest first"  # of the taps of a level, uniform tree; or "oldest first"
+    dilations: str = "fine first"  # or "coarse first", "from 2", "powers of K", "linear", "none"
+    gelu: str = "erf"  # or "tanh", "relu", "silu"
+    glu: str = "second half gates"  # or "first half gates", "interleaved"
+    mix2: str = "there"  # the second 1x1 convolution of autoregressive blocks; or "missing"
+    residual: str = "there"  # or "missing"
     norm: str = "post"  # or "pre"
+    eps: float = EPS
     variance: str = "biased"  # in the norm; or "unbiased"
     running: str = "unbiased"  # the variance entered into BatchNorm's running one; or "biased"
     statistics: str = "running"  # of BatchNorm in evaluation; or "batch"
     shift: str = "by one"  # of the autoregressive input; or "none"
-    pooling: str = "true length"  # or "padded length"
+    pooling: str = "mean"  # or "max", "last", "sum"
+    lengths: str = "used"  # by the pooling; or "ignored"
+
+
+RIGHT = Quirks()
 
 
 def apply_with_quirks(
     model: Model, x: Any, lengths: Any, quirks: Quirks, blocks: Container[int] | None = None, training: bool = False
 ) -> dict[str, np.ndarray]:
     """Every layer's output by probe name, `quirks` being in the given blocks (None: in all); in training mode also the
-    running statistics, as "blocks.i.norm.running_mean" and "... running_var".
+    running statistics, as "blocks.i.norm.running_mean" and "... running_var". "blocks.i.input" is what goes into block i.
 
     Examples
     --------
@@ -53,81 +63,74 @@ def apply_with_quirks(
     >>> bool(np.allclose(apply_with_quirks(model, x, None, Quirks())["decoder"], model(x), atol=1e-6))
     True
     """
+    inside = [quirks if blocks is None or i in blocks else RIGHT for i in range(model.config.n_layers)]
+    values = dict(steps(model, x, lengths, inside, quirks, training))
+    return dict(sorted(values.items(), key=lambda item: ("running" in item[0], item[0] == "decoder")))
+
+
+def steps(
+    model: Model, x: Any, lengths: Any, inside: Sequence[Quirks], outside: Quirks, training: bool,
+    start: int = 0, begin: Any = None, few: tuple[int, slice] | None = None,
+) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+    """The layers' names and outputs one after the other, computed as far as they are asked for.
+
+    Parameters
+    ----------
+    inside, outside : the quirks of each block, and those of what stands around the blocks
+    start, begin : the first block to run, and what goes into it (None: all blocks, from x)
+    few : (block, channels): in that block the convolution is computed of these channels alone, and nothing follows it
+    """
     config, params = model.config, model.params
-    if config.kind == "autoregressive" and quirks.shift == "by one":
-        x = ad.delay(x, 1)
-    values = {"encoder": encode(config, params["encoder"], x)}
-    x = values["encoder"]
-    for i, (block, state) in enumerate(zip(params["blocks"], model.state["blocks"], strict=True)):
-        q = quirks if blocks is None or i in blocks else Quirks()
-        x, shown = block_with_quirks(config, block, state, x, q, training)
-        values |= {f"blocks.{i}.{name}": array for name, array in shown.items()}
-    lengths = lengths if quirks.pooling == "true length" else None
-    values["decoder"] = decode(config, params["decoder"], x, lengths, lambda name, array: values.update({name: array}))
-    return values
+    if begin is None:
+        if config.kind == "autoregressive" and outside.shift == "by one":
+            x = ad.delay(x, 1)
+        begin = encode(config, params["encoder"], x)
+        yield "encoder", begin
+    x = begin
+    for i in range(start, config.n_layers):
+        channels = few[1] if few and few[0] == i else None
+        for name, value in block_steps(config, params["blocks"][i], model.state["blocks"][i], x, inside[i], training, channels):
+            if name == "out":
+                x = value
+            else:
+                yield f"blocks.{i}.{name}", value
+    if config.kind == "classifier":
+        x = pool_with_quirks(x, lengths, outside)
+        yield "pool", x
+        yield "decoder", ad.linear(x, params["decoder"]["weight"], params["decoder"]["bias"])
+    else:
+        yield "decoder", ad.conv1x1(x, params["decoder"]["weight"], params["decoder"]["bias"])
 
 
-def block_with_quirks(
-    config: NetworkConfig, params: Any, state: Any, x: Any, q: Quirks, training: bool
-) -> tuple[Any, dict[str, np.ndarray]]:
-    """x [B, D, L] -> the block's output, and its layers' outputs by name."""
-    shown = {}
+def block_steps(
+    config: NetworkConfig, params: Any, state: Any, x: Any, q: Quirks, training: bool, channels: slice | None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """What a block makes of x [B, D, L]: its layers by name, and "out", which goes into the next block."""
+    from .quirks_conv import conv_with_quirks
+
     inner = x
     if q.norm == "pre":
-        inner, shown = norm_with_quirks(config, params["norm"], state, x, q, training)
-    shown["conv"] = conv_with_quirks(config, params["conv"], inner, q)
-    shown["gelu"] = ad.gelu(shown["conv"]) if q.gelu == "erf" else tanh_gelu(shown["conv"])
-    shown["mix"] = ad.conv1x1(shown["gelu"], params["mix"]["weight"], params["mix"]["bias"])
-    r = shown["glu"] = ad.glu(shown["mix"])
+        normed = norm_with_quirks(config, params["norm"], state, x, q, training)
+        inner = normed["norm"]
+        yield from normed.items()
+    yield "input", inner
+    v = conv_with_quirks(config, params["conv"], inner, q, channels)
+    yield "conv", v
+    v = ACTIVATIONS[q.gelu](v)
+    yield "gelu", v
+    u = ad.conv1x1(v, params["mix"]["weight"], params["mix"]["bias"])
+    yield "mix", u
+    r = ad.glu(gates_with_quirks(u, q))
+    yield "glu", r
     if "mix2" in params:
-        r = shown["mix2"] = ad.conv1x1(r, params["mix2"]["weight"], params["mix2"]["bias"])
-    if q.norm == "pre":
-        return x + r, shown
-    out, of_norm = norm_with_quirks(config, params["norm"], state, x + r, q, training)
-    return out, shown | of_norm
-
-
-def conv_with_quirks(config: NetworkConfig, conv: Any, x: Any, q: Quirks) -> Any:
-    """The multiresolution convolution of x [B, D, L], by levels."""
-    J = config.J
-    taps = taps_per_level(J, config.kernel_size, config.tree_select, config.m)
-    h0, h1 = (conv["h1"], conv["h0"]) if q.filters == "swapped" else (conv["h0"], conv["h1"])
-    if q.taps == "reversed":
-        h0, h1 = h0[..., ::-1], h1[..., ::-1]
-    w, w_skip = weights_with_quirks(config, conv, q)
-    y, a = w_skip[:, None] * x, x
-    for i, (t, part) in enumerate(zip(taps, level_slices(taps), strict=True), start=1):
-        dilation = 2 ** (i - 1) if q.dilations == "fine first" else 2 ** (J - i)
-        low, high = (h[i - 1] if h.ndim == 3 else h for h in (h0, h1))
-        if t:
-            b = padded_conv(a, high, dilation, q.padding)
-            y = y + padded_conv(b, w[:, part], 2 * dilation, q.padding, turned=False)
-        a = padded_conv(a, low, dilation, q.padding)
-    return y + w[:, :1] * a
-
-
-def weights_with_quirks(config: NetworkConfig, conv: Any, q: Quirks) -> tuple[Any, Any]:
-    """w [D, m] and w_skip [D] as a network with these quirks would read them."""
-    w, w_skip = conv["w"], conv["w_skip"]
-    if q.skip == "missing":
-        w_skip = np.zeros_like(w_skip)
-    elif q.skip == "first":
-        w, w_skip = np.concatenate((w[:, 1:], w_skip[:, None]), axis=1), w[:, 0]
-    if q.weights != "coarse to fine":
-        rows = memory_rows(config.J, config.kernel_size, config.tree_select, config.m)
-        a_first = q.weights == "fine to coarse"
-        theirs = sorted(
-            range(len(rows)), key=lambda r: (rows[r].kind == "unused", (rows[r].kind == "a") != a_first, rows[r].level, r)
-        )
-        w = w[:, np.argsort(theirs)]  # column p of w is read as the weight of their p-th row
-    return w, w_skip
-
-
-def padded_conv(a: Any, h: Any, dilation: int, padding: str, turned: bool = True) -> Any:
-    """The dilated filter, causal; or padded on the right: sum_j k[j] a[n + j dilation], the kernel k being h turned round."""
-    if padding == "left":
-        return dilated_conv(a, h, dilation)
-    return dilated_conv(a[..., ::-1], h[..., ::-1] if turned else h, dilation)[..., ::-1]
+        r = ad.conv1x1(r, params["mix2"]["weight"], params["mix2"]["bias"]) if q.mix2 == "there" else r
+        yield "mix2", r
+    s = x + r if q.residual == "there" else r
+    if q.norm == "post":
+        normed = norm_with_quirks(config, params["norm"], state, s, q, training)
+        s = normed["norm"]
+        yield from normed.items()
+    yield "out", s
 
 
 def tanh_gelu(x: Any) -> Any:
@@ -135,10 +138,36 @@ def tanh_gelu(x: Any) -> Any:
     return 0.5 * x * (1.0 + np.tanh(float(np.sqrt(2 / np.pi)) * (x + 0.044715 * x**3)))
 
 
-def norm_with_quirks(
-    config: NetworkConfig, params: Any, state: Any, s: Any, q: Quirks, training: bool
-) -> tuple[Any, dict[str, np.ndarray]]:
-    """LayerNorm or BatchNorm of s [B, D, L]: the output, and it by name with the running statistics."""
+ACTIVATIONS = {
+    "erf": ad.gelu,
+    "tanh": tanh_gelu,
+    "relu": lambda x: np.maximum(x, 0),
+    "silu": lambda x: 0.5 * x * (1 + np.tanh(0.5 * x)),  # x sigmoid(x)
+}
+
+
+def gates_with_quirks(u: Any, q: Quirks) -> Any:
+    """u [B, 2 D, L] with its channels in the order in which GLU takes values, then gates."""
+    D = u.shape[1] // 2
+    if q.glu == "first half gates":
+        return np.concatenate((u[:, D:], u[:, :D]), axis=1)
+    return np.concatenate((u[:, ::2], u[:, 1::2]), axis=1) if q.glu == "interleaved" else u
+
+
+def pool_with_quirks(x: Any, lengths: Any, q: Quirks) -> Any:
+    """[B, D, L] -> [B, D]: the mean over time, or what was taken for it."""
+    B, _, L = x.shape
+    lengths = np.full(B, L) if lengths is None or q.lengths == "ignored" else np.asarray(lengths)
+    if q.pooling == "last":
+        return x[np.arange(B), :, lengths - 1]
+    if q.pooling == "max":
+        return np.where(np.arange(L) < lengths[:, None, None], x, -np.inf).max(axis=2).astype(x.dtype)
+    mean = ad.masked_mean(x, lengths)
+    return mean * lengths[:, None].astype(x.dtype) if q.pooling == "sum" else mean
+
+
+def norm_with_quirks(config: NetworkConfig, params: Any, state: Any, s: Any, q: Quirks, training: bool) -> dict[str, np.ndarray]:
+    """LayerNorm or BatchNorm of s [B, D, L] as "norm", and the running statistics by name."""
     axes = (1,) if config.norm == "layer" else (0, 2)
     mean, var = s.mean(axis=axes, keepdims=True), s.var(axis=axes, keepdims=True)
     count = s.size // mean.size
@@ -152,5 +181,5 @@ def norm_with_quirks(
         mean, var = state["mean"][:, None], state["var"][:, None]
     elif q.variance == "unbiased":
         var = unbiased
-    out = params["weight"][:, None] * (s - mean) / np.sqrt(var + EPS) + params["bias"][:, None]
-    return out, {"norm": out} | shown
+    out = params["weight"][:, None] * (s - mean) / np.sqrt(var + q.eps) + params["bias"][:, None]
+    return {"norm": out} | shown

@@ -18,6 +18,7 @@ class Record(NamedTuple):
     gradients: dict[str, np.ndarray]  # of sum(g * output) in each layer's output
     parameters: dict[str, np.ndarray]  # of sum(g * output) in each parameter
     state: dict[str, np.ndarray]  # the norms' new running statistics
+    input: np.ndarray | None = None  # the gradient in the input; None for tokens, or without a backward pass
 
 
 def record_model(
@@ -51,27 +52,32 @@ def record_model(
         if hasattr(array, "_node"):
             nodes[array._node] = name
 
-    def run(params: Any) -> Any:
-        out, kept["state"] = apply(model.config, params, model.state, x, lengths, training=training, probe=keep, engine=engine)
+    def run(leaves: tuple[Any, ...]) -> Any:
+        out, kept["state"] = apply(
+            model.config, leaves[0], model.state, *leaves[1:], *fixed, training=training, probe=keep, engine=engine
+        )
         return out
 
+    is_float = np.asarray(x).dtype.kind == "f"  # tokens have no gradient
+    leaves, fixed = ((model.params, x), (lengths,)) if is_float else ((model.params,), (x, lengths))
     if g is None:
-        run(model.params)
+        run(leaves)
         return Record(values["decoder"], values, {}, {}, flatten(kept["state"]))
-    gradients, parameters = backward(run, model.params, g, nodes)
+    gradients, of_leaves = backward(run, leaves, g, nodes)
     ordered = {name: gradients[name] for name in values}
-    return Record(values["decoder"], values, ordered, flatten(parameters), flatten(kept["state"]))
+    of_input = np.array(of_leaves[1]) if is_float else None
+    return Record(values["decoder"], values, ordered, flatten(of_leaves[0]), flatten(kept["state"]), of_input)
 
 
-def backward(run: Any, params: Any, g: Any, nodes: dict[Any, str]) -> tuple[dict[str, np.ndarray], Any]:
-    """autograd's backward pass, which also keeps what arrives at the given nodes; the gradient of `params` comes second.
+def backward(run: Any, leaves: Any, g: Any, nodes: dict[Any, str]) -> tuple[dict[str, np.ndarray], Any]:
+    """autograd's backward pass, which also keeps what arrives at the given nodes; the gradient of `leaves` comes second.
 
     This is `autograd.core.backward_pass` with one line more.
     """
     from autograd.core import VJPNode, add_outgrads
     from autograd.tracer import toposort, trace
 
-    _, end = trace(VJPNode.new_root(), run, params)
+    _, end = trace(VJPNode.new_root(), run, leaves)
     arriving, kept = {end: (g, False)}, {}
     for node in toposort(end):
         outgrad = arriving.pop(node)

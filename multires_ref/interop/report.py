@@ -23,7 +23,9 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        return all(error is None or error.passed for error in (self.forward, self.gradient))
+        """Whether there is an error to judge by, and every one is tolerated."""
+        errors = [error for error in (self.forward, self.gradient) if error is not None]
+        return bool(errors) and all(error.passed for error in errors)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Section:
 
     @property
     def passed(self) -> bool:
-        return all(row.passed for row in self.rows)
+        """Whether something was compared, and all of it is within its tolerance."""
+        return bool(self.rows) and all(row.passed for row in self.rows)
 
     def table(self) -> str:
         """A line of what the columns are, and one a row."""
@@ -61,22 +64,29 @@ class Report:
 
     title: str
     sections: list[Section]
+    assumed: list[str] = field(default_factory=list)  # settings that no file and no caller gave, as "name = value"
 
     @property
     def passed(self) -> bool:
-        return all(section.passed for section in self.sections)
+        """Whether every section, and at least one, has passed."""
+        return bool(self.sections) and all(section.passed for section in self.sections)
 
     def first_departure(self) -> str | None:
         """The first row that is not within its tolerance."""
         return next((row.name for section in self.sections for row in section.rows if not row.passed), None)
 
     def verdict(self) -> str:
-        """One line."""
-        if self.passed:
-            return "verdict: all within tolerance"
+        """One line; what was assumed stands in it, as the verdict rests on that."""
         departing = [(s, row) for s in self.sections for row in s.rows if not row.passed]
-        section, row = departing[0]
-        return f"verdict: {len(departing)} rows depart, the first of them {row.name} ({section.title})"
+        empty = [s.title for s in self.sections if not s.rows]
+        if self.passed:
+            said = "verdict: all within tolerance"
+        elif departing:
+            section, row = departing[0]
+            said = f"verdict: {len(departing)} rows depart, the first of them {row.name} ({section.title})"
+        else:
+            said = f"verdict: not passed, nothing was compared{' in ' + ', '.join(empty) if empty else ''}"
+        return said + (f"; assumed, because it is not in the file: {', '.join(self.assumed)}" if self.assumed else "")
 
     def __str__(self) -> str:
         parts = [self.title]
@@ -90,6 +100,7 @@ class Report:
             "title": self.title,
             "passed": self.passed,
             "verdict": self.verdict(),
+            "assumed": self.assumed,
             "sections": [plain(s) for s in self.sections],
         }
 

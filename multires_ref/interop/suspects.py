@@ -1,162 +1,189 @@
-"""The usual suspects, and which of them give the numbers of a departing layer."""
+"""The usual suspects: the mistakes that `compare` tries, by name, and where in the network each of them acts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, NamedTuple
 
-import numpy as np
+from ..network import NetworkConfig
+from ..tree import depth_for
 
-from ..network import Model
-from .errors import Error, measure
-from .hooks import aligned
-from .quirks import Quirks, apply_with_quirks
-
-TOLERANCES = {"float64": 1e-10, "float32": 1e-5}  # relative, of a layer's output
+STAGES = ("input", "conv", "gelu", "mix", "glu", "mix2", "norm")  # of a block, in order
+Place = tuple[int, int]  # (block, stage); the encoder is in block -1, the pooling and the decoder are in block n_layers
 
 
 class Suspect(NamedTuple):
-    """A usual mistake: its name, the switch of `Quirks` that makes it, and what is right."""
+    """A usual mistake: its name, the switch of `Quirks` that makes it, what is right, and the first stage that it changes."""
 
     name: str
-    quirks: dict[str, str]
+    quirks: dict[str, Any]
     right: str
+    acts: str = "conv"
+    needs: str = ""  # a word that must stand in `traits` of the network, where the mistake is possible in some networks only
 
 
 ORDER = "the weights of the memory go a_J, b_J, ..., b_1: coarse to fine"
+TAPS = "conv1d weights the newest sample with the last tap, h0[:, 0] here"
+DILATION = "level i has dilation 2^(i-1), starting from 1, whatever K is"
+CAUSAL = "causal: (K - 1) 2^(i-1) zeros on the left of level i, none on the right"
+GATE = "of the 2 D channels the first D are the values, the last D the gates: u[:, :D] * sigmoid(u[:, D:])"
+EPSILON = "1e-5 is added to the variance before the root is taken"
+MEAN = "the classifier takes the mean over time, over the true length of each sequence"
+SHARED = "every channel has filters of its own, [D, 1, K] with groups=D"
 SUSPECTS = [
-    Suspect(
-        "taps in the opposite order", {"taps": "reversed"}, "conv1d weights the newest sample with the last tap, h0[:, 0] here"
-    ),
+    Suspect("taps in the opposite order", {"taps": "reversed"}, TAPS),
+    Suspect("taps of h0 in the opposite order", {"taps": "h0 reversed"}, f"{TAPS}, for h0 as for h1"),
+    Suspect("taps of h1 in the opposite order", {"taps": "h1 reversed"}, f"{TAPS}, for h1 as for h0"),
     Suspect(
         "detail and approximation swapped", {"filters": "swapped"}, "h0 makes the approximation, from which the next level starts"
     ),
+    Suspect("h0 shared by all channels", {"shared": "h0"}, SHARED),
+    Suspect("filters shared by all channels", {"shared": "both"}, SHARED),
     Suspect("skip weight missing", {"skip": "missing"}, "the output has one more term, w_skip x[n]"),
     Suspect("skip weight at the wrong end", {"skip": "first"}, "in the packed w it is the last column, after a_J, b_J, ..., b_1"),
-    Suspect(
-        "padding on the right", {"padding": "right"}, "causal: (K - 1) 2^(i-1) zeros on the left of level i, none on the right"
-    ),
+    Suspect("skip weight taken as 1", {"skip": "one"}, "x[n] is multiplied by w_skip, one weight a channel"),
+    Suspect("padding on the right", {"padding": "right"}, CAUSAL),
+    Suspect("symmetric padding", {"padding": "symmetric"}, CAUSAL),
+    Suspect("circular padding", {"padding": "circular"}, CAUSAL),
+    Suspect("circular and symmetric padding", {"padding": "circular, symmetric"}, CAUSAL),
     Suspect("levels in the wrong order", {"weights": "fine to coarse"}, ORDER),
     Suspect("levels in the wrong order, a_J last", {"weights": "reversed"}, ORDER),
-    Suspect("dilations in the wrong order", {"dilations": "coarse first"}, "level 1 is the finest and has dilation 1"),
-    Suspect("tanh for exact GELU", {"gelu": "tanh"}, "GELU is x Phi(x) with erf; approximate='tanh' differs by up to 4.7e-4"),
-    Suspect("pre-norm for post-norm", {"norm": "pre"}, "the norm comes after the residual sum"),
+    Suspect("a_J last", {"weights": "a_J last"}, ORDER),
     Suspect(
-        "unbiased variance in the norm", {"variance": "unbiased"}, "sum / n; torch.var and torch.std divide by n - 1 unless told"
+        "readout of a level in the opposite order", {"readout": "oldest first"},
+        "the weights of a level go with its coefficients, the newest first", needs="uniform",
     ),
-    Suspect("biased running variance in BatchNorm", {"running": "biased"}, "what enters running_var was divided by n - 1"),
-    Suspect("batch statistics in evaluation", {"statistics": "batch"}, "BatchNorm then uses its running statistics"),
-    Suspect("input not shifted by one step", {"shift": "none"}, "the autoregressive output at n must not see x[n]"),
-    Suspect("mean over the padding", {"pooling": "padded length"}, "the mean is over the true length of each sequence"),
-]
+    Suspect("dilations in the wrong order", {"dilations": "coarse first"}, "level 1 is the finest and has dilation 1"),
+    Suspect("dilations from 2", {"dilations": "from 2"}, DILATION),
+    Suspect("dilations are powers of K", {"dilations": "powers of K"}, DILATION, needs="long filters"),
+    Suspect("dilations grow linearly", {"dilations": "linear"}, DILATION),
+    Suspect("no dilation", {"dilations": "none"}, DILATION),
+    Suspect("one level too few", {"depth": "one less"}, "a tree of depth J has J levels, i = 1, ..., J", needs="fading"),
+    Suspect("one level too many", {"depth": "one more"}, "a tree of depth J has J levels, i = 1, ..., J", needs="fading"),
+    Suspect(
+        "tanh for exact GELU", {"gelu": "tanh"},
+        "GELU is x Phi(x) with erf; approximate='tanh' differs by up to 4.7e-4", "gelu",
+    ),
+    Suspect("ReLU for GELU", {"gelu": "relu"}, "the activation is GELU, x Phi(x)", "gelu"),
+    Suspect("SiLU for GELU", {"gelu": "silu"}, "the activation is GELU, x Phi(x)", "gelu"),
+    Suspect("halves of GLU swapped", {"glu": "first half gates"}, GATE, "glu"),
+    Suspect("halves of GLU interleaved", {"glu": "interleaved"}, GATE, "glu"),
+    Suspect(
+        "second 1x1 convolution missing", {"mix2": "missing"},
+        "autoregressive blocks have one more, D -> D, after the GLU", "mix2", "autoregressive",
+    ),
+    Suspect("residual sum missing", {"residual": "missing"}, "the block adds its input: Norm(x + r)", "norm"),
+    Suspect("pre-norm for post-norm", {"norm": "pre"}, "the norm comes after the residual sum", "input"),
+    *(Suspect(f"eps of the norm {eps:g}", {"eps": eps}, EPSILON, "norm") for eps in (1e-6, 1e-3, 1e-8, 1e-12)),
+    Suspect(
+        "unbiased variance in the norm", {"variance": "unbiased"},
+        "sum / n; torch.var and torch.std divide by n - 1 unless correction=0 is given", "norm",
+    ),
+    Suspect(
+        "biased running variance in BatchNorm", {"running": "biased"},
+        "what enters running_var was divided by n - 1", "running",
+    ),
+    Suspect(
+        "batch statistics in evaluation", {"statistics": "batch"},
+        "BatchNorm then uses its running statistics", "norm", "batch",
+    ),
+    Suspect(
+        "input not shifted by one step", {"shift": "none"},
+        "the autoregressive output at n must not see x[n]", "encoder", "autoregressive",
+    ),
+    Suspect(
+        "mean over the padding", {"lengths": "ignored"},
+        "the mean is over the true length of each sequence", "pool", "lengths",
+    ),
+    Suspect("maximum over time", {"pooling": "max"}, MEAN, "pool", "classifier"),
+    Suspect("last step taken", {"pooling": "last"}, MEAN, "pool", "classifier"),
+    Suspect("sum over time", {"pooling": "sum"}, MEAN, "pool", "classifier"),
+]  # fmt: skip
 
 
-class Finding(NamedTuple):
-    """Suspects that, built into our network, give what the module's first departing layer gives."""
-
-    suspects: tuple[Suspect, ...]
-    where: str
-    remaining: str | None  # the first layer that still departs with them; None where everything then agrees
-
-
-def in_order(values: dict[str, Any]) -> list[str]:
-    """Pooling is computed after the blocks but shown by `decode` in passing; the running statistics come last."""
-    return sorted(values, key=lambda name: ("running" in name, name == "decoder"))
-
-
-def difference(theirs: np.ndarray, ours: np.ndarray, dtype: str) -> Error:
-    """How far the module's layer is from ours; an infinite error where the shapes cannot be brought together."""
-    same = aligned(theirs, ours)
-    if same is None:
-        return Error(np.inf, np.inf, np.inf, TOLERANCES[dtype], False)
-    return measure(same, ours, TOLERANCES[dtype])
+def usual_suspects(config: NetworkConfig, length: int, with_lengths: bool) -> list[Suspect]:
+    """The suspects that are possible in a network, other trees for the same weights first."""
+    traits = {
+        config.kind,
+        config.tree_select,
+        config.norm,
+        "lengths" if with_lengths else "",
+        "",
+        "long filters" if config.kernel_size > 2 else "",
+    }
+    return other_trees(config, length) + [suspect for suspect in SUSPECTS if suspect.needs in traits]
 
 
-def scopes(first: str, seen: list[str], n_layers: int) -> dict[str, range]:
-    """In which blocks a mistake may sit: in all from the first that is not seen to be right, or in one of them up to `first`.
-
-    `seen` holds the layers that both sides have, in order; those before `first` agree.
+def other_trees(config: NetworkConfig, length: int) -> list[Suspect]:
+    """Every other tree that the same weights fit: a checkpoint does not say which of them it was trained with.
 
     Examples
     --------
-    >>> scopes("blocks.2.conv", ["encoder", "blocks.0.norm", "blocks.2.conv"], 3)
-    {'in block 1 and all after it': range(1, 3), 'in block 1 only': range(1, 2), 'in block 2 only': range(2, 3)}
+    >>> [suspect.name for suspect in other_trees(NetworkConfig(3, 10, 8, 1, max_length=8), length=8)]
+    ['uniform tree of depth 2', 'uniform tree of depth 3', 'uniform tree of depth 4']
     """
-    kind = first.rpartition(".")[2] if "running" in first else ""  # a running statistic is shown right by the same one before it
-    right = [name for name in seen[: seen.index(first)] if name.startswith("blocks.") and name.endswith(kind)]
-    here = int(first.split(".")[1]) if first.startswith("blocks.") else n_layers - 1
-    start = 0
-    if right:
-        start = int(right[-1].split(".")[1]) + (right[-1].endswith(kind or ".norm"))
-    everywhere = "in every block" if start == 0 else f"in block {start} and all after it"
-    places = {everywhere: range(start, n_layers)} | {f"in block {i} only": range(i, i + 1) for i in range(start, here + 1)}
-    return {where: blocks for where, blocks in places.items() if blocks}
+    if not config.tied:
+        return []
+    K, m = config.kernel_size, config.m
+    deepest = min(max(config.J if config.tree_select == "uniform" else 1, depth_for(length, K)) + 1, 20)
+    found = [("fading", m - 1)] if m >= 2 else []
+    found += [("uniform", J) for J in range(1, deepest + 1) if m <= tree_size(J, K)]
+    return [
+        Suspect(
+            f"{select} tree of depth {J}", {"tree": (select, J)},
+            f"load the checkpoint with tree_select='{select}', depth={J}, if that is the tree it was trained with",
+        )
+        for select, J in found if (select, J) != (config.tree_select, config.J)
+    ]  # fmt: skip
 
 
-def find_suspects(model: Model, x: Any, lengths: Any, theirs: dict[str, np.ndarray], first: str, training: bool) -> list[Finding]:
-    """The suspects that give the module's numbers at its first departing layer `first`.
+def tree_size(depth: int, K: int) -> int:
+    """How many coefficients the whole uniform memory of a tree holds."""
+    size, t = 1, 1
+    for _ in range(depth):
+        size += t
+        t = 2 * (t - 1) + K
+    return size
 
-    One alone if one explains everything; otherwise two, those that explain everything before those that explain `first` only.
+
+def place_of(name: str, n_layers: int) -> Place:
+    """Where a layer stands, for comparing: "blocks.1.gelu" is (1, 2)."""
+    if name.startswith("blocks."):
+        _, block, stage = name.split(".")[:3]
+        return int(block), STAGES.index(stage)
+    return {"encoder": (-1, 0), "pool": (n_layers, 0)}.get(name, (n_layers, 1))
+
+
+def acts_at(suspect: Suspect, block: int, n_layers: int) -> Place:
+    """The first place that a suspect changes, if it is in this block (or outside the blocks)."""
+    if suspect.acts in STAGES:
+        return block, STAGES.index(suspect.acts)
+    return place_of(suspect.acts, n_layers)
+
+
+def scopes(group: tuple[Suspect, ...], first: str, right: str | None, n_layers: int) -> dict[str, range]:
+    """In which blocks mistakes may sit that show at the layer `first` and not at `right`, the last one seen before it.
+
+    Examples
+    --------
+    >>> scopes((SUSPECTS[0],), "blocks.2.conv", "blocks.0.norm", 4)
+    {'in block 1 and all after it': range(1, 4), 'in block 1 only': range(1, 2), 'in block 2 only': range(2, 3)}
     """
-    names = in_order(apply_with_quirks(model, x, lengths, Quirks(), None, training))
-    search = Search(model, x, lengths, theirs, first, training, [name for name in names if name in theirs])
-    alone = search.try_all((suspect,) for suspect in SUSPECTS)
-    if any(finding.remaining is None for finding in alone):
-        return [finding for finding in alone if finding.remaining is None]
-    likely = {suspect.name for finding in alone for suspect in finding.suspects}
-    pairs = search.try_all(
-        pair for pair in combinations(SUSPECTS, 2) if not likely or likely & {suspect.name for suspect in pair}
-    )
-    return [finding for finding in pairs if finding.remaining is None] or alone or pairs
-
-
-@dataclass(frozen=True)
-class Search:
-    """What every suspect is held against."""
-
-    model: Model
-    x: Any
-    lengths: Any
-    theirs: dict[str, np.ndarray]
-    first: str
-    training: bool
-    seen: list[str]  # the layers that both sides have, in order
-
-    def try_all(self, groups: Iterable[tuple[Suspect, ...]]) -> list[Finding]:
-        """The groups of suspects that explain the first departing layer, each in the blocks where it explains most."""
-        return [finding for suspects in groups if (finding := self.explain(suspects))]
-
-    def explain(self, suspects: tuple[Suspect, ...]) -> Finding | None:
-        """The finding for these suspects together; None if they do not explain the layer, or contradict each other."""
-        changes = [change for suspect in suspects for change in suspect.quirks.items()]
-        if len({name for name, _ in changes}) < len(changes):
-            return None
-        quirks, found = Quirks(**dict(changes)), []
-        for where, blocks in self.scopes(changes).items():
-            if self.first not in self.departing(quirks, blocks, until=self.first):
-                off = self.departing(quirks, blocks)
-                found.append(Finding(suspects, where, off[0] if off else None))
-        return min(found, key=lambda finding: finding.remaining is not None, default=None)
-
-    def scopes(self, changes: list[tuple[str, str]]) -> dict[str, range]:
-        """Where to try these changes."""
-        if {name for name, _ in changes} <= {"shift", "pooling"}:
-            return {"outside the blocks": range(0)}
-        return scopes(self.first, self.seen, self.model.config.n_layers)
-
-    def departing(self, quirks: Quirks, blocks: range, until: str | None = None) -> list[str]:
-        """The layers that differ from the module's when our network has these quirks; only the blocks up to `until` are run."""
-        model = self.model
-        if until is not None and until.startswith("blocks."):
-            end = int(until.split(".")[1]) + 1
-            model = Model(
-                model.config,
-                model.params | {"blocks": model.params["blocks"][:end]},
-                {"blocks": model.state["blocks"][:end]},
-            )
-        ours = apply_with_quirks(model, self.x, self.lengths, quirks, blocks, self.training)
-        dtype = str(model.params["decoder"]["weight"].dtype)
-        names = [name for name in in_order(ours) if name in self.theirs]
-        return [name for name in names if not difference(self.theirs[name], ours[name], dtype).passed]
+    end, start = place_of(first, n_layers), (-2, 0) if right is None else place_of(right, n_layers)
+    acting = {s.acts for s in group}
+    if not acting & {*STAGES, "running"}:
+        return {"outside the blocks": range(0)} if all(start < acts_at(s, 0, n_layers) <= end for s in group) else {}
+    if ("running" in first) != (acting == {"running"}):
+        return {}
+    pre = any(s.quirks.get("norm") == "pre" for s in group)  # what changes the norm then acts before the block's convolution
+    group = tuple(s._replace(acts="input") if pre and s.acts == "norm" else s for s in group)
+    group = tuple(s._replace(acts="norm") if s.acts == "running" else s for s in group)
+    inside = [s for s in group if s.acts in STAGES]
+    if not all(any(start < acts_at(s, i, n_layers) <= end for i in range(n_layers)) for s in group):
+        return {}
+    possible = [i for i in range(n_layers) if any(start < acts_at(s, i, n_layers) <= end for s in inside)]
+    low = possible[0]
+    every = "in every block" if low == 0 else f"in block {low} and all after it"
+    places = {every: range(low, n_layers)} if low == 0 or low < n_layers - 1 else {}
+    if n_layers > 1:
+        places |= {f"in block {i} only": range(i, i + 1) for i in possible}
+    return places

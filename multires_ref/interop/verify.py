@@ -7,6 +7,7 @@ same float32 numbers, the truth that both round. Tolerances are stated here and 
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +15,13 @@ import numpy as np
 
 from ..base.optional import import_torch
 from ..checks import FLOATS, check_choice
-from ..network import Model, NetworkConfig, apply
+from ..network import Model, NetworkConfig, apply, parameter_shapes
 from ..training.flat import flatten, unflatten
 from ..training.losses import bce_with_logits, cross_entropy
 from ..training.mixture import mixture_nll
-from .authors import params_to_authors, state_to_authors
+from .authors import authors_name, params_to_authors, state_to_authors
 from .cast import cast, cast_model
-from .errors import measure, nearer
+from .errors import cancellation_noise, measure, nearer
 from .load import as_numpy
 from .record import Record, record_model
 from .report import Report, Row, Section, nearer_notes
@@ -29,6 +30,11 @@ from .report import Report, Row, Section, nearer_notes
 TOLERANCES = {"float64": (1e-12, 1e-11), "float32": (1e-5, 1e-4)}
 # Against float64 numbers when the checkpoint's parameters were rounded to float32, each by up to 2**-24 = 6e-8 of itself.
 ROUNDED_PARAMETERS = (1e-6, 1e-5)
+
+
+COMPARED = ("x", "lengths", "eval_output", "train_output", "target", "loss")  # what a reference may hold
+NOT_COMPARED = ("traj_loss", "traj_lr")  # of a training run, for which other numbers are needed
+GROUPS = ("grad/", "init/", "final/")
 
 
 def verify_pytorch(
@@ -98,19 +104,32 @@ def verify_section(model: Model, x: Any, lengths: Any, g: np.ndarray, mode: str)
 
 def record_pytorch(model: Model, x: Any, lengths: Any, g: np.ndarray, training: bool) -> Record:
     """The same record as `record_model`, by PyTorch."""
-    from .hooks import aligned, authors_layers, record_module
+    from .hooks import record_module
+    from .layers import authors_layers
     from .torch_model import from_torch, to_torch
 
     torch = import_torch("verifying against PyTorch")
     module = to_torch(model).train(training)
     inputs = [torch.from_numpy(np.ascontiguousarray(x)), None if lengths is None else torch.from_numpy(np.asarray(lengths))]
-    layers = authors_layers(model.config)
+    layers = {key: ours for key, ours in authors_layers(model.config).items() if not ours.endswith(".input")}
     out, values, gradients = record_module(module, lambda: module(*inputs), layers, torch.from_numpy(g))
-    ours = record_model(model, x, lengths, None, training).values  # only to know the order of the axes
-    values = {name: aligned(values[name], ours[name]) for name in ours}
-    gradients = {name: aligned(gradients[name], values[name]) for name in ours}
+    values, gradients = (
+        {name: np.moveaxis(a, -1, 1) if channels_last(name, model.config) else a for name, a in arrays.items()}
+        for arrays in (values, gradients)
+    )
     parameters = {name: as_numpy(p.grad) for name, p in module.named_parameters()}
     return Record(out, values, gradients, parameters, state_to_authors(from_torch(module)))
+
+
+def channels_last(name: str, config: NetworkConfig) -> bool:
+    """Whether this layer of `MultiresNet` gives [B, L, D]: LayerNorm and Embedding do, all others [B, D, L] (or [B, D]).
+
+    Examples
+    --------
+    >>> channels_last("blocks.0.norm", NetworkConfig(3, 10, 8, 1)), channels_last("encoder", NetworkConfig(3, 10, 8, 1))
+    (True, False)
+    """
+    return (name.endswith(".norm") and config.norm == "layer") or (name == "encoder" and config.encoder == "embedding")
 
 
 def layer_rows(ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]) -> list[Row]:
@@ -127,16 +146,24 @@ def layer_rows(ours: Record, theirs: Record, truth: Record | None, tolerances: t
 def parameter_rows(
     config: NetworkConfig, ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]
 ) -> list[Row]:
-    """A row a parameter, by the authors' names: its gradient."""
+    """A row a parameter, by the authors' names: its gradient, relative to its own size."""
     named = params_to_authors(config, unflatten(ours.parameters))
     true = None if truth is None else params_to_authors(config, unflatten(truth.parameters))
-    scale = max(float(np.abs(a).max()) for a in theirs.parameters.values())
-    rows = []
+    noise, rows = bias_noise(config, ours.gradients), []
     for name, gradient in named.items():
         who = "" if true is None else nearer(gradient, theirs.parameters[name], true[name])
-        error = measure(gradient, theirs.parameters[name], tolerances[1], scale)
+        error = measure(gradient, theirs.parameters[name], tolerances[1], noise.get(name, 0.0))
         rows.append(Row(name, gradient=error, nearer_gradient=who))
     return rows
+
+
+def bias_noise(config: NetworkConfig, gradients: dict[str, np.ndarray]) -> dict[str, float]:
+    """For every bias, by the authors' names, what rounding may leave of a gradient that is exactly 0.
+
+    `gradients` are those that arrive at the layers, by our names.
+    """
+    ours = [name for name in parameter_shapes(config) if name.endswith(".bias")]
+    return {authors_name(name, config): cancellation_noise(gradients[name.removesuffix(".bias")]) for name in ours}
 
 
 def state_rows(model: Model, ours: Record, theirs: Record, tolerances: tuple[float, float]) -> list[Row]:
@@ -187,29 +214,43 @@ def verify_reference(model: Model, arrays: dict[str, np.ndarray], dtype: str = "
 
 def check_reference(arrays: dict[str, np.ndarray]) -> None:
     """Raise a ValueError unless there is an input and something to compare with."""
+    held = f"it holds {sorted(arrays)[:12]}"
+    unknown = [name for name in arrays if name not in COMPARED + NOT_COMPARED and not name.startswith(GROUPS)]
+    if unknown:
+        near = [f"{name!r}{near_one(name)}" for name in sorted(unknown)]
+        raise ValueError(f"the reference holds {', '.join(near)}, which is not known; known are {', '.join(COMPARED + GROUPS)}")
     if "x" not in arrays:
-        raise ValueError(f"the reference must hold 'x'; it holds {sorted(arrays)[:12]}")
-    if not {"eval_output", "train_output", "loss"} & set(arrays):
-        raise ValueError(f"the reference must hold 'eval_output', 'train_output' or 'loss'; it holds {sorted(arrays)[:12]}")
+        raise ValueError(f"the reference must hold 'x'; {held}")
+    of_loss = [name for name in arrays if name == "loss" or name.startswith("grad/")]
+    if of_loss and "target" not in arrays:
+        raise ValueError(f"the reference must hold 'target', without which {of_loss[0]!r} cannot be compared; {held}")
+    if not of_loss and not {"eval_output", "train_output"} & set(arrays):
+        raise ValueError(f"the reference must hold 'eval_output', 'train_output' or 'loss', to compare with; {held}")
+
+
+def near_one(name: str) -> str:
+    """A question if a known key is nearly this one."""
+    near = difflib.get_close_matches(name, [*COMPARED, *GROUPS], n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backward: float) -> list[Row]:
     """The loss in training mode and its gradients, as far as they are stored."""
     from autograd import value_and_grad
 
-    def loss(params: Any) -> Any:
-        out, _ = apply(model.config, params, model.state, arrays["x"], arrays.get("lengths"), training=True)
-        return loss_of(model, out, arrays["target"])
-
-    value, gradient = value_and_grad(loss)(model.params)
+    x, lengths = arrays["x"], arrays.get("lengths")
+    out, _ = apply(model.config, model.params, model.state, x, lengths, training=True)
+    value, g = value_and_grad(lambda out: loss_of(model, out, arrays["target"]))(out)
+    record = record_model(model, x, lengths, g, training=True)
     rows = [Row("loss", measure(value, arrays["loss"], forward))] if "loss" in arrays else []
     stored = {name.removeprefix("grad/"): array for name, array in arrays.items() if name.startswith("grad/")}
-    scale = max((float(np.abs(a).max()) for a in stored.values()), default=0.0)
-    ours = params_to_authors(model.config, gradient)
+    ours, noise = params_to_authors(model.config, unflatten(record.parameters)), bias_noise(model.config, record.gradients)
     unknown = sorted(set(stored) - set(ours))
     if unknown:
         raise ValueError(f"the reference holds gradients of parameters that the model does not have: {unknown}")
-    return rows + [Row(name, gradient=measure(ours[name], array, backward, scale)) for name, array in stored.items()]
+    return rows + [
+        Row(name, gradient=measure(ours[name], array, backward, noise.get(name, 0.0))) for name, array in stored.items()
+    ]
 
 
 def loss_of(model: Model, out: Any, target: Any) -> Any:

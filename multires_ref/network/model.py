@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,7 @@ class Model:
     config: NetworkConfig
     params: Params
     state: Params
+    assumed: tuple[str, ...] = field(default=(), compare=False)  # settings that neither file nor caller gave, "name = value"
 
     @classmethod
     def init(cls, config: NetworkConfig, rng: np.random.Generator, dtype: str = "float32") -> Model:

@@ -3,8 +3,8 @@
     python tutorials/data/pytorch_layers.py          needs PyTorch and tests/data
 
 authors.safetensors    the parameters of tests/data/classifier_layernorm.pth by the authors' names, nothing else
-pytorch_layers.npz     x, and every layer's output by PyTorch: "float64/<layer>", "float32/<layer>", and "planted/<layer>", in
-                       float64, of the same network with a mistake in it
+pytorch_layers.npz     x, and every layer's output by PyTorch, as [B, D, L]: "float64/<layer>", "float32/<layer>", and
+                       "planted/<layer>", in float64, of the same network with a mistake in it
 compare.txt            what `multires_ref.compare` says about the network with the mistake
 """
 
@@ -20,18 +20,21 @@ from safetensors.numpy import save
 from multires_ref import compare, load_model
 from multires_ref.base.files import write_whole
 from multires_ref.interop.cast import cast_model
-from multires_ref.interop.hooks import authors_layers, record_module
+from multires_ref.interop.hooks import record_module
+from multires_ref.interop.layers import authors_layers
 from multires_ref.interop.load import read_checkpoint
 from multires_ref.interop.torch_model import to_torch
+from multires_ref.interop.verify import channels_last
 
 HERE = Path(__file__).parent
 CHECKPOINT = HERE.parent.parent / "tests" / "data" / "classifier_layernorm"
 
 
 def layers_of(module: torch.nn.Module, x: np.ndarray, names: dict[str, str]) -> dict[str, np.ndarray]:
-    """Every layer's output of the module in evaluation mode."""
+    """Every layer's output of the module in evaluation mode, as [B, D, L]."""
     module = module.eval()
-    return record_module(module, lambda: module(torch.from_numpy(x)), names)[1]
+    values = record_module(module, lambda: module(torch.from_numpy(x)), names)[1]
+    return {name: np.moveaxis(a, -1, 1) if channels_last(name, module.config) else a for name, a in values.items()}
 
 
 def with_mistake(module: torch.nn.Module) -> torch.nn.Module:
@@ -50,7 +53,8 @@ def main() -> None:
     model = load_model(HERE / "authors.safetensors", max_length=32, tree_select="fading")
     with np.load(CHECKPOINT.with_suffix(".npz")) as z:
         x = z["x"][:2]
-    names, arrays = authors_layers(model.config), {"x": x}
+    names = {key: ours for key, ours in authors_layers(model.config).items() if not ours.endswith(".input")}
+    arrays = {"x": x}
     for dtype in ("float64", "float32"):
         values = layers_of(to_torch(cast_model(model, dtype)), x.astype(dtype), names)
         arrays |= {f"{dtype}/{name}": a for name, a in values.items()}

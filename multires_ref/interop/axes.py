@@ -1,0 +1,124 @@
+"""In which order a layer's axes stand, found without looking at a single value.
+
+The module is run on inputs of other batch sizes and lengths, chosen so that batch, channels and time all differ in size: the
+shapes then say which axis is which. Where a module runs on one size only, the type of the layer says where its channels are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from ..network import NetworkConfig
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def our_shape(name: str, config: NetworkConfig, B: int, L: int) -> tuple[int, ...]:
+    """The shape that our layer `name` has for a batch of B sequences of length L.
+
+    Examples
+    --------
+    >>> our_shape("blocks.0.mix", NetworkConfig(3, 10, 8, 1), B=2, L=32)
+    (2, 16, 32)
+    """
+    if name == "decoder":
+        return (B, config.d_output) if config.kind == "classifier" else (B, config.d_output, L)
+    if name == "pool":
+        return B, config.d_model
+    return B, config.d_model * (2 if name.endswith(".mix") else 1), L
+
+
+def possible_orders(theirs: tuple[int, ...], ours: tuple[int, ...]) -> set[tuple[int, ...]]:
+    """All ways in which axes of `theirs` can be taken for ours; what is left over must have size 1, and comes last.
+
+    Examples
+    --------
+    >>> possible_orders((32, 2, 8), (2, 8, 32))
+    {(1, 2, 0)}
+    """
+    orders = set()
+    for picked in permutations(range(len(theirs)), len(ours)) if len(theirs) <= 6 else ():
+        rest = [n for n in range(len(theirs)) if n not in picked]
+        if tuple(theirs[n] for n in picked) == ours and all(theirs[n] == 1 for n in rest):
+            orders.add((*picked, *rest))
+    return orders
+
+
+def aligned(theirs: np.ndarray, ours: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
+    """`theirs` with its axes in our order, and without those of size 1 that we do not have.
+
+    Examples
+    --------
+    >>> aligned(np.zeros((32, 2, 8)), (2, 8, 32), (1, 2, 0)).shape
+    (2, 8, 32)
+    """
+    return theirs.transpose(order).reshape(ours)
+
+
+def as_theirs(ours: np.ndarray, theirs: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `aligned`: our array in the module's order of axes, of shape `theirs`."""
+    return np.ascontiguousarray(ours.reshape([theirs[n] for n in order]).transpose(np.argsort(order)))
+
+
+def distinct_sizes(config: NetworkConfig, B: int, L: int) -> list[tuple[int, int]]:
+    """Batch sizes and lengths for further runs, which differ from each other and from all channels: first both, then B alone."""
+    taken = {1, config.d_model, 2 * config.d_model, config.d_output, config.d_input}
+    length = next(n for n in range(max(L // 2, 2), 10**9) if n not in taken | {L})
+    batch, with_all = (next(n for n in range(2, 10**9) if n not in taken | {B, L, length, *more}) for more in ((), (L,)))
+    return [(batch, length), (with_all, L)]
+
+
+def resized(x: np.ndarray, lengths: Any, B: int, L: int) -> tuple[np.ndarray, Any]:
+    """The input with another batch size and length, cut or repeated."""
+    rows = np.arange(B) % len(x)
+    x = np.take(x[rows], np.arange(L) % x.shape[-1], axis=-1)
+    return x, None if lengths is None else np.minimum(np.asarray(lengths)[rows], L)
+
+
+def find_orders(
+    shapes: Shapes, config: NetworkConfig, B: int, L: int, run: Callable[[int, int], Shapes], channels: dict[str, int | None]
+) -> dict[str, set[tuple[int, ...]]]:
+    """For each layer the orders of axes that are possible: one where it is known, none where no order fits.
+
+    Parameters
+    ----------
+    shapes : of the module's layers, by our names, in the run with batch size B and length L
+    run : function (B, L) -> shapes
+        Runs the module on another size. If it raises an error, that size is left out.
+    channels : the axis of a layer's channels as far as its type fixes it, see `channel_axis`
+    """
+    found = {name: possible_orders(shape, our_shape(name, config, B, L)) for name, shape in shapes.items()}
+    for size in distinct_sizes(config, B, L):
+        if all(len(orders) <= 1 for orders in found.values()):
+            break
+        for name, orders in other_run(run, size, config):
+            if name in found and len(found[name]) > 1 and found[name] & orders:
+                found[name] &= orders
+    for name, orders in found.items():
+        axis = channels.get(name)
+        if len(orders) > 1 and axis is not None:
+            found[name] = {o for o in orders if o[1] == axis % len(shapes[name])} or orders
+    return found
+
+
+def other_run(run: Callable[[int, int], Shapes], size: tuple[int, int], config: NetworkConfig) -> Iterator[tuple[str, set]]:
+    """The possible orders of each layer by a run on another size; nothing where the module cannot run on it."""
+    try:
+        shapes = run(*size)
+    except Exception:  # whatever a module that is made for one size raises
+        return
+    for name, shape in shapes.items():
+        yield name, possible_orders(shape, our_shape(name, config, *size))
+
+
+def channel_axis(layer: Any, nn: Any) -> int | None:
+    """Where the channels of a layer's output are, by its type: PyTorch fixes it for these."""
+    if isinstance(layer, (nn.Conv1d, nn.BatchNorm1d, nn.GroupNorm)):
+        return 1
+    if isinstance(layer, (nn.LayerNorm, nn.Linear, nn.Embedding)):
+        return -1
+    return layer.dim if isinstance(layer, nn.GLU) else None
