@@ -39,7 +39,9 @@ def entries(name: str, value: Any) -> list[str]:
 
 
 def signature(value: Any) -> str:
-    """The parameters and their defaults, without types."""
+    """The parameters and their defaults, without types; nothing for a warning, which nobody makes by hand."""
+    if inspect.isclass(value) and issubclass(value, Warning):
+        return ""
     found = inspect.signature(value)
     plain = [p.replace(annotation=p.empty) for p in found.parameters.values() if p.name != "self"]
     return str(found.replace(parameters=plain, return_annotation=found.empty))

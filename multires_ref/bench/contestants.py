@@ -19,6 +19,7 @@ import numpy as np
 
 from ..autodiff import multires_conv
 from ..engines import ENGINES, get_engine
+from ..interop.errors import measure
 from ..tree import depth_for
 
 AGREE = 2e-4  # relative to the norm; float32, sums over time in another order
@@ -167,8 +168,11 @@ def check_agreement(make: Callable[[tuple[Any, ...], Any], dict[str, Contestant]
     for name, contestant in make(few, g[:2].copy()).items():
         their_y, theirs = contestant.both()
         pairs = [(their_y, y), (contestant.forward(), y), *zip(theirs, gradients, strict=True)]
-        error = max(float(np.linalg.norm(p - q) / np.linalg.norm(q)) for p, q in pairs)
-        if not error < AGREE:
-            raise ValueError(f"{name} does not agree with the tree in float64: {error:.1e} of the norm (allowed {AGREE:.0e})")
-        worst = max(worst, error)
+        errors = [measure(p, q, AGREE) for p, q in pairs]
+        for error in errors:
+            if not error.passed:
+                raise ValueError(
+                    f"{name} does not agree with the tree in float64: {error.relative:.1e} of the norm (allowed {AGREE:.0e})"
+                )
+        worst = max(worst, *(error.relative for error in errors))
     return worst

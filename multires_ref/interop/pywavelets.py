@@ -26,6 +26,7 @@ from ..checks import check_int
 from ..response import impulse_responses
 from ..transform import as_signal, as_wavelet, causal_delay, causal_iswt
 from ..tree import pyramid
+from .errors import measure
 
 EXACT = 1e-12  # relative to the largest value; rounding only
 TABLES = 1e-10  # where the digits of PyWavelets' filter tables limit perfect reconstruction
@@ -94,11 +95,14 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def worst(pairs: Pairs | None) -> float | None:
-    """The largest |p - q| over all pairs, relative to the largest |q|."""
+    """The largest relative error of all pairs, each array by its own size; infinite where there is nothing that agrees.
+
+    See `errors.measure`: NaN, empty arrays and shapes that do not fit count as infinitely far.
+    """
     if pairs is None:
         return None
-    scale = max(float(np.abs(q).max()) for _, q in pairs)
-    return max(float(np.abs(p - q).max()) for p, q in pairs) / scale
+    errors = [measure(p, q, tolerance=np.inf) for p, q in pairs]
+    return max((error.relative if error.passed else np.inf for error in errors), default=np.inf)
 
 
 def tree_zero(x: np.ndarray, wavelet: Any, J: int) -> list[tuple[np.ndarray, np.ndarray]]:
