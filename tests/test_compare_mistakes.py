@@ -209,8 +209,31 @@ def test_axes_of_equal_length_confuse_nothing(B, L, rng):
     """D = 8: the batch and the time have the lengths of D, 2 D and each other; modules with channels last, and time first."""
     model = random_model(CONFIG, rng)
     x, _ = random_input(model, rng, B, L)
-    assert compare(to_torch(model), model, x).passed
-    assert compare(p.OwnNet(model), model, x).passed
+    for module in (to_torch(model), p.OwnNet(model)):
+        report = compare(module, model, x)
+        assert report.passed
+        assert "axes of equal length" not in str(report)  # all of them were settled
+    assert compare(p.OwnNet(model, "tanh"), model, x).suspects == ["tanh for exact GELU"]
+
+
+def test_one_activation_that_serves_all_blocks(rng):
+    module, model, x = right_module(rng)
+    module.seq_layers[1].activation = module.seq_layers[0].activation
+    own = Lightning(module)
+    own.model.blocks, own.model.__class__ = own.model.seq_layers, Renamed
+    del own.model.seq_layers
+    report = compare(own, model, x)
+    assert report.passed
+    assert report.not_compared == []
+    assert "model.blocks.0.activation@1:input" in str(report)
+
+
+class Renamed(p.MultiresNet):
+    def forward(self, x):
+        x = self.encode(x)
+        for layer, mix, norm in zip(self.blocks, self.mixing_layers, self.norms, strict=True):
+            x = self.normalise(norm, x + mix(layer(x)))
+        return self.output_mapping(x.mean(dim=2))
 
 
 def test_the_search_stops_when_its_time_is_over(rng):
