@@ -14,8 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import numpy as np
 
 from multires_ref.autodiff import dispatch
@@ -27,7 +25,6 @@ from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.objectives import get_objective
 
-dispatch.FAST["numpy"] = ("numpy_ops",)
 NETWORK = NetworkConfig(1, 2, d_model=3, n_layers=1, max_length=8, norm="batch", dropout=0.2)
 TRAINING = TrainingConfig(epochs=2, batch_size=8, lr=0.02, clip=0.5, engine="tree", checkpoint_seconds=0.0)
 CRASHED, IN_USE, DAMAGED = 9, 10, 11
@@ -210,6 +207,7 @@ def slowly(out):
 
 if __name__ == "__main__":
     where, work, *rest = sys.argv[1:]
+    dispatch.FAST["numpy"] = ("numpy_ops",)
     with tempfile.TemporaryDirectory() as warm:
         train(Path(warm) / "run")
     {"count": count, "points": points, "kills": kills, "pairs": pairs}[work](Path(where), *map(int, rest))

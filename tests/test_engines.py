@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import multires_ref as mr
 from multires_ref import engines
 from multires_ref.autodiff.operator import _backward
+from multires_ref.base import compiled
 from multires_ref.engines import fft, fused, rows, tree
 from multires_ref.tree import taps_per_level
 
@@ -311,12 +312,13 @@ def test_numbas_setting_comes_back(monkeypatch):
     numba.set_num_threads(2)
     try:
         with engines.threads.limited(work=1):
-            assert numba.get_num_threads() == 1
-        assert numba.get_num_threads() == 2
-        with pytest.raises(ZeroDivisionError), engines.threads.limited(work=1):
+            assert compiled.allowed.most == 1
+        assert compiled.allowed.most is None
+        with pytest.raises(ZeroDivisionError), engines.threads.limited(work=10 * engines.threads.WORTH):
             1 / 0  # noqa: B018
-        assert numba.get_num_threads() == 2
-        with engines.threads.limited(work=10 * engines.threads.WORTH):
-            assert numba.get_num_threads() == 2
+        assert (compiled.allowed.most, numba.get_num_threads()) == (None, 2)
+        monkeypatch.setenv("MULTIRES_NUM_THREADS", "2")
+        with engines.threads.limited(work=10 * engines.threads.WORTH) as n:
+            assert n == numba.get_num_threads() == min(2, engines.num_threads())
     finally:
         numba.set_num_threads(before)

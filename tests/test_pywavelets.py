@@ -25,7 +25,7 @@ def test_every_relation_is_checked_somewhere():
 def test_a_wrong_shift_is_caught(monkeypatch, wrong):
     if wrong == "shift":
         monkeypatch.setattr(pywavelets, "shift", lambda wavelet, j: (2**j - 1) * wavelet.dec_len // 2 + 1)
-        caught = {"A", "A'", "B", "D"}
+        caught = {"A", "A'", "B"}
     else:
         monkeypatch.setattr(pywavelets, "causal_delay", lambda wavelet, j: (2**j - 1) * wavelet.dec_len)
         caught = {"F"}
@@ -61,7 +61,7 @@ def test_a_small_error_and_nan_are_caught(error, side, monkeypatch):
         for name in ("tree_zero", "tree_periodic"):
             right = getattr(pywavelets, name)
             monkeypatch.setattr(pywavelets, name, lambda *args, right=right: spoil(right(*args)))
-        caught = {"A", "A'", "B", "D"}
+        caught = {"A", "A'", "B"}
     else:
         right = pywt.swt
         monkeypatch.setattr(pywt, "swt", lambda *args, **options: spoil(right(*args, **options)[::-1])[::-1])

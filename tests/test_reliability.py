@@ -18,7 +18,9 @@ FILES = {"config.json", "metrics.jsonl", "metrics.json", "last.safetensors", "be
 
 
 def drive(*words):
-    done = subprocess.run([sys.executable, str(DRIVER), *map(str, words)], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, str(DRIVER), *map(str, words)]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=one_thread)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

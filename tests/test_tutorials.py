@@ -122,7 +122,7 @@ def test_command_says_that_jupyterlab_is_missing(monkeypatch, capsys):
 
 def test_outside_the_repository_the_packages_tutorials_are_copied(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("multires_ref.commands.tutorials.open_lab", lambda folder: 0)
+    monkeypatch.setattr("multires_ref.commands.tutorials.open_lab", lambda folder, options: 0)
     assert main(["tutorials"]) == 0
     assert "copied the tutorials into the new folder" in capsys.readouterr().out
     assert {path.name for path in tmp_path.glob("tutorials/*.ipynb")} == {f"{source.stem}.ipynb" for source in SOURCES}

@@ -5,8 +5,9 @@ multires-ref train digits --d-model 32 --lr 0.005 --seed 2
 multires-ref train digits --out runs/mine        choose the folder
 multires-ref train digits --out runs/mine --resume   go on after Ctrl-C, a crash or a power cut
 
-Exit status: 0 after a complete run; 1 where it had to stop (a loss that is not finite, a full disk) and the last good checkpoint
-is kept; 2 where it was refused before it began; 130 after Ctrl-C, SIGTERM or SIGHUP.
+Exit status: 0 after a complete run; 1 where it had to stop (a loss that is not finite, a full
+disk) and the last good checkpoint is kept; 2 where it was refused before it began; 130 after
+Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from ..tree import pyramid
 from .errors import measure
 
 EXACT = 1e-12  # relative to the largest value; rounding only
+EARLY = 1e-11  # where a long filter has only begun to see the signal: such an array is small beside the terms of its sums
 TABLES = 1e-10  # where the digits of PyWavelets' filter tables limit perfect reconstruction
 EXTENSIONS = ("symmetric", "reflect", "periodic", "smooth", "constant", "antisymmetric", "antireflect")
 
@@ -272,7 +273,7 @@ Check = Callable[[np.ndarray, Any, int], Pairs | None]
 RELATIONS: list[tuple[str, str, float, Check]] = [
     ("A", "swt is the periodic tree moved left by S_j", EXACT, check_swt),
     ("A'", "swt(norm=True) is that times 2^(-j/2)", EXACT, check_swt_norm),
-    ("B", "the causal tree is swt of the padded signal, any length", EXACT, check_swt_padded),
+    ("B", "the causal tree is swt of the padded signal, any length", EARLY, check_swt_padded),
     ("C", "wavedec(mode='zero') is the causal tree at every 2^j-th time", EXACT, check_wavedec_zero),
     ("D", "wavedec(mode='periodization') is the periodic tree, sampled", EXACT, check_wavedec_periodization),
     ("E", "other modes: level 1 is the filter on the extended signal", EXACT, check_extensions),

@@ -103,7 +103,7 @@ def read_report(path: Path) -> Report:
 
     stored = read_json(path)
     sections = [Section(s["title"], s["dtype"], [row(r) for r in s["rows"]], s["notes"]) for s in stored["sections"]]
-    return Report(stored["title"], sections)
+    return Report(stored["title"], sections, stored.get("assumed", []))
 
 
 @styled

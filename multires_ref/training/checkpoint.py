@@ -76,8 +76,11 @@ def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: Networ
     blocks = {name.split(".")[2] for name in tensors if name.startswith("params.blocks.")}
     if len(blocks) != network.n_layers:
         raise ValueError(f"{path}: its settings say {network.n_layers} blocks; it holds {len(blocks)}")
-    shapes = {f"params.{name}": shape for name, shape in parameter_shapes(network).items()}
-    shapes |= {f"state.{name}": shape for name, shape in state_shapes(network).items()}
+    try:
+        shapes = {f"params.{name}": shape for name, shape in parameter_shapes(network).items()}
+        shapes |= {f"state.{name}": shape for name, shape in state_shapes(network).items()}
+    except ValueError as error:  # more parameters than this machine has memory for
+        raise ValueError(f"{path}: {error}") from None
     found = {name: array for name, array in tensors.items() if name.startswith(("params.", "state."))}
     for name in sorted(shapes.keys() ^ found.keys()):
         raise ValueError(f"{path}: tensor {name} {'is missing' if name in shapes else 'does not belong to this network'}")
