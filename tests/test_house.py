@@ -111,7 +111,7 @@ def test_the_api_reference_is_the_codes():
 
     text = reference()
     assert FILE.read_text() == text, "run `python tests/api_reference.py`"
-    assert all(f"`{name}(" in text for name in multires_ref.PUBLIC)
+    assert all(f"**`{name}" in text for name in multires_ref.PUBLIC)
 
 
 def test_the_citation_and_the_changelog_know_the_version():
