@@ -91,14 +91,29 @@ def check_floats(name: str, array: Any, shape: str) -> Any:
 
     `shape` describes what was expected, as in ``"[B, D, L]"``; it goes into the message.
     """
-    if not hasattr(array, "dtype"):
-        array = np.asarray(array)
-    check_plain(name, array)
+    array = as_plain(name, array)
     if str(array.dtype) not in FLOATS:
         raise TypeError(
             f"{name} must be a float32 or float64 array {shape}; got dtype {array.dtype}. Convert it with .astype('float32')."
         )
     return array
+
+
+def as_plain(name: str, array: Any) -> Any:
+    """The array without its class, where it is of a subclass of NumPy's; lists become arrays, CuPy's and traced ones stay.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what `check_plain` refuses, and for lists of unequal length.
+    """
+    check_plain(name, array)
+    if hasattr(array, "dtype") and not isinstance(array, np.ndarray):
+        return array
+    try:
+        return np.asarray(array)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array; its rows do not fit together: {error}") from None
 
 
 def check_plain(name: str, array: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from .arrays import family, get_xp
 from .base.compiled import numba_works, require_numba
-from .checks import check_choice, check_int, check_memory, check_plain
+from .checks import as_plain, check_choice, check_int, check_memory
 from .filters import check_wavelet
 from .tree import MAX_DEPTH, delay, depth_for, dilated_conv, pyramid
 
@@ -32,16 +32,15 @@ def as_wavelet(wavelet: Any) -> Any:
     return wavelet if isinstance(wavelet, pywt.Wavelet) else pywt.Wavelet(check_wavelet(wavelet))
 
 
-def as_signal(x: Any) -> Any:
-    """x as float32 or float64: integers become float64, as in PyWavelets; complex numbers and objects are refused."""
-    check_plain("x", x)
-    x = x if family(x) != "numpy" else np.asarray(x)
+def as_signal(x: Any, name: str = "x") -> Any:
+    """x as float32 or float64: integers become float64, as in PyWavelets; complex numbers and objects are refused by `name`."""
+    x = as_plain(name, x)
     if x.dtype.kind in "iub":
         x = x.astype("float64")
     if str(x.dtype) not in ("float32", "float64"):
-        raise TypeError(f"x must be an array of real numbers [..., L]; got dtype {x.dtype}")
+        raise TypeError(f"{name} must be an array of real numbers [..., L]; got dtype {x.dtype}")
     if x.ndim < 1 or 0 in x.shape:
-        raise ValueError(f"x must be a non-empty array [..., L]; got shape {tuple(x.shape)}")
+        raise ValueError(f"{name} must be a non-empty array [..., L]; got shape {tuple(x.shape)}")
     return x
 
 
@@ -157,16 +156,31 @@ def causal_iswt(coeffs: list[tuple[Any, Any]], wavelet: Any) -> Any:
     array([1., 2., 3., 4.])
     """
     wavelet = as_wavelet(wavelet)
-    if len(coeffs) == 0:
-        raise ValueError("coeffs must hold at least one pair (a, d); got an empty list")
+    check_pairs(coeffs)
     shapes = {tuple(np.shape(c)) for pair in coeffs for c in pair}
     if len(shapes) != 1:
         raise ValueError(f"coeffs must be pairs (a, d) of one shape, as causal_swt returns them; got shapes {sorted(shapes)}")
     J, F = len(coeffs), wavelet.dec_len
-    r = as_signal(coeffs[0][0])
+    r = as_signal(coeffs[0][0], "coeffs[0][0]")
     rec_lo, rec_hi = filters_like(r, wavelet.rec_lo, wavelet.rec_hi)
     for j, (_, d) in zip(range(J, 0, -1), coeffs, strict=True):
-        d = delay(as_signal(d), (2**J - 2**j) * (F - 1))
+        d = delay(as_signal(d, f"coeffs[{J - j}][1]"), (2**J - 2**j) * (F - 1))
         dilation = 2 ** (j - 1)
         r = 0.5 * (dilated_conv(r, rec_lo, dilation) + dilated_conv(d, rec_hi, dilation))
     return r
+
+
+def check_pairs(coeffs: Any) -> None:
+    """Raise an error unless the coefficients are pairs, as `causal_swt` returns them; an array [J, 2, ..., L] will do too."""
+    if not is_sequence(coeffs):
+        raise TypeError(f"coeffs must be a list of pairs (a, d), as causal_swt returns it; got {type(coeffs).__name__}")
+    if len(coeffs) == 0:
+        raise ValueError("coeffs must hold at least one pair (a, d); got an empty list")
+    for n, pair in enumerate(coeffs):
+        if not is_sequence(pair) or len(pair) != 2:
+            raise TypeError(f"coeffs[{n}] must be a pair (a, d) of arrays; got {type(pair).__name__}")
+
+
+def is_sequence(value: Any) -> bool:
+    """Whether it is a list, a tuple, or an array with at least one axis."""
+    return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0

@@ -16,7 +16,7 @@ from ..arrays import family, get_xp
 from ..autodiff import channels, norms, pointwise
 from ..base.compiled import numba_works, require_numba
 from ..base.tensors import read_tensors, write_tensors
-from ..checks import check_choice, check_floats, check_int, check_shape
+from ..checks import as_plain, check_choice, check_floats, check_int, check_shape
 from ..engines.threads import limited
 from ..tree import taps_per_level
 from . import rings
@@ -135,7 +135,7 @@ class Stream:
     def _check_sample(self, x: Any) -> Any:
         """One sample for each stream, of the parameters' dtype."""
         if self.config.encoder == "embedding":
-            x = x if hasattr(x, "dtype") else np.asarray(x)
+            x = as_plain("x", x)
             if x.dtype.kind not in "iu" or x.shape != (self.batch,):
                 raise ValueError(f"x must hold one integer token a stream, shape ({self.batch},); got {x.dtype} {tuple(x.shape)}")
             if int(x.min()) < 0 or int(x.max()) >= self.config.d_input:
