@@ -225,3 +225,13 @@ def test_absurd_levels_of_the_transform_are_refused_before_memory_is_asked_for()
         causal_swt(np.ones(100), "haar", 30, tail=True)
     assert len(causal_swt(np.ones(100), "haar", 30)) == 30  # without the tail it is 60 rows of 100 numbers
     assert causal_swt(np.ones(100), "haar", 10, tail=True)[0][0].shape == (1123,)
+
+
+def test_settings_of_the_first_version_are_understood():
+    """It called n_values "levels", and wrote it for classifiers too, which have no use for it."""
+    classifier = NetworkConfig(1, 10, 8, 2)
+    density = NetworkConfig(1, 6, 8, 2, kind="autoregressive", n_values=17)
+    for config, levels in ((classifier, 256), (density, 17)):
+        old = {name: value for name, value in config.to_dict().items() if name != "n_values"} | {"levels": levels}
+        assert NetworkConfig.from_dict(old) == config
+        assert "levels" in old  # the caller's settings are left alone

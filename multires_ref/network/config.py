@@ -162,7 +162,11 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
-        """The config that `to_dict` wrote; unknown names are refused, with the nearest known one."""
+        """The config that `to_dict` wrote, here or in version 0.1.0; unknown names are refused, with the nearest known one."""
+        if "levels" in values:  # what 0.1.0 called n_values, also where a classifier has no use for it
+            values = dict(values)
+            n_values = values.pop("levels")
+            values["n_values"] = n_values if values.get("kind") == "autoregressive" else None
         for name in values:
             check_choice("setting", name, [f.name for f in fields(cls)])
         return cls(**values)
