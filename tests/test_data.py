@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig
+from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split, batch_slices, check_splits, epoch_order, fingerprint
 from multires_ref.training.evaluate import evaluate, evaluate_with_outputs
+from multires_ref.training.loop import fit
 from multires_ref.training.objectives import get_objective
 from multires_ref.training.step import NonFiniteLoss
 
@@ -132,3 +134,11 @@ def test_a_score_counts_what_it_should(rng):
     assert get_objective("classification").weight(np.zeros(7)) == 7
     assert get_objective("multilabel").weight(np.zeros((7, 3))) == 7
     assert get_objective("density", PIXELS).weight(np.zeros((7, 1, 12))) == 84
+
+
+def test_buckets_without_lengths_are_refused(tmp_path, rng):
+    split = Split(rng.standard_normal((8, 1, 12)), rng.integers(0, 3, 8))
+    training = TrainingConfig(1, 4, 0.01, bucket=True)
+    with pytest.raises(ValueError, match="bucket needs sequences of unequal length"):
+        fit(LINES, training, three(split), get_objective("classification"), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()

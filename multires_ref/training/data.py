@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.names import spelled
 from ..network.config import NetworkConfig
 
 SPLITS = ("train", "val", "test")
@@ -54,6 +55,12 @@ def check_splits(network: NetworkConfig, splits: dict[str, Split], objective: st
             raise ValueError(f"splits must hold 'train', 'val' and 'test'; got {sorted(splits)}")
         check_inputs(name, network, splits[name])
         check_targets(name, network, splits[name], objective)
+
+
+def check_bucket(splits: dict[str, Split], bucket: bool) -> None:
+    """Raise a ValueError where batches of similar length are asked for and the data have no lengths: it would change nothing."""
+    if bucket and splits["train"].lengths is None:
+        raise ValueError(f"{spelled('bucket')} needs sequences of unequal length; these data have no lengths")
 
 
 def check_inputs(name: str, network: NetworkConfig, split: Split) -> None:

@@ -23,7 +23,7 @@ from ..network import Model, NetworkConfig
 from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
 from .compatible import check_compatible
 from .config import TrainingConfig
-from .data import Split, batch_slices, cast, check_splits, epoch_order
+from .data import Split, batch_slices, cast, check_bucket, check_splits, epoch_order
 from .device import batch_to_device, check_device, to_numpy, tree_to_device
 from .diagnose import all_finite, explain, first_bad_array
 from .evaluate import evaluate
@@ -141,6 +141,7 @@ def new_job(
     check_device(device)
     check_compatible(network, training, objective.name, device)
     check_splits(network, splits, objective.name)
+    check_bucket(splits, training.bucket)
     splits = {name: cast(split, training.dtype) for name, split in splits.items()}
     config = identity(network, training, splits, objective.name, device, about)
     return Job(network, training, splits, objective, out, device, config)
