@@ -8,13 +8,11 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..base.names import named_as_flags
-from ..checks import FLOATS
-from ..engines import ENGINES
-from ..filters import FILTER_ORDERS, check_wavelet, wavelet_length, wavelet_names
-from ..network.config import KINDS as NETWORK_KINDS
+from ..filters import check_wavelet, wavelet_length, wavelet_names
+from ..network.config import CHOICES as NETWORK_CHOICES
 from ..network.config import NetworkConfig
-from ..training.config import OPTIMIZERS, TrainingConfig
-from ..tree import TREE_SELECTS
+from ..training.config import CHOICES as TRAINING_CHOICES
+from ..training.config import TrainingConfig
 
 KINDS = {"int": int, "float": float, "str": str}
 HELP = {
@@ -49,16 +47,7 @@ HELP = {
     "bucket": "put sequences of similar length into one batch (for data with lengths)",
     "checkpoint_seconds": "longest time between two checkpoints, in seconds",
 }
-CHOICES = {
-    "kind": NETWORK_KINDS,
-    "encoder": ("linear", "embedding"),
-    "tree_select": TREE_SELECTS,
-    "norm": ("layer", "batch"),
-    "filter_order": FILTER_ORDERS,
-    "optimizer": OPTIMIZERS,
-    "dtype": FLOATS,
-    "engine": (*ENGINES, "auto"),
-}
+CHOICES = NETWORK_CHOICES | TRAINING_CHOICES
 
 
 def add_setting_flags(parser: argparse.ArgumentParser) -> None:
