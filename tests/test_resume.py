@@ -28,6 +28,7 @@ from importlib import import_module
 from multires_ref.cli import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so does nohup
 place, name, call, folder = sys.argv[1:5]
 module = import_module(place)
 original, calls = getattr(module, name), 0
