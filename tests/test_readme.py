@@ -123,10 +123,10 @@ def test_session_says_what_it_shows(code, place, monkeypatch):
 
     monkeypatch.chdir(place)
     torch.set_num_threads(1)
-    module = to_torch(load_model("x.pth"))
+    model = load_model("x.pth", tree_select="fading")
+    module = to_torch(model)
     plant_in_layers("taps")(module)
-    length = load_model("x.pth").config.max_length
-    x = np.random.default_rng(0).standard_normal((2, load_model("x.pth").config.d_input, length)).astype("float32")
+    x = np.random.default_rng(0).standard_normal((2, model.config.d_input, model.config.max_length)).astype("float32")
     names = {"compare": compare, "load_model": load_model, "module": module, "x": x}
     code = code.replace("\n...\n", "\nANYTHING\n")  # at the beginning of a line doctest takes dots for a prompt
     test = doctest.DocTestParser().get_doctest(code, names, "README.md", None, 0)
