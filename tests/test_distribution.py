@@ -1,5 +1,6 @@
 """The source distribution holds the tests and what they read; the wheel works outside the repository."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command, cwd):
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # options of this run of pytest
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=ours, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
