@@ -1,8 +1,8 @@
 """A training step beside a busy neighbour: the digits network, with the threads the package chooses and with one.
 
 A process that does nothing but count is the neighbour. Where a step's threads wait for each other, and one of them has to share
-its processor, all wait for that one: two threads can then be many times slower than one. So small work is done by one thread
-(`engines/threads.py`), and the ratios here show what that is worth: near 1 on a machine with a processor to spare, at most 2
+its CPU, all wait for that one: two threads can then be many times slower than one. So small work is done by one thread
+(`engines/threads.py`), and the ratios here show what that is worth: near 1 on a machine with a CPU to spare, and at most 2
 where the neighbour takes turns with us, and a step never slower than with one thread.
 """
 
@@ -49,7 +49,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 @contextmanager
 def busy_neighbour() -> Iterator[None]:
-    """Inside, another process uses all that it can get of one processor."""
+    """Inside, another process uses all that it can get of one CPU."""
     neighbour = subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
     try:
         neighbour.stdout.readline()  # it has begun
