@@ -29,8 +29,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 PUBLIC = {
-    "multires_conv": "autodiff.operator",
-    "multires_conv_traced": "autodiff.operator",
+    "multires_conv": "ops.multires_conv",
+    "multires_conv_traced": "ops.multires_conv",
     "multires_conv_loops": "definition",
     "pyramid": "tree",
     "memory": "tree",

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .checks import check_choice
+from .base.checks import check_choice
 
 if TYPE_CHECKING:
     from .commands.parser import Parser

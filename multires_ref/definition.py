@@ -20,13 +20,7 @@ def at(signal: np.ndarray, n: int) -> float:
 
 
 def dilated_filter_loops(a: np.ndarray, h: np.ndarray, dilation: int) -> np.ndarray:
-    """One dilated causal filter: out[n] = sum_k h[k] a[n - k dilation].
-
-    Parameters
-    ----------
-    a : array [L]
-    h : array [K], lag order (h[0] weights the newest sample)
-    dilation : int
+    """One dilated causal filter: out[n] = sum_k h[k] a[n - k dilation]; a [L], h [K] in lag order: h[0] weights the newest.
 
     Examples
     --------
@@ -45,8 +39,7 @@ def pyramid_loops(x: np.ndarray, h0: np.ndarray, h1: np.ndarray, depth: int) -> 
     levels, a = [], x
     for i in range(1, depth + 1):
         low, high = (h0, h1) if h0.ndim == 1 else (h0[i - 1], h1[i - 1])
-        dilation = 2 ** (i - 1)
-        a, b = dilated_filter_loops(a, low, dilation), dilated_filter_loops(a, high, dilation)
+        a, b = dilated_filter_loops(a, low, 2 ** (i - 1)), dilated_filter_loops(a, high, 2 ** (i - 1))
         levels.append((a, b))
     return levels
 
@@ -70,7 +63,9 @@ def memory_loops(levels: list[tuple[np.ndarray, np.ndarray]], n: int, K: int, tr
     return (z + [0.0] * m)[:m]
 
 
-def multires_conv_loops(x, h0, h1, w, w_skip, *, tree_select="fading", depth=None):
+def multires_conv_loops(
+    x: np.ndarray, h0: np.ndarray, h1: np.ndarray, w: np.ndarray, w_skip: np.ndarray, *, tree_select="fading", depth=None
+) -> np.ndarray:
     """The whole layer by loops: y [B, D, L] from x [B, D, L], h0, h1 [D, K] (untied [J, D, K]), w [D, m], w_skip [D].
 
     Examples

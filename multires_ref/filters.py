@@ -6,10 +6,9 @@ Three orders of a wavelet's taps, all with the same gain at every frequency:
     reversed        both filters back to front (rec_lo and rec_hi of an orthogonal wavelet)
     minimum_delay   each filter the way round in which its energy comes earlier
 
-Why it matters: for Daubechies' wavelets (dbN) `dec_lo` is the *maximum*-phase choice, its energy sits in the late taps, so a
-causal tree weights recent samples least and every level adds delay; `dec_hi`, its mirror image, is early already. Reversing both
-makes the approximations early and the details late; "minimum_delay" reverses `dec_lo` only, and everything comes early. For
-wavelets that are nearly symmetric (symN, coifN, bior) the three hardly differ.
+Why it matters: the energy of `dec_lo` of Daubechies' wavelets (dbN) sits in the late taps, so a causal tree weights recent
+samples least and every level adds delay; `dec_hi`, its mirror image, is early already. "minimum_delay" reverses `dec_lo` only.
+For wavelets that are nearly symmetric (symN, coifN, bior) the three hardly differ.
 """
 
 from __future__ import annotations
@@ -18,33 +17,15 @@ import math
 
 import numpy as np
 
-from .checks import check_choice, check_int
+from .base.checks import check_choice, check_int, check_rng
+from .base.layer_checks import as_wavelet, check_dtype
 
-MAX_NUMBERS = 2**27  # drawn at once: 1 GiB
+MAX_ELEMENTS = 2**27  # drawn at once: 1 GiB
 FILTER_ORDERS = ("analysis", "reversed", "minimum_delay")
 
 
-def wavelet_names() -> list[str]:
-    """The discrete wavelets that PyWavelets knows."""
-    import pywt
-
-    return pywt.wavelist(kind="discrete")
-
-
-def check_wavelet(name: str) -> str:
-    """`name` if PyWavelets knows a discrete wavelet of that name; otherwise a ValueError with the nearest names."""
-    return check_choice("wavelet", name, wavelet_names())
-
-
-def wavelet_length(name: str) -> int:
-    """F, the number of taps of a wavelet's filters (PyWavelets' `dec_len`)."""
-    import pywt
-
-    return pywt.Wavelet(check_wavelet(name)).dec_len
-
-
 def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") -> tuple[np.ndarray, np.ndarray]:
-    """The filters h0 (low-pass) and h1 (high-pass) of a discrete wavelet, in lag order.
+    """The filters h0 (low-pass) and h1 (high-pass) of a discrete wavelet, in lag order, [K] each.
 
     Parameters
     ----------
@@ -55,14 +36,7 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
         or each the way round in which its energy comes earlier.
     dtype : "float32" or "float64"
 
-    Returns
-    -------
-    h0, h1 : arrays [K]
-
-    Raises
-    ------
-    ValueError
-        For an unknown wavelet (with the nearest names), order or dtype.
+    An unknown wavelet is a ValueError that offers the nearest names.
 
     Examples
     --------
@@ -71,39 +45,19 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     (array([0.7071, 0.7071]), array([-0.7071,  0.7071]))
     >>> wavelet_filters("db2")[0].round(3), wavelet_filters("db2", order="minimum_delay")[0].round(3)
     (array([-0.129,  0.224,  0.837,  0.483]), array([ 0.483,  0.837,  0.224, -0.129]))
-    >>> wavelet_filters("db2")[1].round(3)  # already early: kept by "minimum_delay"
-    array([-0.483,  0.837, -0.224, -0.129])
     """
-    import pywt
-
     check_choice("order", order, FILTER_ORDERS)
-    dtype = check_dtype(dtype)
-    wavelet = pywt.Wavelet(check_wavelet(name))
+    dtype, wavelet = check_dtype(dtype), as_wavelet(name)
     h0, h1 = np.array(wavelet.dec_lo, dtype), np.array(wavelet.dec_hi, dtype)
     if order == "reversed":
-        h0, h1 = h0[::-1].copy(), h1[::-1].copy()
-    elif order == "minimum_delay":
-        h0, h1 = (min(h, h[::-1].copy(), key=energy_centre) for h in (h0, h1))
+        return h0[::-1].copy(), h1[::-1].copy()
+    if order == "minimum_delay":
+        return tuple(min(h, h[::-1].copy(), key=energy_centre) for h in (h0, h1))
     return h0, h1
 
 
-def check_dtype(dtype: object) -> str:
-    """ "float32" or "float64" for a dtype or its name; a ValueError for any other."""
-    try:
-        name = str(np.dtype(dtype)) if dtype is not None else dtype
-    except TypeError:
-        name = dtype
-    return check_choice("dtype", name, ("float32", "float64"))
-
-
 def energy_centre(h: np.ndarray) -> float:
-    """sum_k k h[k]^2 / sum_k h[k]^2: at which lag, in samples, the energy of a filter sits.
-
-    Examples
-    --------
-    >>> round(energy_centre(np.array([0.0, 1.0, 1.0])), 2)
-    1.5
-    """
+    """sum_k k h[k]^2 / sum_k h[k]^2: at which lag, in samples, the energy of a filter sits. For (0, 1, 1) it is 1.5."""
     energy = np.asarray(h, dtype=np.float64) ** 2
     return float((np.arange(len(energy)) * energy).sum() / energy.sum())
 
@@ -119,13 +73,10 @@ def random_filters(
     >>> h0.shape, h0.dtype, bool(abs(h0).max() <= 2**-0.5)
     ((4, 2), dtype('float32'), True)
     """
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, such as np.random.default_rng(0); got {type(rng).__name__}")
-    dtype, shape = check_dtype(dtype), (check_int("D", D, 1), check_int("K", K, 2))
+    rng, dtype, shape = check_rng(rng), check_dtype(dtype), (check_int("D", D, 1), check_int("K", K, 2))
     if J is not None:
         shape = (check_int("J", J, 1), *shape)
-    if math.prod(shape) > MAX_NUMBERS:
-        raise ValueError(f"D, K and J must ask for at most {MAX_NUMBERS:,} numbers; got the shape {shape}")
+    if math.prod(shape) > MAX_ELEMENTS:
+        raise ValueError(f"D, K and J must ask for at most {MAX_ELEMENTS:,} elements; got the shape {shape}")
     bound = (2 / (2 * K)) ** 0.5
-    h0, h1 = (rng.uniform(-bound, bound, shape).astype(dtype) for _ in range(2))
-    return h0, h1
+    return tuple(rng.uniform(-bound, bound, shape).astype(dtype) for _ in range(2))

@@ -8,36 +8,18 @@ Taking h(z) for sum_k h[k] z^-k, level i answers with the products
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .arrays import get_xp
-from .checks import check_int, check_shape
-from .tree import (
-    check_depth,
-    check_filters,
-    check_response_size,
-    check_weights,
-    memory,
-    of_level,
-    pyramid,
-    receptive_field,
-    taps_per_level,
-)
+from .base.arrays import Array, get_xp
+from .base.checks import check_int, check_shape
+from .base.layer_checks import check_depth, check_filters, check_memory_size, check_response_size, check_weights
+from .tree import memory, of_level, pyramid, receptive_field
 
 
-def unit_impulse(h0: Any, length: int) -> Any:
-    """A 1 at time 0 and zeros after it, [L], or [D, L] where the filters have channels."""
-    xp = get_xp(h0)
-    channels = () if h0.ndim == 1 else (h0.shape[-2],)
-    x = xp.zeros((*channels, length), dtype=h0.dtype)
-    x[..., 0] = 1
-    return x
-
-
-def impulse_responses(h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]]:
+def impulse_responses(h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
     """The impulse responses of a_i and b_i, fine to coarse: [(g_1, d_1), ..., (g_J, d_J)].
+
+    For an orthogonal wavelet, `pywt.upcoef("a", [1.0], name, level=i)` is g_i reversed (relation G of `check_pywavelets`).
 
     Parameters
     ----------
@@ -46,18 +28,9 @@ def impulse_responses(h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]]:
 
     Returns
     -------
-    list of J pairs of arrays [..., (K - 1)(2^i - 1) + 1]
-        Entry t of a response is the weight that the coefficient gives to the sample t steps ago.
+    list of J pairs of arrays [..., (K - 1)(2^i - 1) + 1]; entry t is the weight given to the sample t steps ago
 
-    Raises
-    ------
-    TypeError, ValueError
-        For filters that are no float arrays of one shape and dtype, fewer than two taps, a depth out of range, or one so deep
-        that the result would take more than 4 GiB.
-
-    Notes
-    -----
-    For an orthogonal wavelet, `pywt.upcoef("a", [1.0], name, level=i)` is g_i reversed (relation G of `interop.pywavelets`).
+    Filters that do not fit together, and a depth out of range or with a result of more than 4 GiB, are refused.
 
     Examples
     --------
@@ -68,32 +41,26 @@ def impulse_responses(h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]]:
     """
     h0, h1 = check_filters(h0, h1)
     J, K = check_depth(depth, h0), h0.shape[-1]
-    check_response_size(J, h0, 2 * J, h0.dtype.itemsize)
+    check_response_size(J, h0, 2 * J)
     levels = pyramid(unit_impulse(h0, receptive_field(J, K)), h0, h1, J)
     return [tuple(c[..., : receptive_field(i, K)] for c in pair) for i, pair in enumerate(levels, start=1)]
 
 
-def frequency_responses(h0: Any, h1: Any, depth: int, frequencies: Any = 512) -> tuple[np.ndarray, list[tuple[Any, Any]]]:
+def frequency_responses(
+    h0: Array, h1: Array, depth: int, frequencies: int | Array = 512
+) -> tuple[np.ndarray, list[tuple[Array, Array]]]:
     """The frequency responses of a_i and b_i, fine to coarse, by the product formula (exact, no FFT grid).
 
         A_i(f) = prod_{j < i} H0(2^j f),    B_i(f) = A_{i-1}(f) H1(2^(i-1) f),    H(f) = sum_k h[k] exp(-2 pi i f k)
 
     Parameters
     ----------
-    h0, h1 : arrays [K], [D, K] or untied [J, D, K], lag order
-    depth : int, J
-    frequencies : int, or array in cycles per sample
-        A number of evenly spaced frequencies from 0 to 0.5 (half the sampling rate), or the frequencies themselves.
+    h0, h1, depth, as for `impulse_responses`
+    frequencies : int (so many, evenly spaced from 0 to 0.5, half the sampling rate), or an array in cycles per sample
 
     Returns
     -------
-    frequencies : array [N], cycles per sample
-    list of J pairs (A_i, B_i) of complex arrays [..., N]
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `impulse_responses`.
+    frequencies : array [N], cycles per sample; and a list of J pairs (A_i, B_i) of complex arrays [..., N]
 
     Examples
     --------
@@ -109,11 +76,17 @@ def frequency_responses(h0: Any, h1: Any, depth: int, frequencies: Any = 512) ->
     check_shape("frequencies", f, (None,), "[N]")
     responses, A = [], 1.0
     for i in range(1, J + 1):
-        dilation = 2 ** (i - 1)
-        B = A * transfer(of_level(h1, i), dilation * f)
-        A = A * transfer(of_level(h0, i), dilation * f)
+        B = A * transfer(of_level(h1, i), 2 ** (i - 1) * f)
+        A = A * transfer(of_level(h0, i), 2 ** (i - 1) * f)
         responses.append((A, B))
     return f, responses
+
+
+def unit_impulse(h0: Array, length: int) -> Array:
+    """A 1 at time 0 and zeros after it, [L], or [D, L] where the filters have channels."""
+    x = get_xp(h0).zeros((*h0.shape[-2:-1], length), dtype=h0.dtype)
+    x[..., 0] = 1
+    return x
 
 
 def transfer(h: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -121,23 +94,16 @@ def transfer(h: np.ndarray, f: np.ndarray) -> np.ndarray:
     return h @ np.exp(-2j * np.pi * np.outer(np.arange(h.shape[-1]), f))
 
 
-def equivalent_kernel(h0: Any, h1: Any, w: Any, w_skip: Any, *, tree_select: str = "fading", depth: int | None = None) -> Any:
+def equivalent_kernel(
+    h0: Array, h1: Array, w: Array, w_skip: Array, *, tree_select: str = "fading", depth: int | None = None
+) -> Array:
     """The one causal kernel that the whole layer equals: y[n] = sum_t kernel[t] x[n - t].
 
-    Parameters
-    ----------
-    h0, h1, w, w_skip, tree_select, depth
-        As for `multires_conv`.
+    Arguments and errors are those of `multires_conv`; a depth whose kernels would take more than 4 GiB is refused.
 
     Returns
     -------
-    array [D, (K - 1)(2^J - 1) + 1]
-        Both TreeSelects reach equally far: the uniform memory keeps details out of the same span that a_J sees.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `multires_conv`, and for a depth whose kernels would take more than 4 GiB on the way.
+    array [D, (K - 1)(2^J - 1) + 1], for both TreeSelects: the uniform memory's details lie in the span that a_J sees
 
     Examples
     --------
@@ -145,13 +111,10 @@ def equivalent_kernel(h0: Any, h1: Any, w: Any, w_skip: Any, *, tree_select: str
     >>> equivalent_kernel(h0, h1, np.array([[1.0, 0.0, 0.0]]), np.array([0.0]))  # a_2 alone: the mean of the last four
     array([[0.25, 0.25, 0.25, 0.25]])
     """
-    h0, h1 = check_filters(h0, h1)
-    if h0.ndim == 1:
-        raise ValueError(f"h0 must have shape [D, K] or [J, D, K]; got {tuple(h0.shape)}")
+    h0, h1 = check_filters(h0, h1, channels=True)
     w, w_skip, J = check_weights(h0, w, w_skip, tree_select, depth)
-    m = w.shape[1]
-    taps_per_level(J, h0.shape[-1], tree_select, m)  # refuses an m that does not fit
-    check_response_size(J, h0, 2 * J + m, h0.dtype.itemsize)
+    _, _, m = check_memory_size(J, h0.shape[-1], tree_select, w.shape[1])
+    check_response_size(J, h0, 2 * J + m)
     x = unit_impulse(h0, receptive_field(J, h0.shape[-1]))
     z, _ = memory(x, h0, h1, J, tree_select, m)  # [D, m, R]
     return get_xp(w, z).matmul(w[:, None, :], z)[:, 0, :] + w_skip[:, None] * x

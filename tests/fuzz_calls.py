@@ -20,7 +20,7 @@ from fuzz_values import array, pick, with_bad_samples
 import multires_ref as mr
 from multires_ref.engines import available_engines, choose
 from multires_ref.filters import wavelet_names
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
 ENGINES = ["auto", "tree", "fft"] + (["fused"] if "not available" not in available_engines()["fused"] else [])
 DTYPES = ("float32", "float64")
@@ -135,7 +135,7 @@ def gradients(rng):
 def layer_engine(engine, arrays, options, numbers):
     """The engine that runs."""
     J, K, m = numbers
-    return choose(engine, arrays[0], J, taps_per_level(J, K, options["tree_select"], m), K)
+    return choose(engine, arrays[0], J, kept_per_level(J, K, options["tree_select"], m), K)
 
 
 def tree_arguments(rng, dtype):

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from multires_ref import NetworkConfig
-from multires_ref.training.losses import bce_with_logits, cross_entropy
-from multires_ref.training.mixture import mixture_nll
+from multires_ref.ops.bce_with_logits import bce_with_logits
+from multires_ref.ops.cross_entropy import cross_entropy
+from multires_ref.ops.mixture_nll import mixture_nll
 
 DATA = Path(__file__).parent / "data"
 CONFIGS = {

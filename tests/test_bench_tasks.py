@@ -10,8 +10,8 @@ import pytest
 from multires_ref.bench import paper, paper_step
 from multires_ref.bench import sample as bench_sample
 from multires_ref.network.config import mixture_channels
+from multires_ref.ops.mixture_nll import mixture_nll
 from multires_ref.tasks import get_task
-from multires_ref.training.mixture import mixture_nll
 
 
 def parsed(module, *words):

@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 
 from multires_ref import Model, NetworkConfig
 from multires_ref.base import files
+from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.training.checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
-from multires_ref.training.flat import flatten, unflatten
 
 CONFIG = NetworkConfig(2, 3, d_model=4, n_layers=2, max_length=8, norm="batch")
 

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import AssumptionWarning, Model, NetworkConfig, load_model, save_model
+from multires_ref.base.pytrees import flatten
 from multires_ref.interop.authors import to_authors
 from multires_ref.interop.derive import derive
 from multires_ref.interop.keys import without_prefix
-from multires_ref.training.flat import flatten
 
 SMALL = NetworkConfig(3, 10, 8, 2, max_length=32)
 UNIFORM = replace(SMALL, tree_select="uniform", memory_size=9)

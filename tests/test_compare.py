@@ -6,10 +6,10 @@ import pytest
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
+from multires_ref.base.pytrees import flatten
 from multires_ref.interop.hooks import record_module
 from multires_ref.interop.layers import authors_layers, layers_by_type
 from multires_ref.interop.record import random_input
-from multires_ref.training.flat import flatten
 
 CONFIG = NetworkConfig(3, 10, 8, 3, kernel_size=2, max_length=32)
 BATCH = dataclasses.replace(CONFIG, norm="batch")

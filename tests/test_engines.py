@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
-from multires_ref.autodiff.operator import _backward
 from multires_ref.base import compiled
 from multires_ref.engines import fft, fused, rows, tree
-from multires_ref.tree import taps_per_level
+from multires_ref.ops.multires_conv import _backward
+from multires_ref.tree import kept_per_level
 
 CPU = ("tree", "fft", "fused")
 TIGHT = 1e-12  # relative to the largest number, float64
@@ -69,7 +69,7 @@ def test_authors_cases(name, engine):
     y = mr.multires_conv(*case["args"], **case["options"], engine=engine)
     assert far(y, case["y"]) < TIGHT
     J, K, m = case["options"]["depth"], case["args"][1].shape[1], case["args"][3].shape[1]
-    taps = taps_per_level(J, K, case["options"]["tree_select"], m)
+    taps = kept_per_level(J, K, case["options"]["tree_select"], m)
     for got, wanted in zip(_backward(case["dy"], *case["args"], taps, engine), case["grads"], strict=True):
         assert far(got, wanted) < TIGHT
 
@@ -251,8 +251,8 @@ def test_thread_settings(monkeypatch):
 
 def test_auto_counts_the_work():
     x = np.zeros((16, 8, 1024), np.float32)
-    assert engines.choose("auto", x, 10, taps_per_level(10, 2), 2) == "fused"
-    name, why = engines.explain_choice(x, 10, taps_per_level(10, 2, "uniform", 700), 2)
+    assert engines.choose("auto", x, 10, kept_per_level(10, 2), 2) == "fused"
+    name, why = engines.explain_choice(x, 10, kept_per_level(10, 2, "uniform", 700), 2)
     assert name == "fft"
     assert "multiplications a sample" in why
 

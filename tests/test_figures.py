@@ -224,11 +224,11 @@ def test_what_a_layer_is_fed_is_what_the_network_computes():
     rng = np.random.default_rng(0)
     for config in (NetworkConfig(2, 4, 5, 2, max_length=32), NetworkConfig(2, 6, 5, 2, max_length=32, kind="autoregressive")):
         model, x, seen = Model.init(config, rng, "float64"), rng.standard_normal((2, 20)), {}
-        model(x[None], probe=seen.__setitem__)
+        model(x[None], hook=seen.__setitem__)
         np.testing.assert_array_equal(fed_to_layer_1(model, x), seen["encoder"][0])
     config = NetworkConfig(7, 4, 5, 2, max_length=32, encoder="embedding")
     model, x, seen = Model.init(config, rng, "float64"), rng.integers(7, size=20), {}
-    model(x[None], probe=seen.__setitem__)
+    model(x[None], hook=seen.__setitem__)
     np.testing.assert_array_equal(fed_to_layer_1(model, x), seen["encoder"][0])
 
 

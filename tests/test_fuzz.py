@@ -11,7 +11,7 @@ import fuzz_calls
 import numpy as np
 import pytest
 
-from multires_ref import checks
+from multires_ref.base import checks
 from multires_ref.engines import fft, tree
 
 CALLS = 2000

@@ -12,11 +12,11 @@ from real_cupy import real_cupy
 
 import multires_ref as mr
 from multires_ref.autodiff import cupy_linear
-from multires_ref.autodiff.operator import _backward
 from multires_ref.cli import main
 from multires_ref.engines import gpu
 from multires_ref.engines.device import gpu_report
-from multires_ref.tree import depth_for, taps_per_level
+from multires_ref.ops.multires_conv import _backward
+from multires_ref.tree import depth_for, kept_per_level
 
 pytestmark = pytest.mark.gpu
 
@@ -35,7 +35,7 @@ def test_full_size_against_the_tree_engine(L, K, dtype, cupy):
     J = depth_for(L, K)
     args = random_arguments(np.random.default_rng(L), B=4, D=8, L=L, K=K, J=J, dtype=dtype)
     args = tuple(a * a.dtype.type(0.5) if n in (1, 2) else a for n, a in enumerate(args))  # filters that do not blow up
-    g, taps = np.random.default_rng(1).standard_normal(args[0].shape).astype(dtype), taps_per_level(J, K)
+    g, taps = np.random.default_rng(1).standard_normal(args[0].shape).astype(dtype), kept_per_level(J, K)
     arrays, g_device = [cupy.asarray(a) for a in args], cupy.asarray(g)
     tolerance = 1e-12 if dtype == "float64" else 1e-4
     y = gpu.layer_forward(*arrays, taps).get()

@@ -16,9 +16,9 @@ from cases import conv_case, conv_cases, random_arguments
 from cuda_on_cpu import NO_COMPILER, ORDERS, Module, guarded, guards_hold, have_compiler
 from real_cupy import real_cupy
 
-from multires_ref.autodiff.operator import _backward, check_arguments
 from multires_ref.engines import cuda, gpu, readout, tree
-from multires_ref.tree import taps_per_level
+from multires_ref.ops.multires_conv import _backward, check_arguments
+from multires_ref.tree import kept_per_level
 
 TOLERANCE = {"float64": 1e-13, "float32": 1e-5}  # relative to the largest number of an array
 needs_compiler = pytest.mark.skipif(not have_compiler(), reason=NO_COMPILER)
@@ -71,7 +71,7 @@ def problem(L, J, K, m=None, tree_select="fading", untied=False, dtype="float64"
     rng = np.random.default_rng(L + J)
     args = random_arguments(rng, B=3, D=2, L=L, K=K, J=J, m=m, untied=untied, dtype=dtype)
     g = rng.standard_normal(args[0].shape).astype(dtype)
-    return args, g, taps_per_level(J, K, tree_select, args[3].shape[1])
+    return args, g, kept_per_level(J, K, tree_select, args[3].shape[1])
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["shared", "scratch"])

@@ -19,12 +19,12 @@ from test_trajectories import OBJECTIVE
 
 import multires_ref as mr
 from multires_ref.autodiff import dispatch
+from multires_ref.base.pytrees import flatten
 from multires_ref.interop.authors import from_authors
 from multires_ref.network import apply
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.device import batch_to_device, tree_to_device
-from multires_ref.training.flat import flatten
 from multires_ref.training.objectives import get_objective
 from multires_ref.training.optim import adam_init
 from multires_ref.training.step import loss_and_gradients, train_step

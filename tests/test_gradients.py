@@ -228,7 +228,7 @@ def test_gelu_is_exact():
 @pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 3)])
 def test_only_one_number_has_a_gradient(shape):
     """The gradient of an array is not defined; its sum would be taken silently otherwise."""
-    from multires_ref.autodiff.gradient import value_and_gradients
+    from multires_ref.ops.tracing import value_and_gradients
 
     with pytest.raises(ValueError, match="must give one number"):
         value_and_gradients(lambda params: params["a"] * 2, {"a": np.ones(shape)})

@@ -12,7 +12,7 @@ from multires_ref.cli import main
 from multires_ref.engines import readout
 from multires_ref.network import parameter_shapes
 from multires_ref.network.account import parameters_by_part, training_memory, work_by_part
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
 CONFIGS = [
     NetworkConfig(3, 10, 256, 10, 2, 1024),
@@ -30,7 +30,7 @@ def test_parts_add_up(config):
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.d_model}")
 def test_work_of_the_tree_is_the_engines(config):
     """Counted by the sizes of what an engine is handed: h0 of every level, all readout filters, and w_a."""
-    taps = taps_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
+    taps = kept_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
     h1 = np.ones((config.J, 1, config.kernel_size))
     q, w_a = readout.fold(h1, np.ones((1, config.m)), np.ones(1), taps)
     a_channel = config.J * config.kernel_size + sum(q_i.shape[1] for q_i in q if q_i.shape[1]) + w_a.size
@@ -79,8 +79,8 @@ def test_memory_is_what_a_step_holds(kind):
     import tracemalloc
 
     from multires_ref import init_params
-    from multires_ref.autodiff.gradient import value_and_gradients
     from multires_ref.network import apply, init_state
+    from multires_ref.ops.tracing import value_and_gradients
 
     d_output = 6 if kind == "autoregressive" else 2
     held = {}

@@ -8,7 +8,8 @@ from autograd.test_util import check_grads
 from numpy.testing import assert_allclose
 
 from multires_ref.autodiff.losses import bce_with_logits_adjoint, cross_entropy_adjoint
-from multires_ref.training.losses import bce_with_logits, cross_entropy
+from multires_ref.ops.bce_with_logits import bce_with_logits
+from multires_ref.ops.cross_entropy import cross_entropy
 
 TOL = 1e-13
 

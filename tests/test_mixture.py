@@ -7,10 +7,10 @@ import pytest
 from autograd import grad, value_and_grad
 from autograd.test_util import check_grads
 
-from multires_ref.autodiff.mixture import bins, group_numbers
 from multires_ref.network import NetworkConfig, apply
 from multires_ref.network.config import mixture_channels
-from multires_ref.training.mixture import bits_per_dimension, mixture_nll
+from multires_ref.ops.mixture_nll import bins, group_numbers, mixture_nll
+from multires_ref.training.metrics import bits_per_dimension
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "autoregressive.npz")
 CONFIG = NetworkConfig(3, 40, 8, 2, 4, 64, kind="autoregressive", indep_res_init=True)

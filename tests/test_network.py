@@ -7,8 +7,9 @@ import pytest
 
 from multires_ref import Model, NetworkConfig, init_params, init_state, wavelet_filters
 from multires_ref.network import apply, layer, parameter_shapes
+from multires_ref.network.block import dropout_masks
 from multires_ref.network.config import mixture_channels
-from multires_ref.network.layer import dropout_masks, updated_statistics
+from multires_ref.network.norms import updated_statistics
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 SMALL = NetworkConfig(d_input=3, d_output=5, d_model=6, n_layers=2, kernel_size=3, max_length=20)
@@ -126,7 +127,7 @@ def test_running_statistics(rng):
     config = VARIANTS["batch norm"]
     params, state, x = init_params(config, rng, "float64"), init_state(config, "float64"), example(config, rng)
     seen = {}
-    _, new = apply(config, params, state, x, training=True, probe=lambda name, a: seen.setdefault(name, a))
+    _, new = apply(config, params, state, x, training=True, hook=lambda name, a: seen.setdefault(name, a))
     s = seen["encoder"] + seen["blocks.0.glu"]
     np.testing.assert_allclose(new["blocks"][0]["mean"], 0.1 * s.mean(axis=(0, 2)), **EXACT)
     np.testing.assert_allclose(new["blocks"][0]["var"], 0.9 + 0.1 * s.var(axis=(0, 2), ddof=1), **EXACT)
@@ -141,7 +142,7 @@ def test_batch_norm_normalises_the_batch(rng):
     config = VARIANTS["batch norm"]
     seen = {}
     x = example(config, rng)
-    apply(config, init_params(config, rng, "float64"), init_state(config, "float64"), x, training=True, probe=seen.__setitem__)
+    apply(config, init_params(config, rng, "float64"), init_state(config, "float64"), x, training=True, hook=seen.__setitem__)
     np.testing.assert_allclose(seen["blocks.1.norm"].mean(axis=(0, 2)), 0, atol=1e-12)
     np.testing.assert_allclose(seen["blocks.1.norm"].var(axis=(0, 2)), 1, atol=1e-3)  # eps
 

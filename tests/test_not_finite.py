@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
-from multires_ref.autodiff import multires_conv_traced
-from multires_ref.autodiff.operator import _backward
 from multires_ref.base.compiled import numba_works
 from multires_ref.definition import multires_conv_loops
 from multires_ref.engines import fft, risky, tree
-from multires_ref.tree import taps_per_level
+from multires_ref.ops.multires_conv import _backward, multires_conv_traced
+from multires_ref.tree import kept_per_level
 
 PATHS = ("tree", "fft", *(("fused",) if numba_works() else ()), "traced")
 BAD = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
@@ -34,7 +33,7 @@ def backward(path, g, args, taps):
     from autograd.builtins import tuple as traced_tuple
     from autograd.core import make_vjp
 
-    from multires_ref.autodiff.operator import traced_from_taps
+    from multires_ref.ops.multires_conv import traced_from_taps
 
     return tuple(make_vjp(lambda five: traced_from_taps(*five, taps), traced_tuple(args))[0](g))
 
@@ -88,7 +87,7 @@ def test_gradients_look_forward_only(path, shape, K, J, m, where, name, place, s
     """
     rng = np.random.default_rng(seed)
     args = random_arguments(rng, *shape, K=K, J=J, m=m or None)
-    g, taps = rng.standard_normal(shape), taps_per_level(J, K, "uniform" if m else "fading", m or None)
+    g, taps = rng.standard_normal(shape), kept_per_level(J, K, "uniform" if m else "fading", m or None)
     clean = backward("tree", g, args, taps)
     (b, d, n), array = np.unravel_index(place % g.size, shape), {"g": g, "x": args[0]}[where]
     array[b, d, n] = BAD[name]
@@ -123,7 +122,7 @@ def test_auto_keeps_the_past_where_it_takes_transforms():
     """A uniform memory of many weights: the engine is fft, and the 63 outputs before a NaN at the end are what they were."""
     x, h0, h1, w, w_skip = random_arguments(np.random.default_rng(0), B=1, D=1, L=64, K=2, J=10, m=900)
     select = {"tree_select": "uniform", "depth": 10}
-    assert engines.choose("auto", x, 10, taps_per_level(10, 2, "uniform", 900), 2) == "fft"
+    assert engines.choose("auto", x, 10, kept_per_level(10, 2, "uniform", 900), 2) == "fft"
     before = mr.multires_conv(x, h0, h1, w, w_skip, **select)
     x[0, 0, 63] = np.nan
     after = mr.multires_conv(x, h0, h1, w, w_skip, **select)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from multires_ref.base.pytrees import flatten, map_pytree
 from multires_ref.training.config import TrainingConfig
-from multires_ref.training.flat import flatten, map_tree
 from multires_ref.training.optim import adam_init, adam_step, clip_by_global_norm, global_norm
 
 TOL = {"float64": 1e-14, "float32": 2e-6}
@@ -90,7 +90,7 @@ def test_clipping_is_torchs(rng):
 def test_a_wrong_order_of_decay_would_be_seen(rng):
     """Decoupled and coupled decay differ visibly, so the comparison with PyTorch can fail."""
     grads, one = nest(rng), nest(rng)
-    two = map_tree(np.copy, one)
+    two = map_pytree(np.copy, one)
     adam_step(one, grads, adam_init(one), 0.1, settings("adamw", 0.5))
     adam_step(two, grads, adam_init(two), 0.1, settings("adam", 0.5))
     assert np.abs(one["encoder"]["weight"] - two["encoder"]["weight"]).max() > 1e-3

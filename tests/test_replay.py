@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig, init_params, init_state
+from multires_ref.base.pytrees import flatten
 from multires_ref.training import interrupt, loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint, save_checkpoint
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split, epoch_order
-from multires_ref.training.flat import flatten
 from multires_ref.training.objectives import get_objective
 from multires_ref.training.step import loss_and_gradients
 

@@ -9,11 +9,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from multires_ref import NetworkConfig
+from multires_ref.base.pytrees import flatten
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint, save_checkpoint
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
-from multires_ref.training.flat import flatten
 from multires_ref.training.objectives import get_objective
 
 NETWORK = NetworkConfig(1, 2, d_model=4, n_layers=2, max_length=8, norm="batch", dropout=0.1)

@@ -6,7 +6,7 @@ import pytest
 from multires_ref import Model, NetworkConfig
 from multires_ref.network.config import mixture_channels
 from multires_ref.network.sampling import draw_pixel, nearest_value, sample, sample_by_recomputing
-from multires_ref.training.mixture import mixture_nll
+from multires_ref.ops.mixture_nll import mixture_nll
 
 
 def make(C=1, n_values=17, L=30, n_mix=2, **settings):

@@ -7,7 +7,7 @@ from multires_ref import Model, NetworkConfig
 from multires_ref.network.config import mixture_channels
 from multires_ref.network.rings import plan_rings, ring_numbers
 from multires_ref.network.streaming import Stream
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
 ATOL = {"float64": 1e-13, "float32": 2e-5}  # outputs are of order 1
 PREFIXES = (0, 1, 2, 3, 8, 31, 50, 69)  # last positions at which the classifier is compared
@@ -113,7 +113,7 @@ def test_fading_rings_hold_the_receptive_field(J, K):
 
 
 def test_uniform_rings_hold_what_the_kept_details_need():
-    taps = taps_per_level(5, 4, "uniform", 23)
+    taps = kept_per_level(5, 4, "uniform", 23)
     expected = sum((max(4, 2 * t + 2 if t else 0) - 1) * 2**i for i, t in enumerate(taps))
     assert plan_rings(taps, 4).size == expected == 237
 

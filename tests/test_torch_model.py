@@ -7,9 +7,9 @@ from test_authors import KINDS, assert_same, random_model
 
 from multires_ref import Model, NetworkConfig, init_params, save_model
 from multires_ref.autodiff.dispatch import call
+from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.interop.authors import from_authors, params_to_authors, to_authors
 from multires_ref.network import apply
-from multires_ref.training.flat import flatten, unflatten
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from multires_ref.interop.torch_model import MultiresNet, from_torch, to_torch  # noqa: E402

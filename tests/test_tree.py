@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from multires_ref import depth_for, memory, memory_rows, multires_conv, pyramid, receptive_field
 from multires_ref.definition import memory_loops, multires_conv_loops, pyramid_loops
-from multires_ref.tree import delay, taps_per_level
+from multires_ref.tree import delay, kept_per_level
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 ROUNDING = 1e-13  # of the sum of sizes: some hundred operations in float64
@@ -115,7 +115,7 @@ def test_uniform_takes_what_a_coarser_level_was_made_from(J, K, m):
     """The details kept of level i are spaced 2^i and, cut or not, never reach beyond the receptive field."""
     rows = memory_rows(J, K, "uniform", m)
     assert len(rows) == m
-    taps = taps_per_level(J, K, "uniform", m)
+    taps = kept_per_level(J, K, "uniform", m)
     assert sum(taps) + 1 == m - sum(row.kind == "unused" for row in rows)
     assert all(row.lag + receptive_field(row.level, K) <= receptive_field(J, K) for row in rows if row.level)
     full = [1]

@@ -241,7 +241,7 @@ assert np.array_equal(split[0], [4, 3, 2, 1])
 
 # %% tags=["varies"]
 seen = {}
-model(test.x[:1], probe=lambda name, array: seen.__setitem__(name, array))
+model(test.x[:1], hook=lambda name, array: seen.__setitem__(name, array))
 conv, v = end[0], seen["encoder"][0, 3].astype(float)  # channel 3's input
 split, names = split_output(v, *(conv[name][3] for name in ("h0", "h1", "w", "w_skip")), n=63)
 print(dict(zip(names, split.sum(axis=1).round(3).tolist(), strict=True)))

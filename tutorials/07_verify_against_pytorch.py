@@ -96,7 +96,7 @@ assert np.array_equal(conv["w_skip"], tensors["seq_layers.0.w"][:, -1])
 #
 # ## Layer by layer
 #
-# Run our model and note what comes out of every layer, with a *probe*: a function that is shown each intermediate array by name.
+# Run our model and note what comes out of every layer, with a *hook*: a function that is shown each intermediate array by name.
 # Then compare each with what PyTorch had in the same place, on the same input. In float64, first: there rounding is so small that any mistake
 # stands out by ten orders of magnitude.
 
@@ -106,7 +106,7 @@ from multires_ref.interop.cast import cast_model
 stored = np.load("data/pytorch_layers.npz")
 wide, x = cast_model(model, "float64"), stored["x"]
 ours = {}
-out = wide(x, probe=lambda name, array: ours.__setitem__(name, array))
+out = wide(x, hook=lambda name, array: ours.__setitem__(name, array))
 
 
 # %%
@@ -198,7 +198,7 @@ if find_spec("torch"):
 
 # %% tags=["varies"]
 narrow = {}
-out = model(x.astype(np.float32), probe=lambda name, array: narrow.__setitem__(name, array))
+out = model(x.astype(np.float32), hook=lambda name, array: narrow.__setitem__(name, array))
 ours_off = [measure(narrow[name], ours[name], 1e-5).relative for name in ours]
 theirs_off = [measure(stored[f"float32/{name}"], ours[name], 1e-5).relative for name in ours]
 print("nearer to the truth: ours in", sum(a < b for a, b in zip(ours_off, theirs_off, strict=True)), "of", len(ours), "layers")

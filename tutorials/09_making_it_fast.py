@@ -278,9 +278,9 @@ show(plot_times(forward, title="forward"), "time of every engine, of PyTorch's f
 
 # %% tags=["varies"]
 from multires_ref.engines import explain_choice
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
-memories = {"fading": taps_per_level(10, 2), "uniform, m = 500": taps_per_level(10, 2, "uniform", 500)}
+memories = {"fading": kept_per_level(10, 2), "uniform, m = 500": kept_per_level(10, 2, "uniform", 500)}
 chosen = {name: explain_choice(np.zeros((50, 256, 1024), np.float32), 10, taps, 2) for name, taps in memories.items()}
 print("\n".join(f"{name}: {engine}, {why}" for name, (engine, why) in chosen.items()))
 assert chosen["uniform, m = 500"][0] == "fft"

@@ -131,9 +131,9 @@ def our_layer(config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.nda
     import cupy
 
     from ..engines import gpu
-    from ..tree import taps_per_level
+    from ..tree import kept_per_level
 
-    taps = taps_per_level(config.J, config.kernel_size)
+    taps = kept_per_level(config.J, config.kernel_size)
     x, g, *params = (cupy.asarray(a) for a in (x, g, *(conv[name] for name in ("h0", "h1", "w", "w_skip"))))
 
     def both() -> Any:

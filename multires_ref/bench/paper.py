@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure every setting, print a table, write JSON."""
+    from ..base.checks import check_choice, check_int
     from ..base.files import write_json
-    from ..checks import check_choice, check_int
 
     check_int("steps", args.steps, 1)
     sides = ["ours"] if args.no_torch or find_spec("torch") is None else ["ours", "torch"]

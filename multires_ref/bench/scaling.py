@@ -9,7 +9,7 @@ import argparse
 from typing import Any
 
 from ..engines import choose
-from ..tree import depth_for, taps_per_level
+from ..tree import depth_for, kept_per_level
 from .contestants import operator_arguments, ours
 from .timing import alternate, figure, summary
 
@@ -30,7 +30,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         J = depth_for(L, 2)
         contestant = ours(arguments, g, "auto")
         times = alternate({"forward": contestant.forward, "forward and backward": contestant.both}, args.repeats)
-        engine = choose("auto", arguments[0], J, taps_per_level(J, 2), 2)
+        engine = choose("auto", arguments[0], J, kept_per_level(J, 2), 2)
         rows.append({"L": L, "D": D, "J": J, "engine": engine} | {name: summary(seconds) for name, seconds in times.items()})
     return {"rows": rows}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_int
+from ..base.checks import check_int
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "autograd", "PyWavelets")
 

@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
         return module("gpu").run(parser.parse_args([]))
     if args.part in OTHERS:
         return module(args.part).run(args)
+    from ..base.checks import check_int
     from ..base.files import write_json
     from ..bench.timing import machine, machine_line, threads
-    from ..checks import check_int
 
     check_int("repeats", args.repeats, 1)
     if args.threads is not None:

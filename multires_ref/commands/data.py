@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_choice, check_int
+from ..base.checks import check_choice, check_int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

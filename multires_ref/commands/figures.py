@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.checks import check_choice
 from ..base.resources import resource_folder
-from ..checks import check_choice
 
 Drawings = dict[str, tuple[str, Callable[[], Any]]]
 

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
-from ..checks import check_int
+from ..base.checks import check_int
 from ..network.account import parameters_by_part, streaming_memory, training_memory, work_by_part
 from ..network.config import NetworkConfig
 from .parser import did_you_mean

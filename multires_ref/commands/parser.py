@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from ..checks import check_choice
+from ..base.checks import check_choice
 
 COLUMNS = 100  # the widest line of a help text
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checks import check_choice, check_int
+from ..base.checks import check_choice, check_int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

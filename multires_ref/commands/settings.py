@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
+from ..base.layer_checks import wavelet_names
 from ..base.names import named_as_flags
-from ..filters import check_wavelet, wavelet_length, wavelet_names
 from ..network.config import CHOICES as NETWORK_CHOICES
 from ..network.config import NetworkConfig
 from ..training.config import CHOICES as TRAINING_CHOICES
@@ -100,7 +100,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     names = [f.name for config in (NetworkConfig, TrainingConfig) for f in fields(config)]
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     if given.get("wavelet") and "kernel_size" not in given:
-        given["kernel_size"] = wavelet_length(check_wavelet(given["wavelet"]))
+        given["kernel_size"] = as_wavelet(given["wavelet"]).dec_len
     return given
 
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from ..base.checks import FLOATS, check_choice, check_int
 from ..base.warnings import AssumptionWarning
-from ..checks import FLOATS, check_choice, check_int
 from ..network import Model, NetworkConfig
 
 RANDOM_NETWORK = NetworkConfig(d_input=3, d_output=10, d_model=16, n_layers=3, max_length=256)
@@ -178,7 +178,7 @@ def write_report(report: Any, folder: Path) -> None:
 
 def run_pywavelets(args: argparse.Namespace) -> int:
     """The largest error of each relation over the wavelets asked for."""
-    from ..filters import wavelet_names
+    from ..base.layer_checks import wavelet_names
     from ..interop.pywavelets import check_pywavelets, format_relations
 
     names = wavelet_names() if args.wavelet == ["all"] else args.wavelet

@@ -20,9 +20,9 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from ..arrays import family
+from ..base.arrays import family
+from ..base.checks import check_choice
 from ..base.compiled import numba_problem, numba_works
-from ..checks import check_choice
 from .threads import num_threads, set_num_threads
 
 ENGINES = ("tree", "fft", "fused", "gpu")
@@ -54,7 +54,7 @@ def choose(engine: str, x: Any, depth: int, taps: tuple[int, ...], kernel_size: 
     x : array [B, D, L], possibly traced
     depth, kernel_size : int, J and K
     taps : J ints
-        Details kept at each level, from `tree.taps_per_level`.
+        Details kept at each level, from `tree.kept_per_level`.
 
     Raises
     ------
@@ -86,9 +86,9 @@ def explain_choice(x: Any, depth: int, taps: tuple[int, ...], kernel_size: int) 
     Examples
     --------
     >>> import numpy as np
-    >>> from multires_ref.tree import taps_per_level
+    >>> from multires_ref.tree import kept_per_level
     >>> x = np.zeros((8, 16, 1024), np.float32)
-    >>> engine, why = explain_choice(x, 10, taps_per_level(10, 2, "uniform", 900), 2)
+    >>> engine, why = explain_choice(x, 10, kept_per_level(10, 2, "uniform", 900), 2)
     >>> engine
     'fft'
     """

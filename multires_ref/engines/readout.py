@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arrays import get_xp
+from ..base.arrays import get_xp
 
 
 def level_slices(taps: tuple[int, ...]) -> list[slice]:

@@ -21,7 +21,7 @@ from functools import cache
 from typing import Any
 
 from ..base import compiled
-from ..checks import check_int
+from ..base.checks import check_int
 
 WORTH = 2**21  # numbers handled, some 500 microseconds of work, that make it worth waking another thread
 POINTWISE = 4  # numbers handled for each number of an array in an operation such as GELU or a norm

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..arrays import get_xp
+from ..base.arrays import get_xp
 
 BLOCK = 2**17  # numbers of one array worked on at a time (512 KiB in float32): a few such arrays fit in a core's cache
 

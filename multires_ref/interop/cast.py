@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import FLOATS, check_choice
+from ..base.checks import FLOATS, check_choice
+from ..base.pytrees import map_pytree
 from ..network import Model
-from ..training.flat import map_tree
 
 
 def cast_model(model: Model, dtype: str) -> Model:
@@ -22,7 +22,9 @@ def cast_model(model: Model, dtype: str) -> Model:
     dtype('float64')
     """
     check_choice("dtype", str(np.dtype(dtype)), FLOATS)
-    return Model(model.config, map_tree(lambda a: cast(a, dtype), model.params), map_tree(lambda a: cast(a, dtype), model.state))
+    return Model(
+        model.config, map_pytree(lambda a: cast(a, dtype), model.params), map_pytree(lambda a: cast(a, dtype), model.state)
+    )
 
 
 def cast(array: Any, dtype: str) -> Any:

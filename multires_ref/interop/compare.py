@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
-from ..checks import FLOATS, check_choice
 from ..network import Model
 from .comparison import Comparison, Layer
 from .errors import measure

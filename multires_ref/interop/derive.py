@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import FLOATS, check_choice
+from ..base.checks import FLOATS, check_choice
+from ..base.layer_checks import MAX_DEPTH
 from ..network import NetworkConfig
 from ..network.config import AUTHORS_VALUES
-from ..tree import MAX_DEPTH, depth_for, receptive_field
+from ..tree import depth_for, receptive_field
 from .keys import without_prefix
 
 TOLD = ("depth", "max_length", "tree_select", "dropout", "wavelet", "filter_order", "indep_res_init", "n_values")

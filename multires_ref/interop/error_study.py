@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff import multires_conv
-from ..checks import FLOATS, check_choice
+from ..base.checks import FLOATS, check_choice
 from ..engines import readout
 from ..engines.tree import forward as tree_forward
-from ..tree import taps_per_level
+from ..ops.multires_conv import multires_conv
+from ..tree import kept_per_level
 from .errors import measure
 from .gradients import cpu_engines
 
@@ -57,7 +57,7 @@ def truth(arrays: Sequence[np.ndarray]) -> np.ndarray:
     x, h0, h1, w, w_skip = (a.astype(np.longdouble) for a in arrays)
     J = w.shape[1] - 1
     h0, h1 = (np.broadcast_to(h, (J, *h.shape)) for h in (h0, h1))
-    q, w_a = readout.fold(h1, w, w_skip, taps_per_level(J, h0.shape[-1]))
+    q, w_a = readout.fold(h1, w, w_skip, kept_per_level(J, h0.shape[-1]))
     return tree_forward(x, h0, q, w_a)
 
 
@@ -75,7 +75,9 @@ def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
     from .torch_operations import multires_conv as by_torch
 
     with torch.no_grad():
-        return by_torch(*(torch.from_numpy(a) for a in arrays), "fading", arrays[3].shape[1] - 1).numpy()
+        return by_torch(
+            *(torch.from_numpy(a) for a in arrays), kept_per_level(arrays[3].shape[1] - 1, arrays[1].shape[-1])
+        ).numpy()
 
 
 def study(

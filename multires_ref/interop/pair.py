@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..base.optional import import_torch
+from ..base.pytrees import flatten
 from ..network import Model
-from ..training.flat import flatten
 from .axes import aligned, channel_axis, find_orders, our_shape, possible_orders, resized
 from .cast import cast, cast_model
 from .comparison import Layer

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.pytrees import flatten
 from ..network import Model, NetworkConfig
-from ..training.flat import flatten
 from .authors import authors_name
 from .hooks import INPUT, layer_name
 from .layers import prefix_of
@@ -133,9 +133,9 @@ def rounded(model: Model, torch_dtype: Any) -> Model:
     """The model with its numbers rounded as the module's are, to float16 or bfloat16, in the dtype that it has."""
     import torch
 
-    from ..training.flat import map_tree
+    from ..base.pytrees import map_pytree
 
     def through(a: np.ndarray) -> np.ndarray:
         return torch.from_numpy(a.copy()).to(torch_dtype).double().numpy().astype(a.dtype) if a.dtype.kind == "f" else a
 
-    return Model(model.config, map_tree(through, model.params), map_tree(through, model.state))
+    return Model(model.config, map_pytree(through, model.params), map_pytree(through, model.state))

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..checks import check_int
+from ..base.checks import check_int
+from ..base.layer_checks import as_signal, as_wavelet
 from ..response import impulse_responses
-from ..transform import as_signal, as_wavelet, causal_delay, causal_iswt
+from ..transform import causal_delay, causal_iswt
 from ..tree import pyramid
 from .errors import measure
 

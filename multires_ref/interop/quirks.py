@@ -12,11 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import autodiff as ad
-from ..autodiff.norms import EPS
 from ..network import Model, NetworkConfig
-from ..network.layer import MOMENTUM
 from ..network.model import encode
+from ..network.norms import MOMENTUM
+from ..ops.conv1x1 import conv1x1
+from ..ops.dilated_conv import delay
+from ..ops.gelu import gelu
+from ..ops.glu import glu
+from ..ops.layer_norm import EPS
+from ..ops.linear import linear
+from ..ops.masked_mean import masked_mean
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ RIGHT = Quirks()
 def apply_with_quirks(
     model: Model, x: Any, lengths: Any, quirks: Quirks, blocks: Container[int] | None = None, training: bool = False
 ) -> dict[str, np.ndarray]:
-    """Every layer's output by probe name, `quirks` being in the given blocks (None: in all); in training mode also the
+    """Every layer's output by hook name, `quirks` being in the given blocks (None: in all); in training mode also the
     running statistics, as "blocks.i.norm.running_mean" and "... running_var". "blocks.i.input" is what goes into block i.
 
     Examples
@@ -83,7 +88,7 @@ def steps(
     config, params = model.config, model.params
     if begin is None:
         if config.kind == "autoregressive" and outside.shift == "by one":
-            x = ad.delay(x, 1)
+            x = delay(x, 1)
         begin = encode(config, params["encoder"], x)
         yield "encoder", begin
     x = begin
@@ -97,9 +102,9 @@ def steps(
     if config.kind == "classifier":
         x = pool_with_quirks(x, lengths, outside)
         yield "pool", x
-        yield "decoder", ad.linear(x, params["decoder"]["weight"], params["decoder"]["bias"])
+        yield "decoder", linear(x, params["decoder"]["weight"], params["decoder"]["bias"])
     else:
-        yield "decoder", ad.conv1x1(x, params["decoder"]["weight"], params["decoder"]["bias"])
+        yield "decoder", conv1x1(x, params["decoder"]["weight"], params["decoder"]["bias"])
 
 
 def block_steps(
@@ -118,12 +123,12 @@ def block_steps(
     yield "conv", v
     v = ACTIVATIONS[q.gelu](v)
     yield "gelu", v
-    u = ad.conv1x1(v, params["mix"]["weight"], params["mix"]["bias"])
+    u = conv1x1(v, params["mix"]["weight"], params["mix"]["bias"])
     yield "mix", u
-    r = ad.glu(gates_with_quirks(u, q))
+    r = glu(gates_with_quirks(u, q))
     yield "glu", r
     if "mix2" in params:
-        r = ad.conv1x1(r, params["mix2"]["weight"], params["mix2"]["bias"]) if q.mix2 == "there" else r
+        r = conv1x1(r, params["mix2"]["weight"], params["mix2"]["bias"]) if q.mix2 == "there" else r
         yield "mix2", r
     s = x + r if q.residual == "there" else r
     if q.norm == "post":
@@ -139,7 +144,7 @@ def tanh_gelu(x: Any) -> Any:
 
 
 ACTIVATIONS = {
-    "erf": ad.gelu,
+    "erf": gelu,
     "tanh": tanh_gelu,
     "relu": lambda x: np.maximum(x, 0),
     "silu": lambda x: 0.5 * x * (1 + np.tanh(0.5 * x)),  # x sigmoid(x)
@@ -162,7 +167,7 @@ def pool_with_quirks(x: Any, lengths: Any, q: Quirks) -> Any:
         return x[np.arange(B), :, lengths - 1]
     if q.pooling == "max":
         return np.where(np.arange(L) < lengths[:, None, None], x, -np.inf).max(axis=2).astype(x.dtype)
-    mean = ad.masked_mean(x, lengths)
+    mean = masked_mean(x, lengths)
     return mean * lengths[:, None].astype(x.dtype) if q.pooling == "sum" else mean
 
 

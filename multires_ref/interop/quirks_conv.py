@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engines.readout import level_slices
 from ..network import NetworkConfig
-from ..tree import delay, dilated_conv, memory_rows, taps_per_level
+from ..tree import delay, dilated_conv, kept_per_level, memory_rows
 
 if TYPE_CHECKING:
     from .quirks import Quirks
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def conv_with_quirks(config: NetworkConfig, conv: Any, x: Any, q: Quirks, channels: slice | None = None) -> Any:
     """The convolution of x [B, D, L], by levels; of some channels alone where `channels` says so."""
     select, J = q.tree or (config.tree_select, config.J)
-    taps = taps_per_level(J, config.kernel_size, select, config.m)
+    taps = kept_per_level(J, config.kernel_size, select, config.m)
     parts = level_slices(taps)
     h0, h1 = filters_with_quirks(conv, q)
     w, w_skip = weights_with_quirks(config, conv, q, select, J)

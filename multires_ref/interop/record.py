@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.pytrees import flatten
 from ..network import Model, apply
-from ..training.flat import flatten
 
 
 class Record(NamedTuple):
-    """What one forward and backward pass showed. Layers by probe name ("encoder", "blocks.0.conv", ...), in order."""
+    """What one forward and backward pass showed. Layers by hook name ("encoder", "blocks.0.conv", ...), in order."""
 
     output: np.ndarray
     values: dict[str, np.ndarray]  # each layer's output
@@ -54,7 +54,7 @@ def record_model(
 
     def run(leaves: tuple[Any, ...]) -> Any:
         out, kept["state"] = apply(
-            model.config, leaves[0], model.state, *leaves[1:], *fixed, training=training, probe=keep, engine=engine
+            model.config, leaves[0], model.state, *leaves[1:], *fixed, training=training, hook=keep, engine=engine
         )
         return out
 

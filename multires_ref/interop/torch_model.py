@@ -3,7 +3,7 @@
     module = to_torch(model)                        a NumPy model of ours, as PyTorch
     module.load_state_dict(torch.load("x.pth"))     or a state dict of the authors' code, strictly
 
-The equations are `network.layer`'s and `tree`'s; the causal dilated filters are here depthwise `conv1d`s, padded on the left.
+The equations are `network.block`'s and `tree`'s; the causal dilated filters are here depthwise `conv1d`s, padded on the left.
 PyTorch's convolution is a correlation: its kernel weights the newest sample *last*, which is why h0 and h1 are stored so.
 Importing this module imports PyTorch; nothing else of the package needs it.
 """
@@ -15,7 +15,8 @@ from typing import Any
 from ..base.optional import import_torch
 from ..filters import wavelet_filters
 from ..network import Model, NetworkConfig
-from ..tree import taps_per_level
+from ..network.norms import NORMS
+from ..tree import kept_per_level
 from .authors import params_from_authors, to_authors
 from .load import as_numpy
 
@@ -38,7 +39,7 @@ class MultiresLayer(nn.Module):
         if not config.tied:
             raise ValueError("tied must be True: this layer has one pair of filters for all levels, as the authors' has")
         D, K, m = config.d_model, config.kernel_size, config.m
-        self.taps = taps_per_level(config.J, K, config.tree_select, m)
+        self.kept = kept_per_level(config.J, K, config.tree_select, m)
         self.h0, self.h1 = (nn.Parameter(uniform((D, 1, K), (2 / (2 * K)) ** 0.5)) for _ in range(2))
         self.w = nn.Parameter(uniform((D, m + 1), (2 / (2 * m + 2)) ** 0.5))
         self.activation = nn.GELU()  # exact, by erf
@@ -56,8 +57,8 @@ class MultiresLayer(nn.Module):
     def conv(self, x: Any) -> Any:
         """The convolution alone."""
         y, a = self.w[:, -1:] * x, x  # [B, D, L]
-        end = 1 + sum(self.taps)  # weights beyond the whole tree are unused
-        for i, t in enumerate(self.taps, start=1):
+        end = 1 + sum(self.kept)  # weights beyond the whole tree are unused
+        for i, t in enumerate(self.kept, start=1):
             if t:
                 b = causal_conv(a, self.h1, 2 ** (i - 1))
                 kept = self.w[:, end - t : end].flip(-1)[:, None]  # [D, 1, t]: the newest detail last
@@ -86,7 +87,7 @@ class MultiresNet(nn.Module):
         self.encoder = nn.Embedding(config.d_input, D) if embedding else nn.Conv1d(config.d_input, D, 1)
         self.seq_layers = nn.ModuleList(MultiresLayer(config) for _ in layers)
         self.mixing_layers = nn.ModuleList(mixing(config) for _ in layers)
-        self.norms = nn.ModuleList(nn.LayerNorm(D) if config.norm == "layer" else nn.BatchNorm1d(D) for _ in layers)
+        self.norms = nn.ModuleList(getattr(nn, NORMS[config.norm].torch)(D) for _ in layers)
         if autoregressive:
             self.decoder = nn.Conv1d(D, config.d_output, 1)
         else:
@@ -107,7 +108,7 @@ class MultiresNet(nn.Module):
 
     def normalise(self, norm: Any, x: Any) -> Any:
         """LayerNorm wants the channels last, BatchNorm1d in the middle."""
-        return norm(x.transpose(1, 2)).transpose(1, 2) if self.config.norm == "layer" else norm(x)
+        return norm(x.transpose(1, 2)).transpose(1, 2) if NORMS[self.config.norm].per_step else norm(x)
 
 
 def mixing(config: NetworkConfig) -> Any:

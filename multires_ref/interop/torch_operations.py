@@ -1,4 +1,4 @@
-"""The operations of `autodiff` and the losses once more, by PyTorch, under the same names: what their gradients are held against.
+"""The operations of `ops` once more, by PyTorch, under the same names: what their gradients are held against.
 
 Written from the formulas with PyTorch's own functions; they take and return tensors. Importing this module imports PyTorch.
 """
@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..base.optional import import_torch
-from ..tree import taps_per_level
 from .torch_model import MultiresLayer, causal_conv, mean_over_time
 
 torch: Any = import_torch("checking gradients against PyTorch's")
@@ -67,12 +66,6 @@ def embed(table: Any, tokens: Any) -> Any:
     return F.embedding(tokens, table).transpose(1, 2)
 
 
-def embed_adjoint(g: Any, tokens: Any, V: int) -> Any:
-    """What arrived at each token's places, summed: [V, D]."""
-    rows = g.transpose(1, 2).reshape(-1, g.shape[1])
-    return torch.zeros(V, g.shape[1], dtype=g.dtype).index_add(0, tokens.reshape(-1), rows)
-
-
 def masked_mean(x: Any, lengths: Any = None) -> Any:
     """The mean over the true time steps."""
     return mean_over_time(x, lengths)
@@ -88,11 +81,10 @@ def batch_norm(x: Any, r: Any, weight: Any, bias: Any, mean: Any, var: Any, trai
     return F.batch_norm(x + r, None if training else mean, None if training else var, weight, bias, training)
 
 
-def multires_conv(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, tree_select: str, depth: int) -> Any:
-    """The operator, as `torch_model.MultiresLayer` computes it."""
+def multires_conv(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, kept: tuple[int, ...], engine: str = "PyTorch") -> Any:
+    """The operator, as `torch_model.MultiresLayer` computes it, whatever engine ours is computed by."""
     h0, h1 = (h.flip(-1)[:, None] for h in (h0, h1))  # [D, 1, K], newest sample last
-    taps = taps_per_level(depth, h0.shape[-1], tree_select, w.shape[1])
-    layer = SimpleNamespace(h0=h0, h1=h1, w=torch.cat((w, w_skip[:, None]), dim=1), taps=taps)
+    layer = SimpleNamespace(h0=h0, h1=h1, w=torch.cat((w, w_skip[:, None]), dim=1), kept=kept)
     return MultiresLayer.conv(layer, x)
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
-from ..checks import FLOATS, check_choice
+from ..base.pytrees import flatten, unflatten
 from ..network import Model, NetworkConfig, apply, parameter_shapes
-from ..training.flat import flatten, unflatten
-from ..training.losses import bce_with_logits, cross_entropy
-from ..training.mixture import mixture_nll
+from ..network.norms import NORMS
+from ..ops.bce_with_logits import bce_with_logits
+from ..ops.cross_entropy import cross_entropy
+from ..ops.mixture_nll import mixture_nll
 from .authors import authors_name, params_to_authors, state_to_authors
 from .cast import cast, cast_model
 from .errors import cancellation_noise, measure, nearer
@@ -64,7 +66,7 @@ def verify_pytorch(
     import_torch("verifying against PyTorch")
     rng = np.random.default_rng(0) if rng is None else rng
     model = Model(replace(model.config, dropout=0.0), model.params, model.state)
-    modes = ("evaluation", "training") if model.config.norm == "batch" else ("evaluation",)
+    modes = ("evaluation", "training") if NORMS[model.config.norm].statistics else ("evaluation",)
     shape = record_model(model, cast(x, str(model.params["decoder"]["weight"].dtype)), lengths).output.shape
     g = rng.standard_normal(shape)
     sections = [
@@ -129,7 +131,7 @@ def channels_last(name: str, config: NetworkConfig) -> bool:
     >>> channels_last("blocks.0.norm", NetworkConfig(3, 10, 8, 1)), channels_last("encoder", NetworkConfig(3, 10, 8, 1))
     (True, False)
     """
-    return (name.endswith(".norm") and config.norm == "layer") or (name == "encoder" and config.encoder == "embedding")
+    return (name.endswith(".norm") and NORMS[config.norm].per_step) or (name == "encoder" and config.encoder == "embedding")
 
 
 def layer_rows(ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]) -> list[Row]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ..checks import check_int
-from ..tree import taps_per_level
+from ..base.checks import check_int
+from ..tree import kept_per_level
 from .config import NetworkConfig
 from .init import parameter_shapes
 
@@ -61,7 +61,7 @@ def work_by_part(config: NetworkConfig) -> dict[str, int]:
     {'encoder': 768, 'tree': 104960, '1x1 maps': 1310720}
     """
     D, K = config.d_model, config.kernel_size
-    taps = taps_per_level(config.J, K, config.tree_select, config.memory_size)
+    taps = kept_per_level(config.J, K, config.tree_select, config.memory_size)
     tree = config.J * K + sum(2 * (t - 1) + K for t in taps if t) + 1
     maps = 2 * D * D + (D * D if config.kind == "autoregressive" else 0)
     work = {

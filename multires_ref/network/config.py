@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ..base.checks import check_bool, check_choice, check_int, check_number, keep
+from ..base.layer_checks import MAX_DEPTH, TREE_SELECTS, as_wavelet, check_wavelet
 from ..base.names import assigned, spelled
-from ..checks import check_bool, check_choice, check_int, check_number, keep
-from ..filters import FILTER_ORDERS, check_wavelet, wavelet_length
-from ..tree import MAX_DEPTH, TREE_SELECTS, depth_for, receptive_field, taps_per_level
+from ..filters import FILTER_ORDERS
+from ..tree import depth_for, kept_per_level, receptive_field
+from .norms import NORMS
 
 KINDS = ("classifier", "autoregressive")
 CHOICES = {
     "kind": KINDS,
     "encoder": ("linear", "embedding"),
     "tree_select": TREE_SELECTS,
-    "norm": ("layer", "batch"),
+    "norm": tuple(NORMS),
     "filter_order": FILTER_ORDERS,
 }
 AUTHORS_VALUES = 256  # of a pixel in the authors' density networks
@@ -114,7 +116,7 @@ class NetworkConfig:
                 f"{size} must be {self.J + 1}, the depth and one more, for {assigned('tree_select', 'fading')} "
                 f"(or leave {size} out); got {self.memory_size}. {assigned('tree_select', 'uniform')} takes any"
             )
-        taps_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
+        kept_per_level(self.J, self.kernel_size, self.tree_select, self.memory_size)
 
     def _check_wavelet(self) -> None:
         """The wavelet's name, and its length against the kernel size."""
@@ -124,7 +126,7 @@ class NetworkConfig:
                 raise ValueError(f"{order} needs {spelled('wavelet')}: it is the order of a wavelet's taps, and none is given")
             return
         keep(self, wavelet=str(check_wavelet(self.wavelet)))
-        taps = wavelet_length(self.wavelet)
+        taps = as_wavelet(self.wavelet).dec_len
         if self.kernel_size != taps:
             raise ValueError(
                 f"{spelled('kernel_size')} must be {taps}, the length of {spelled('wavelet')} {self.wavelet!r}; "

@@ -21,6 +21,7 @@ from ..base.memory import memory_bytes
 from ..base.names import spelled
 from ..filters import wavelet_filters
 from .config import NetworkConfig
+from .norms import NORMS
 
 Params = dict[str, Any]
 BYTES_PER_LAYER = 4096  # at least, of Python's own objects: names, shapes and arrays
@@ -72,7 +73,7 @@ def block_params(config: NetworkConfig, draw: Draw, dtype: str) -> dict[str, dic
     block = {"conv": conv_params(config, draw, dtype), "mix": linear_params(draw, D, 2 * D)}
     if config.kind == "autoregressive":
         block["mix2"] = linear_params(draw, D, D)
-    block["norm"] = {"weight": np.ones(D, dtype), "bias": np.zeros(D, dtype)}
+    block["norm"] = NORMS[config.norm].init(D, dtype)
     return block
 
 
@@ -90,16 +91,10 @@ def conv_params(config: NetworkConfig, draw: Draw, dtype: str) -> dict[str, np.n
 
 
 def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
-    """BatchNorm's running mean 0, variance 1 and number of batches seen, per block; nothing for LayerNorm."""
+    """The norms' running statistics, per block: for BatchNorm mean 0, variance 1 and number of batches seen; none for LayerNorm."""
     check_size(config, np.dtype(dtype).itemsize)
-    if config.norm == "layer":
-        return {"blocks": [{} for _ in range(config.n_layers)]}
-
-    def fresh() -> dict[str, np.ndarray]:
-        mean, var = np.zeros(config.d_model, dtype), np.ones(config.d_model, dtype)
-        return {"mean": mean, "var": var, "count": np.zeros((), np.int64)}
-
-    return {"blocks": [fresh() for _ in range(config.n_layers)]}
+    norm = NORMS[config.norm]
+    return {"blocks": [norm.init_state(config.d_model, dtype) for _ in range(config.n_layers)]}
 
 
 def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
@@ -110,9 +105,7 @@ def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     >>> state_shapes(NetworkConfig(1, 10, d_model=8, n_layers=1, norm="batch"))
     {'blocks.0.mean': (8,), 'blocks.0.var': (8,), 'blocks.0.count': ()}
     """
-    if config.norm == "layer":
-        return {}
-    shapes = {"mean": (config.d_model,), "var": (config.d_model,), "count": ()}
+    shapes = NORMS[config.norm].state_shapes(config.d_model)
     return {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in shapes.items()}
 
 
@@ -146,7 +139,7 @@ def shapes_by_part(config: NetworkConfig) -> tuple[Shapes, Shapes, Shapes]:
     block |= {"mix.weight": (2 * D, D), "mix.bias": (2 * D,)}
     if config.kind == "autoregressive":
         block |= {"mix2.weight": (D, D), "mix2.bias": (D,)}
-    block |= {"norm.weight": (D,), "norm.bias": (D,)}
+    block |= {f"norm.{name}": (D,) for name in NORMS[config.norm].parameters}
     encoder: Shapes = {"encoder.weight": (D, config.d_input), "encoder.bias": (D,)}
     if config.encoder == "embedding":
         encoder = {"encoder.table": (config.d_input, D)}

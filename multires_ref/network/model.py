@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import autodiff as ad
-from ..arrays import family, get_xp
-from ..checks import check_floats, check_plain, check_shape
+from ..base.arrays import family, get_xp
+from ..base.checks import check_floats, check_plain, check_shape
 from ..engines.threads import POINTWISE, limited
+from ..ops.conv1x1 import conv1x1
+from ..ops.dilated_conv import delay
+from ..ops.embed import embed
+from ..ops.linear import linear
+from ..ops.masked_mean import masked_mean
+from .block import Hook, block, dropout_masks, ignore
 from .config import NetworkConfig
 from .init import Params, init_params, init_state
-from .layer import Probe, block, dropout_masks
 
 
 def apply(
@@ -31,7 +35,7 @@ def apply(
     *,
     training: bool = False,
     rng: np.random.Generator | None = None,
-    probe: Probe | None = None,
+    hook: Hook | None = None,
     engine: str = "auto",
 ) -> tuple[Any, Params]:
     """The network's output and its new norm state.
@@ -46,7 +50,7 @@ def apply(
     training : bool
         BatchNorm by the batch's own statistics, and dropout if `rng` is given.
     rng : numpy Generator, for dropout
-    probe : function (name, array)
+    hook : function (name, array)
         Shown every intermediate array: "encoder", "blocks.0.conv", "blocks.0.gelu", ..., "blocks.0.norm", ..., "pool", "decoder".
     engine : str
         The algorithm of the convolution.
@@ -56,35 +60,35 @@ def apply(
     out : array [B, d_output] (classifier) or [B, d_output, L] (autoregressive)
     state : the new norm state (the same where nothing changed)
     """
-    probe = probe or (lambda name, array: None)
+    hook = hook or ignore
     if config.kind == "autoregressive":
-        x = ad.delay(x, 1)  # the output at n must not see x[n]
+        x = delay(x, 1)  # the output at n must not see x[n]
     x = encode(config, params["encoder"], x)
-    probe("encoder", x)
+    hook("encoder", x)
     states = []
     for i, (p, s) in enumerate(zip(params["blocks"], state["blocks"], strict=True)):
         masks = dropout_masks(config, rng if training else None, x)
-        x, s = block(config, p, s, x, masks, training, lambda name, a, i=i: probe(f"blocks.{i}.{name}", a), engine)
+        x, s = block(config, p, s, x, masks, training, lambda name, a, i=i: hook(f"blocks.{i}.{name}", a), engine)
         states.append(s)
-    out = decode(config, params["decoder"], x, lengths, probe)
-    probe("decoder", out)
+    out = decode(config, params["decoder"], x, lengths, hook)
+    hook("decoder", out)
     return out, {"blocks": states}
 
 
 def encode(config: NetworkConfig, params: Params, x: Any) -> Any:
     """Input -> [B, D, L]: a linear map at every step, or each token's row of the table (padding, id 0, is an ordinary row)."""
     if config.encoder == "embedding":
-        return ad.embed(params["table"], x)
-    return ad.conv1x1(x, params["weight"], params["bias"])
+        return embed(params["table"], x)
+    return conv1x1(x, params["weight"], params["bias"])
 
 
-def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, probe: Probe) -> Any:
+def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, hook: Hook) -> Any:
     """[B, D, L] -> the outputs."""
     if config.kind == "autoregressive":
-        return ad.conv1x1(x, params["weight"], params["bias"])
-    pooled = ad.masked_mean(x, lengths)
-    probe("pool", pooled)
-    return ad.linear(pooled, params["weight"], params["bias"])
+        return conv1x1(x, params["weight"], params["bias"])
+    pooled = masked_mean(x, lengths)
+    hook("pool", pooled)
+    return linear(pooled, params["weight"], params["bias"])
 
 
 def work_of(config: NetworkConfig, x: Any) -> int:
@@ -117,7 +121,7 @@ class Model:
         """A network with fresh parameters."""
         return cls(config, init_params(config, rng, dtype), init_state(config, dtype))
 
-    def __call__(self, x: Any, lengths: Any = None, *, probe: Probe | None = None, engine: str = "auto") -> Any:
+    def __call__(self, x: Any, lengths: Any = None, *, hook: Hook | None = None, engine: str = "auto") -> Any:
         """The network's output in evaluation mode: no dropout, and BatchNorm by its running statistics.
 
         Parameters
@@ -127,7 +131,7 @@ class Model:
         lengths : integer array [B] or None
             True lengths, from 1 to L, of sequences that are padded on the right: the classifier's mean is taken over them. None:
             every sequence has all L steps.
-        probe : function (name, array) or None
+        hook : function (name, array) or None
             Shown every intermediate array, as in `apply`.
         engine : "auto", "tree", "fft", "fused" or "gpu"
             The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays.
@@ -158,7 +162,7 @@ class Model:
         """
         x, lengths = self.check_input(x, lengths)
         with limited(work_of(self.config, x)):
-            return apply(self.config, self.params, self.state, x, lengths, probe=probe, engine=engine)[0]
+            return apply(self.config, self.params, self.state, x, lengths, hook=hook, engine=engine)[0]
 
     def check_input(self, x: Any, lengths: Any) -> tuple[Any, Any]:
         """x and lengths, if they fit this network."""

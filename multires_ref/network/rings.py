@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import get_xp
+from ..base.arrays import get_xp
 from ..engines import readout
-from ..tree import taps_per_level
+from ..tree import kept_per_level
 from .config import NetworkConfig
 
 MAX_RING_NUMBERS = 2**32  # of all layers, streams and channels: 16 GiB in float32
@@ -49,7 +49,7 @@ class Rings(NamedTuple):
 
 
 def plan_rings(taps: tuple[int, ...], K: int, max_length: int | None = None) -> Rings:
-    """Lay out the rings for the details kept of each level (`tree.taps_per_level`).
+    """Lay out the rings for the details kept of each level (`tree.kept_per_level`).
 
     Examples
     --------
@@ -81,7 +81,7 @@ def ring_numbers(config: NetworkConfig) -> int:
     >>> ring_numbers(fading), (4 - 1) * (2**fading.J - 1)
     (1533, 1533)
     """
-    taps = taps_per_level(config.J, config.kernel_size, config.tree_select, config.m)
+    taps = kept_per_level(config.J, config.kernel_size, config.tree_select, config.m)
     return plan_rings(taps, config.kernel_size).size
 
 

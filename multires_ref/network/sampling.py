@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import get_xp
-from ..autodiff.mixture import log_softmax, shifted_mean, unpack
-from ..checks import check_int, check_number
+from ..base.arrays import get_xp
+from ..base.checks import check_int, check_number
+from ..ops.cross_entropy import log_softmax
+from ..ops.mixture_nll import shifted_mean, unpack
 from .model import Model
 from .streaming import Stream
 

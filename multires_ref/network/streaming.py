@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import family, get_xp
-from ..autodiff import channels, norms, pointwise
+from ..base.arrays import family, get_xp
+from ..base.checks import as_plain, check_choice, check_floats, check_int, check_shape
 from ..base.compiled import numba_works, require_numba
 from ..base.tensors import read_tensors, write_tensors
-from ..checks import as_plain, check_choice, check_floats, check_int, check_shape
 from ..engines.threads import limited
-from ..tree import taps_per_level
+from ..ops.linear import linear
+from ..tree import kept_per_level
 from . import rings
+from .block import ONE_SAMPLE, after_convolution
 from .model import Model
+from .norms import NORMS
 from .rings import MAX_RING_NUMBERS, layer_weights, plan_rings
 
 
@@ -66,8 +68,9 @@ class Stream:
     def __init__(self, model: Model, batch: int = 1, max_length: int | None = None, engine: str = "auto") -> None:
         config, self.params, self.norm_state = model.config, model.params, model.state
         self.config, self.batch = config, check_int("batch", batch, 1)
+        self.norm = NORMS[config.norm]
         self.max_length = None if max_length is None else check_int("max_length", max_length, 1)
-        taps = taps_per_level(config.J, config.kernel_size, config.tree_select, config.m)
+        taps = kept_per_level(config.J, config.kernel_size, config.tree_select, config.m)
         self.rings = plan_rings(taps, config.kernel_size, max_length)
         shape = (config.n_layers, self.rings.size, batch, config.d_model)
         if np.prod(shape, dtype=float) > MAX_RING_NUMBERS:
@@ -122,15 +125,14 @@ class Stream:
         x = self._map("encoder", x) if table is None else table[x]
         reading, writing = (get_xp(self.ring).asarray(n) for n in (self.rings.reading(self.time), self.rings.writing(self.time)))
         for i, (block, layer) in enumerate(zip(self.params["blocks"], self.layers, strict=True)):
-            y = pointwise.gelu(self.conv_step(x, self.ring[i], layer, reading, writing))
-            r = pointwise.glu(channels.linear(y, block["mix"]["weight"], block["mix"]["bias"]))
-            if "mix2" in block:
-                r = channels.linear(r, block["mix2"]["weight"], block["mix2"]["bias"])
-            x = norm_step(x, r, block["norm"], self.norm_state["blocks"][i])
+            c = self.conv_step(x, self.ring[i], layer, reading, writing)
+            r = after_convolution(block, c, steps=ONE_SAMPLE)
+            step = x[:, :, None], r[:, :, None]  # a sequence of one step, for the norm
+            x = self.norm.by_definition(block["norm"], self.norm_state["blocks"][i], *step)[:, :, 0]
         return x
 
     def _map(self, name: str, x: Any) -> Any:
-        return channels.linear(x, self.params[name]["weight"], self.params[name]["bias"])
+        return linear.definition(x, self.params[name]["weight"], self.params[name]["bias"])
 
     def _check_sample(self, x: Any) -> Any:
         """One sample for each stream, of the parameters' dtype."""
@@ -219,11 +221,3 @@ def add_exactly(total: Any, x: Any) -> None:
     total[0] += x
     added = total[0] - before
     lost += (before - (total[0] - added)) + (x - added)
-
-
-def norm_step(x: Any, r: Any, params: dict[str, Any], state: dict[str, Any]) -> Any:
-    """The post-norm of x + r [B, D]: LayerNorm, or BatchNorm by its running statistics where there are any."""
-    x, r = x[:, :, None], r[:, :, None]  # a sequence of one step
-    if not state:
-        return norms.layer_norm(x, r, params["weight"], params["bias"])[:, :, 0]
-    return norms.batch_norm(x, r, params["weight"], params["bias"], state["mean"], state["var"], False)[:, :, 0]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import check_int
+from ..base.checks import check_int
+from ..base.layer_checks import check_depth, check_filters, check_response_size
 from ..response import unit_impulse
-from ..tree import Row, check_depth, check_filters, check_response_size, memory, receptive_field
+from ..tree import Row, memory, receptive_field
 
 
 def memory_matrix(
@@ -43,7 +44,7 @@ def memory_matrix(
            [ 1., -1.,  0.,  0.]])
     """
     h0, h1 = check_filters(h0, h1)
-    check_response_size(check_depth(depth, h0), h0, 3 * depth + 1 if size is None else 2 * depth + size, h0.dtype.itemsize)
+    check_response_size(check_depth(depth, h0), h0, 3 * depth + 1 if size is None else 2 * depth + size)
     return memory(unit_impulse(h0, receptive_field(depth, h0.shape[-1])), h0, h1, depth, tree_select, size)
 
 

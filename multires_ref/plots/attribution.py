@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_int
+from ..base.checks import check_int
 from ..network import Model
 from ..tree import delay
 from .analysis import memory_matrix, short_name
@@ -58,7 +58,7 @@ def decision_parts(model: Model, x: np.ndarray, target: int) -> tuple[np.ndarray
 def last_layer(model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The last layer's input v and output c, [1, D, L] each."""
     seen: dict[str, Any] = {}
-    model(np.asarray(x)[None], probe=lambda name, array: seen.__setitem__(name, array), engine="tree")
+    model(np.asarray(x)[None], hook=lambda name, array: seen.__setitem__(name, array), engine="tree")
     last = model.config.n_layers - 1
     return seen["encoder" if last == 0 else f"blocks.{last - 1}.norm"], seen[f"blocks.{last}.conv"]
 
@@ -78,11 +78,10 @@ def margin_gradient(model: Model, v: np.ndarray, c: np.ndarray, target: int) -> 
 
 def after_last_layer(model: Model, v: np.ndarray, c: Any) -> Any:
     """The logits [1, d_output] from the last layer's input v and output c: GELU, mixing, norm, mean, linear."""
-    from .. import autodiff as ad
-    from ..network.layer import norm
+    from ..network.block import after_convolution, ignore
     from ..network.model import decode
+    from ..network.norms import NORMS
 
     params, state = model.params["blocks"][-1], model.state["blocks"][-1]
-    r = ad.glu(ad.conv1x1(ad.gelu(c), params["mix"]["weight"], params["mix"]["bias"]))
-    out, _ = norm(model.config, params["norm"], state, v, r, False)
-    return decode(model.config, model.params["decoder"], out, None, lambda name, array: None)
+    out, _ = NORMS[model.config.norm].apply(params["norm"], state, v, after_convolution(params, c), False)
+    return decode(model.config, model.params["decoder"], out, None, ignore)

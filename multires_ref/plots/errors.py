@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..checks import check_choice
+from ..base.checks import check_choice
 from ..interop.error_study import StudyRow, by_engine
 from ..interop.report import Report, Section
 from .style import COLOURS, CYCLE, DASHES, new_axes, new_figure, styled

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..checks import check_shape
-from ..tree import check_filters, check_response_size, check_weights
+from ..base.checks import check_shape
+from ..base.layer_checks import check_filters, check_response_size, check_weights
 from .analysis import memory_matrix, short_name
 from .style import COLOURS, level_colours, new_axes, octaves, styled
 
@@ -73,5 +73,5 @@ def one_layer_channel(
         raise ValueError(f"w_skip must be a number: one channel of a layer; got shape {np.shape(w_skip)}")
     h0, h1 = (h[None] if h.ndim == 1 else h[:, None] for h in check_filters(h0, h1))
     weights, skip, J = check_weights(h0, w[None], np.array([w_skip], w.dtype), tree_select, depth)
-    check_response_size(J, h0, 2 * J + len(w), h0.dtype.itemsize)
+    check_response_size(J, h0, 2 * J + len(w))
     return h0, h1, weights[0], float(skip[0]), J

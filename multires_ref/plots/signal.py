@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..checks import check_shape
+from ..base.checks import check_shape
 from ..network import Model, NetworkConfig
 from ..network.model import check_tokens, encode
 from ..tree import delay

@@ -35,11 +35,11 @@ class Stored(NamedTuple):
 
 def load_digits_run(path: Path) -> tuple[Model, list[Conv]]:
     """The digits network in a checkpoint, in float64 so that every engine draws the same, and its layers before training."""
+    from ..base.pytrees import map_pytree
     from ..training.checkpoint import load_run, read_checkpoint
-    from ..training.flat import map_tree
 
     model, training = load_run(path), read_checkpoint(path)[1]["training"]
-    params, state = (map_tree(lambda array: np.asarray(array, np.float64), tree) for tree in (model.params, model.state))
+    params, state = (map_pytree(lambda array: np.asarray(array, np.float64), tree) for tree in (model.params, model.state))
     return Model(model.config, params, state), initial_layers(model.config, training["seed"], training["dtype"])
 
 

@@ -29,8 +29,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..base.checks import check_choice, check_int
 from ..base.files import write_whole
-from ..checks import check_choice, check_int
 
 COLOURS = {
     "black": "#000000",

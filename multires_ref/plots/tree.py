@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from ..checks import check_int
+from ..base.checks import check_int
 from ..tree import Row, memory_rows, receptive_field
 from .style import COLOURS, MEMORY, level_colours, new_axes, styled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..checks import check_choice
+from ..base.checks import check_choice
 
 if TYPE_CHECKING:
     from .task import Task

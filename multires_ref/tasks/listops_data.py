@@ -20,7 +20,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from ..checks import check_int
+from ..base.checks import check_int
 
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 OPERATOR_SHARE = 0.25

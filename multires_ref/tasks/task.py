@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ..base.checks import check_choice
 from ..base.names import spelled
-from ..checks import check_choice
 from ..network.config import NetworkConfig
 from ..training.compatible import check_compatible
 from ..training.config import TrainingConfig

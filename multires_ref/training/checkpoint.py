@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..base.checks import FLOATS
+from ..base.pytrees import flatten, unflatten
 from ..base.tensors import METADATA_KEY, read_tensors, write_tensors
-from ..checks import FLOATS
 from ..network import Model, NetworkConfig, init_state, parameter_shapes
 from ..network.init import state_shapes
-from .flat import flatten, unflatten
 
 FORMAT = 1
 

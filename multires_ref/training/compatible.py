@@ -6,8 +6,8 @@ An error calls a setting by its argument's name, or on the command line by its f
 
 from __future__ import annotations
 
+from ..base.checks import check_choice
 from ..base.names import assigned, spelled
-from ..checks import check_choice
 from ..engines import RUNS_ON, numba_works
 from ..network.config import NetworkConfig, mixture_channels
 from ..network.init import check_size

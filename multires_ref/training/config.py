@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ..base.checks import FLOATS, check_bool, check_choice, check_int, check_number, keep
 from ..base.names import spelled
-from ..checks import FLOATS, check_bool, check_choice, check_int, check_number, keep
 from ..engines import ENGINES
 
 OPTIMIZERS = ("adamw", "adam")

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import family
-from ..autodiff.boxes import register_cupy
-from ..checks import check_choice
+from ..base.arrays import family
+from ..base.checks import check_choice
+from ..base.pytrees import map_pytree
+from ..ops.tracing import register_cupy
 from .data import Split
-from .flat import map_tree
 
 DEVICES = ("cpu", "gpu")
 
@@ -39,7 +39,7 @@ def to_device(array: Any, device: str) -> Any:
 
 def tree_to_device(tree: Any, device: str) -> Any:
     """`to_device` for every array of a nest."""
-    return map_tree(lambda array: to_device(array, device), tree)
+    return map_pytree(lambda array: to_device(array, device), tree)
 
 
 def batch_to_device(batch: Split, device: str) -> Split:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import get_xp
+from ..base.arrays import get_xp
+from ..base.pytrees import flatten
 from ..network import NetworkConfig, apply
 from .data import Split
-from .flat import flatten
 
 
 def all_finite(array: Any) -> bool:
@@ -37,11 +37,11 @@ def first_bad_layer(
     """
     seen: list[str] = []
 
-    def probe(name: str, array: Any) -> None:
+    def hook(name: str, array: Any) -> None:
         if not seen and not all_finite(array):
             seen.append(name)
 
-    apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, probe=probe, engine=engine)
+    apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, hook=hook, engine=engine)
     return seen[0] if seen else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_int
+from ..base.checks import check_int
 from ..network import Model
 from .data import Split, batch_slices
 from .device import batch_to_device, device_of, to_numpy

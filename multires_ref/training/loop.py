@@ -18,8 +18,10 @@ import numpy as np
 
 from ..base.files import remove_stale, write_json
 from ..base.lock import FolderLock
+from ..base.pytrees import count_elements
 from ..base.streams import say
 from ..network import Model, NetworkConfig
+from ..network.norms import NORMS
 from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
 from .compatible import check_compatible
 from .config import TrainingConfig
@@ -27,7 +29,6 @@ from .data import Split, batch_slices, cast, check_bucket, check_splits, epoch_o
 from .device import batch_to_device, check_device, to_numpy, tree_to_device
 from .diagnose import all_finite, explain, first_bad_array
 from .evaluate import evaluate
-from .flat import count_numbers
 from .interrupt import RunInterrupted, StopRequest
 from .job import Job
 from .metrics import absent_classes
@@ -183,7 +184,7 @@ def run_epoch(job: Job, run: RunState, stop: StopRequest, progress: Progress) ->
     train, size = job.splits["train"], job.training.batch_size
     if run.order is None:
         run.order = epoch_order(train, size, run.rng, job.training.bucket)
-    crop = job.training.bucket and job.network.norm == "layer"  # BatchNorm's statistics see the padding: it stays
+    crop = job.training.bucket and NORMS[job.network.norm].per_step  # BatchNorm's statistics see the padding: it stays
     for part in list(batch_slices(len(train), size))[run.position :]:
         one_step(job, run, train.take(run.order[part], crop=crop), progress)
         if stop.requested or time.monotonic() - job.saved > job.training.checkpoint_seconds:
@@ -290,7 +291,7 @@ def finish(job: Job, run: RunState) -> dict[str, Any]:
     name = job.objective.score_name
     metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
     metrics |= {"best_epoch": run.best_epoch, "epochs": run.epoch, "steps": run.step}
-    metrics |= {"parameters": count_numbers(best.params), "seconds": round(time.monotonic() - job.started, 3)}
+    metrics |= {"parameters": count_elements(best.params), "seconds": round(time.monotonic() - job.started, 3)}
     if job.objective.name == "multilabel":
         metrics["test_left_out"] = absent_classes(job.splits["test"].y)  # labels without a ROC curve there
     write_json(job.out / "metrics.json", metrics)

@@ -93,3 +93,14 @@ def bits(nats: float) -> float:
     8.0
     """
     return nats / math.log(2)
+
+
+def bits_per_dimension(nats: float, count: int) -> float:
+    """nats / (count ln 2): `nats` summed over `count` elements of the data.
+
+    Examples
+    --------
+    >>> bits_per_dimension(math.log(256) * 12, 12)
+    8.0
+    """
+    return float(nats) / (count * math.log(2))

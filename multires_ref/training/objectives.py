@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..checks import check_choice
+from ..base.checks import check_choice
 from ..network.config import NetworkConfig
-from .losses import bce_with_logits, cross_entropy
+from ..ops.bce_with_logits import bce_with_logits
+from ..ops.cross_entropy import cross_entropy
+from ..ops.mixture_nll import mixture_nll
 from .metrics import accuracy, bits, macro_auroc
-from .mixture import mixture_nll
 
 
 @dataclass(frozen=True)

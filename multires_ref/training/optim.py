@@ -1,13 +1,13 @@
-"""Adam and AdamW on nested dicts of arrays, and clipping by the global norm. The update itself is in `autodiff/update.py`."""
+"""Adam and AdamW on pytrees, and clipping by the global norm. The update itself is in `ops/adam_update.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..arrays import get_xp
-from ..autodiff.dispatch import call
+from ..base.arrays import get_xp
+from ..base.pytrees import flatten, map_pytree
+from ..ops.adam_update import adam_update
 from .config import TrainingConfig
-from .flat import flatten, map_tree
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # PyTorch's defaults, and the authors'
 
@@ -23,7 +23,7 @@ def adam_init(params: Any) -> dict[str, Any]:
     """
 
     def zeros() -> Any:
-        return map_tree(lambda p: get_xp(p).zeros_like(p), params)
+        return map_pytree(lambda p: get_xp(p).zeros_like(p), params)
 
     return {"step": 0, "m": zeros(), "v": zeros()}
 
@@ -61,7 +61,7 @@ def adam_step(params: Any, grads: Any, opt_state: dict[str, Any], lr: float, set
     gradients, m, v = flatten(grads), flatten(opt_state["m"]), flatten(opt_state["v"])
     for name, p in flatten(params).items():
         g = gradients[name] + decay * p if coupled and decay else gradients[name]
-        call("adam_update", p, g, m[name], v[name], lr, BETA1, BETA2, EPS, 0.0 if coupled else decay, opt_state["step"])
+        adam_update(p, g, m[name], v[name], lr, BETA1, BETA2, EPS, 0.0 if coupled else decay, opt_state["step"])
 
 
 def global_norm(grads: Any) -> Any:
@@ -91,4 +91,4 @@ def clip_by_global_norm(grads: Any, largest: float) -> Any:
     """
     norm = global_norm(grads)
     factor = get_xp(norm).minimum(largest / (norm + 1e-6), 1.0)
-    return map_tree(lambda g: g * factor.astype(g.dtype), grads)
+    return map_pytree(lambda g: g * factor.astype(g.dtype), grads)

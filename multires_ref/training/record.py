@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_int, check_number
+from ..base.checks import check_int, check_number
 from .job import Job
 
 LARGEST = 1e300  # of a loss or a score: all finite numbers, but for sums that would overflow

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..base.pytrees import flatten, unflatten
 from ..network import NetworkConfig, init_params, init_state
 from .checkpoint import load_run, model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .device import to_numpy, tree_to_device
 from .diagnose import first_bad_array
-from .flat import flatten, unflatten
 from .job import Job
 from .optim import adam_init
 from .record import check_record, generator_from

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import family
-from ..autodiff.gradient import value_and_gradients
+from ..base.arrays import family
 from ..engines.threads import limited
 from ..network import NetworkConfig, apply
 from ..network.model import work_of
+from ..ops.tracing import value_and_gradients
 from .config import TrainingConfig
 from .data import Split
 from .objectives import Objective

@@ -1,0 +1,61 @@
+"""Which NumPy-like module an array belongs to, so that one piece of code serves CPU, GPU and traced arrays."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any  # a NumPy, CuPy or autograd-traced array
+
+
+def family(array: Array) -> str:
+    """``"numpy"``, ``"cupy"`` or ``"autograd"`` (a traced array), from the type's module name alone.
+
+    Nothing is imported: whoever holds a CuPy array has already imported CuPy.
+    """
+    root = type(array).__module__.partition(".")[0]
+    return root if root in ("cupy", "autograd") else "numpy"
+
+
+def get_xp(*arrays: Array) -> ModuleType:
+    """The module whose functions act on `arrays`: ``numpy``, ``cupy`` or ``autograd.numpy``.
+
+    Raises
+    ------
+    TypeError
+        If NumPy and CuPy arrays are mixed. Nothing is copied between devices silently.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> get_xp(np.zeros(3)).__name__
+    'numpy'
+    """
+    families = {family(a) for a in arrays if hasattr(a, "shape") and not isinstance(a, np.generic)}
+    if "autograd" in families:
+        return sys.modules["autograd.numpy"]
+    if families == {"numpy", "cupy"}:
+        where = [f"{type(a).__module__}.{type(a).__name__}{tuple(a.shape)}" for a in arrays if hasattr(a, "shape")]
+        raise TypeError(
+            f"arrays on different devices: {', '.join(where)}. "
+            "Move them first, with cupy.asarray or cupy.asnumpy; nothing is copied silently."
+        )
+    return sys.modules["cupy"] if "cupy" in families else np
+
+
+def is_traced(*arrays: Array) -> bool:
+    """Whether autograd is recording any of `arrays`."""
+    return any(family(a) == "autograd" for a in arrays)
+
+
+def unboxed(array: Array) -> Array:
+    """The NumPy or CuPy array inside a traced one, however often it is traced; any other array as it is.
+
+    What is computed from the result is a constant for autograd: no gradient flows through it.
+    """
+    while family(array) == "autograd":
+        array = array._value
+    return array

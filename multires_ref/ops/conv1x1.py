@@ -1,0 +1,62 @@
+"""The 1x1 convolution: the same linear map across channels at every time step.
+
+On NumPy arrays it runs with few temporary arrays: sequences are taken a few at a time, so that what a matrix product has written
+is still in the cache when the bias is added or when it is summed. Weight gradients are summed over sequences in float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.arrays import Array, get_xp
+from ..engines.threads import limited
+from .registry import Example, operation
+
+BLOCK = 2**19  # elements of a product's result that are worked on at a time: 2 MiB in float32
+PRODUCTS = 8  # multiplications of a matrix product that take as long as handling one element elsewhere
+
+
+@operation(Example([(2, 3, 7), (5, 3), (5,)]), torch="torch.nn.functional.conv1d")
+def conv1x1(x: Array, weight: Array, bias: Array) -> Array:
+    """out[b, e, n] = sum_d weight[e, d] x[b, d, n] + bias[e]: [B, E, L]."""
+    return get_xp(x, weight).matmul(weight, x) + bias[:, None]
+
+
+@conv1x1.adjoint(of=3)
+def conv1x1_adjoint(g: Array, x: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """dx [B, D, L], dweight [E, D], dbias [E]."""
+    xp = get_xp(g, x, weight)
+    dweight = xp.sum(xp.matmul(g, xp.swapaxes(x, 1, 2)), axis=0)
+    return xp.matmul(weight.T, g), dweight, xp.sum(g, axis=(0, 2))
+
+
+def blocks(x: Array) -> list[slice]:
+    """Slices of the batch, each of at most about BLOCK elements."""
+    per_block = max(1, BLOCK // (x.shape[1] * x.shape[2]))
+    return [slice(b, b + per_block) for b in range(0, x.shape[0], per_block)]
+
+
+@conv1x1.implementation("numpy")
+def conv1x1_by_blocks(x: Array, weight: Array, bias: Array) -> Array:
+    """The same, a few sequences at a time."""
+    B, _, L = x.shape
+    out = np.empty((B, weight.shape[0], L), np.result_type(x, weight, bias))
+    with limited(out.size * weight.shape[1] // PRODUCTS):
+        for part in blocks(out):
+            np.matmul(weight, x[part], out=out[part])
+            out[part] += bias[:, None]
+    return out
+
+
+@conv1x1_adjoint.implementation("numpy")
+def conv1x1_adjoint_by_blocks(g: Array, x: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """The same, a few sequences at a time."""
+    dtype = np.result_type(g, x, weight)
+    dx, dweight, dbias = np.empty(x.shape, dtype), np.zeros(weight.shape), np.zeros(weight.shape[0])
+    with limited(2 * g.size * weight.shape[1] // PRODUCTS):
+        for part in blocks(g):
+            np.matmul(weight.T, g[part], out=dx[part])
+            for g_b, x_b in zip(g[part], x[part], strict=True):
+                dweight += np.matmul(g_b, x_b.T)
+                dbias += g_b.sum(axis=1)
+    return dx, dweight.astype(dtype), dbias.astype(dtype)

@@ -1,0 +1,124 @@
+"""`multires_conv`: the layer by any engine, with one backward pass for all its arguments.
+
+    y[n] = sum_r w[r] z_n[r] + w_skip x[n]          z_n: the memory that TreeSelect picks (see `tree.py`)
+
+`multires_conv_traced` is the same by operations that autograd records one by one: for teaching, as a check of the gradient from
+one backward pass, and for derivatives of second and higher order.
+"""
+
+from __future__ import annotations
+
+from autograd.builtins import tuple as traced_tuple
+from autograd.core import make_vjp
+
+from .. import tree
+from ..base.arrays import Array, is_traced
+from ..engines import choose, get_engine
+from .dilated_conv import dilated_conv
+from .registry import Example, operation
+
+SHAPES = [(2, 2, 9), (2, 3), (2, 3), (2, 4), (2,)]
+EXAMPLES = (
+    Example(SHAPES, ((1, 1, 1), "tree"), "fading"),
+    Example([(2, 2, 9), (2, 2), (2, 2), (2, 6), (2,)], ((2, 2, 1), "tree"), "uniform"),
+    Example([(2, 2, 9), (3, 2, 3), (3, 2, 3), (2, 4), (2,)], ((1, 1, 1), "tree"), "untied"),
+)
+
+
+def multires_conv(
+    x: Array,
+    h0: Array,
+    h1: Array,
+    w: Array,
+    w_skip: Array,
+    *,
+    tree_select: str = "fading",
+    depth: int | None = None,
+    engine: str = "auto",
+) -> Array:
+    """The multiresolution convolution: y[n] = sum_r w[r] z_n[r] + w_skip x[n], channel by channel.
+
+    Parameters
+    ----------
+    x : array [B, D, L]
+        NumPy, CuPy or traced by autograd; float32 or float64, kept.
+    h0, h1 : arrays [D, K], or untied across levels [J, D, K] (fine to coarse)
+        Low-pass and high-pass filters in lag order: h0[:, 0] weights the newest sample.
+    w : array [D, m]
+        Weights of the memory in the order of `memory_rows`: a_J, b_J, ..., b_1.
+    w_skip : array [D]
+        Weight of the input itself.
+    tree_select : "fading" or "uniform"
+    depth : int, J
+        m - 1 for the fading tree; must be given for the uniform one.
+    engine : "tree", "fft", "fused", "gpu" or "auto"
+        The algorithm; "auto" takes the fastest that is installed and fits the arrays.
+
+    Returns
+    -------
+    y : array [B, D, L]
+
+    Raises
+    ------
+    TypeError
+        For a dtype other than float32 and float64, for mixed dtypes, and for arrays on different devices.
+    ValueError
+        For shapes that do not fit, a depth or memory size out of range, an unknown `tree_select` or `engine`.
+
+    Notes
+    -----
+    The paper's layer; the authors' `MultiresLayer.forward` (thjashin/multires-conv, commit 828089f), which packs w and w_skip in
+    one array and stores its filters newest sample last. Differentiable in all five arrays, to any order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[[1.0, 2.0, 3.0, 4.0]]])
+    >>> h0, h1 = np.array([[1.0, 1.0]]), np.array([[1.0, -1.0]])
+    >>> multires_conv(x, h0, h1, np.array([[1.0, 0.0, 0.0]]), np.array([0.5]))
+    array([[[ 1.5,  4. ,  7.5, 12. ]]])
+    """
+    *arrays, kept = tree.check_layer(x, h0, h1, w, w_skip, tree_select, depth)
+    name = choose(engine, arrays[0], len(kept), kept, arrays[1].shape[-1])
+    return by_engine(*arrays, kept, name)
+
+
+@operation(*EXAMPLES, name="multires_conv")
+def by_engine(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...], engine: str) -> Array:
+    """y [B, D, L] by the engine of that name; `kept` says how many details of each level the memory holds."""
+    return get_engine(engine).forward(x, h0, h1, w, w_skip, kept)
+
+
+@by_engine.adjoint(of=5)
+def by_engine_adjoint(
+    g: Array, x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...], engine: str
+) -> tuple[Array, Array, Array, Array, Array]:
+    """The gradients of all five arrays, in their shapes."""
+    arrays = (x, h0, h1, w, w_skip)
+    if is_traced(g, *arrays):  # the gradient is being differentiated: give autograd operations that it knows
+        return tuple(make_vjp(lambda five: traced_layer(*five, kept), traced_tuple(arrays))[0](g))
+    return get_engine(engine).backward(g, *arrays, kept)
+
+
+def multires_conv_traced(
+    x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, *, tree_select: str = "fading", depth: int | None = None
+) -> Array:
+    """`multires_conv` written out: every coefficient is an array that autograd records, and stores until the backward pass.
+
+    Same arguments and result. Memory O(B D L J), and several times slower: it is here to be read, and to check the gradient that
+    `multires_conv` takes from one backward pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[[1.0, 2.0, 3.0, 4.0]]])
+    >>> h0, h1 = np.array([[1.0, 1.0]]), np.array([[1.0, -1.0]])
+    >>> multires_conv_traced(x, h0, h1, np.array([[1.0, 0.0, 0.0]]), np.array([0.5]))
+    array([[[ 1.5,  4. ,  7.5, 12. ]]])
+    """
+    return traced_layer(*tree.check_layer(x, h0, h1, w, w_skip, tree_select, depth))
+
+
+def traced_layer(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Array:
+    """`tree.layer`, whose convolutions are the operation that autograd knows, with its own adjoints."""
+    return tree.layer(x, h0, h1, w, w_skip, kept, conv=dilated_conv)

@@ -1,0 +1,58 @@
+"""What the compiled operations (extra `fast`) have in common: how they are compiled, and which arrays they take.
+
+They are held to their definitions by tests, and keep three rules:
+- one pass over memory wherever the data allow it, in parallel over rows x[b, d] or tiles of time;
+- the pieces of work do not depend on the number of threads, and sums over pieces are taken in a fixed order and in float64: the
+  same numbers come out, bit for bit, whatever that number is;
+- no `nnan` or `ninf` among the fast-math flags: NaN and inf stay what they are. Arguments are only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from ...base.arrays import Array
+from ...base.compiled import parallel_njit
+from ...engines.threads import POINTWISE, limited
+from ..registry import ArrayFunction
+
+FLOATS = ("float32", "float64")
+SUMS = {"contract", "reassoc", "nsz", "arcp"}  # sums may be reordered, which vector instructions need
+parallel = parallel_njit(fastmath={"contract"}, error_model="numpy")
+parallel_sums = parallel_njit(fastmath=SUMS, error_model="numpy")
+
+
+def compiled(function: ArrayFunction) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate the compiled implementation of an operation or adjoint: it runs on as many threads as the work is worth.
+
+    Arrays of other dtypes than float32 and float64, or of both, are left to the definition.
+    """
+
+    def decorate(fast: Callable[..., Any]) -> Callable[..., Any]:
+        @function.implementation("numba")
+        @wraps(fast)
+        def run(*args: Any) -> Any:
+            floats = {str(a.dtype) for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
+            if len(floats) != 1 or not floats.issubset(FLOATS):
+                return function.definition(*args)
+            with limited(POINTWISE * max(a.size for a in args if isinstance(a, np.ndarray))):
+                return fast(*args)
+
+        return run
+
+    return decorate
+
+
+def rows(x: Array) -> Array:
+    """[..., L] -> [rows, L], contiguous; a view where x is contiguous already."""
+    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+
+
+def factors(mask: Array | None, x: Array) -> Array:
+    """A dropout mask [B, D, 1] as one factor for each row of x [B, D, L]: [B D]; ones where there is none."""
+    count = x.shape[0] * x.shape[1]
+    return np.ones(count, x.dtype) if mask is None else np.broadcast_to(mask, (*x.shape[:2], 1)).reshape(count)

@@ -1,0 +1,46 @@
+"""GELU with channel dropout, compiled: one reading and one writing of memory."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from ...base.arrays import Array
+from ..gelu import gelu, gelu_adjoint
+from ._compile import compiled, factors, parallel, rows
+from ._math import normal
+
+
+@compiled(gelu)
+def compiled_gelu(x: Array, mask: Array = None) -> Array:
+    """x Phi(x) times the mask."""
+    out = np.empty(x.shape, x.dtype)
+    gelu_rows(rows(out), rows(x), factors(mask, x))
+    return out
+
+
+@compiled(gelu_adjoint)
+def compiled_gelu_adjoint(g: Array, x: Array, mask: Array = None) -> Array:
+    """g times the mask times Phi(x) + x phi(x)."""
+    out = np.empty(x.shape, x.dtype)
+    gelu_adjoint_rows(rows(out), rows(g), rows(x), factors(mask, x))
+    return out
+
+
+@parallel
+def gelu_rows(out, x, mask):
+    """The arrays are [rows, L] each; `mask` holds one factor for each row."""
+    for row in prange(x.shape[0]):
+        factor = mask[row]
+        for n in range(x.shape[1]):
+            out[row, n] = x[row, n] * normal(x[row, n])[0] * factor
+
+
+@parallel
+def gelu_adjoint_rows(out, g, x, mask):
+    """The arrays are [rows, L] each; `mask` holds one factor for each row."""
+    for row in prange(x.shape[0]):
+        factor = mask[row]
+        for n in range(x.shape[1]):
+            Phi, phi = normal(x[row, n])
+            out[row, n] = g[row, n] * factor * (Phi + x[row, n] * phi)

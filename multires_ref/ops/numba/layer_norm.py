@@ -1,0 +1,115 @@
+"""LayerNorm of x + r over channels, compiled: `ops/layer_norm.py` has the definition.
+
+The channels of one time step are L numbers apart, so a tile of TILE time steps is worked on at a time: its [D, TILE] numbers
+stay in the cache through the passes for the mean, for the variance and for the result, and memory is read once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from ...base.arrays import Array
+from ...base.compiled import njit
+from ..layer_norm import EPS, layer_norm, layer_norm_adjoint
+from ._compile import SUMS, compiled, parallel_sums
+
+TILE = 64  # of float32: 64 KiB for 256 channels
+
+
+@compiled(layer_norm)
+def compiled_layer_norm(x: Array, r: Array, weight: Array, bias: Array) -> Array:
+    """LayerNorm over channels of x + r [B, D, L]."""
+    out = np.empty(x.shape, x.dtype)
+    normalise(out, *(np.ascontiguousarray(a) for a in (x, r, weight, bias)))
+    return out
+
+
+@compiled(layer_norm_adjoint)
+def compiled_layer_norm_adjoint(g: Array, x: Array, r: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array, Array]:
+    """The gradients of x, r [B, D, L], weight and bias [D]."""
+    B, D, L = x.shape
+    ds, parts = np.empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), 2, D))
+    normalise_adjoint(ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
+    dweight, dbias = parts.sum(axis=0).astype(x.dtype)
+    return ds, ds, dweight, dbias
+
+
+@njit(fastmath=SUMS, error_model="numpy")
+def tile(unit, D, L, dtype):
+    """What a unit of work needs: its sequence b, where in time it begins, and space for s [D, n], mean [n] and scale [n]."""
+    tiles = (L + TILE - 1) // TILE
+    b, start = unit // tiles, unit % tiles * TILE
+    n = min(TILE, L - start)
+    return b, np.uint64(start), np.empty((D, n), dtype), np.empty(n, dtype), np.empty(n, dtype)
+
+
+@njit(fastmath=SUMS, error_model="numpy")
+def statistics(s, mean, scale, x, r, b, start):
+    """s = x + r in the tile of sequence b that begins at `start` [D, n], its mean over channels [n], and 1 / sqrt(var + eps).
+
+    Positions are unsigned because the check for negative ones would keep the compiler from using vector instructions.
+    """
+    D, n = s.shape
+    total = np.zeros(n)
+    for d in range(D):
+        for t in range(np.uint64(n)):
+            s[d, t] = x[b, d, start + t] + r[b, d, start + t]
+            total[t] += s[d, t]
+    for t in range(n):
+        mean[t] = total[t] / D
+        total[t] = 0.0
+    for d in range(D):
+        for t in range(n):
+            centred = s[d, t] - mean[t]
+            total[t] += centred * centred
+    for t in range(n):
+        scale[t] = 1.0 / np.sqrt(total[t] / D + EPS)
+
+
+@njit(fastmath={"contract"}, error_model="numpy")
+def scaled(centred, weight, scale, bias):
+    """centred (weight scale) + bias, in this order whatever the loop around it: no `reassoc` among the flags."""
+    return centred * (weight * scale) + bias
+
+
+@parallel_sums
+def normalise(out, x, r, weight, bias):
+    """Fills out [B, D, L]."""
+    B, D, L = x.shape
+    for unit in prange(B * ((L + TILE - 1) // TILE)):
+        b, start, s, mean, scale = tile(unit, D, L, x.dtype)
+        statistics(s, mean, scale, x, r, b, start)
+        for d in range(D):
+            for t in range(np.uint64(s.shape[1])):
+                out[b, d, start + t] = scaled(s[d, t] - mean[t], weight[d], scale[t], bias[d])
+
+
+@parallel_sums
+def normalise_adjoint(ds, parts, g, x, r, weight):
+    """Fills ds [B, D, L] and each tile's part of the gradients of weight and bias, parts [units, 2, D].
+
+    With s^ the normalised s and u = g weight:  ds = scale (u - mean(u) - s^ mean(u s^)), means over channels.
+    """
+    B, D, L = x.shape
+    for unit in prange(B * ((L + TILE - 1) // TILE)):
+        b, start, hat, mean, scale = tile(unit, D, L, x.dtype)
+        statistics(hat, mean, scale, x, r, b, start)
+        n = np.uint64(hat.shape[1])
+        mean_u, mean_us = np.zeros(n), np.zeros(n)
+        for d in range(D):
+            w, dweight, dbias = weight[d], 0.0, 0.0
+            for t in range(n):
+                g_t = g[b, d, start + t]
+                hat[d, t] = (hat[d, t] - mean[t]) * scale[t]
+                dweight += g_t * hat[d, t]
+                dbias += g_t
+                mean_u[t] += g_t * w
+                mean_us[t] += g_t * w * hat[d, t]
+            parts[unit, 0, d], parts[unit, 1, d] = dweight, dbias
+        for t in range(n):
+            mean_u[t], mean_us[t] = mean_u[t] / D, mean_us[t] / D
+        for d in range(D):
+            for t in range(n):
+                u = g[b, d, start + t] * weight[d]
+                ds[b, d, start + t] = scale[t] * (u - mean_u[t] - hat[d, t] * mean_us[t])
