@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+Array = Any  # a NumPy, CuPy or autograd-traced array
+
 
 def family(array: Any) -> str:
     """``"numpy"``, ``"cupy"`` or ``"autograd"`` (a traced array), from the type's module name alone.

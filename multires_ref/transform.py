@@ -107,7 +107,7 @@ def causal_swt(x: Any, wavelet: Any, level: int, *, tail: bool = False, engine: 
         x = xp.concatenate((x, xp.zeros((*x.shape[:-1], late), dtype=x.dtype)), axis=-1)
     h0, h1 = filters_like(x, wavelet.dec_lo, wavelet.dec_hi)
     if compiles(check_choice("engine", engine, ("tree", "fused", "auto")), x, len(h0) * check_int("level", level, 1, MAX_DEPTH)):
-        from .engines.levels import pyramid_levels
+        from .engines.numba.levels import pyramid_levels
 
         return pyramid_levels(x, h0, h1, level)[::-1]
     return pyramid(x, h0, h1, level)[::-1]

@@ -14,7 +14,7 @@ from autograd.builtins import tuple as traced_tuple
 from autograd.core import make_vjp
 from autograd.extend import defvjp_argnums, primitive
 
-from ..arrays import get_xp, is_traced
+from ..arrays import is_traced
 from ..checks import check_choice
 from ..engines import ENGINES, choose, get_engine, readout
 from ..tree import check_tree_arrays, check_weights, of_level, taps_per_level
@@ -91,30 +91,14 @@ def check_arguments(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, tree_select: 
     return x, h0, h1, w, w_skip, taps_per_level(J, h0.shape[-1], tree_select, w.shape[1])
 
 
-def untied(h: Any, J: int) -> Any:
-    """[J, D, K] from [D, K]: the same pair at every level, as a view that copies nothing."""
-    return h if h.ndim == 3 else get_xp(h).broadcast_to(h, (J, *h.shape))
-
-
 @primitive
 def _multires_conv(x, h0, h1, w, w_skip, taps, engine):
-    if whole := getattr(get_engine(engine), "layer_forward", None):  # an engine that folds by itself
-        return whole(x, h0, h1, w, w_skip, taps)
-    q, w_a = readout.fold(untied(h1, len(taps)), w, w_skip, taps)
-    return get_engine(engine).forward(x, untied(h0, len(taps)), q, w_a)
+    return get_engine(engine).forward(x, h0, h1, w, w_skip, taps)
 
 
 def _backward(g, x, h0, h1, w, w_skip, taps, engine):
-    """The gradients of all five arrays; a tied filter's is the sum over the levels it serves."""
-    if whole := getattr(get_engine(engine), "layer_backward", None):
-        return whole(g, x, h0, h1, w, w_skip, taps)
-    J = len(taps)
-    q, w_a = readout.fold(untied(h1, J), w, w_skip, taps)
-    dx, dh0, dq, dw_a = get_engine(engine).backward(g, x, untied(h0, J), q, w_a)
-    dh1, dw, dw_skip = readout.unfold(dq, dw_a, untied(h1, J), w, taps)
-    if h0.ndim == 2:
-        dh0, dh1 = dh0.sum(axis=0), dh1.sum(axis=0)
-    return dx, dh0, dh1, dw, dw_skip
+    """The gradients of all five arrays."""
+    return get_engine(engine).backward(g, x, h0, h1, w, w_skip, taps)
 
 
 def _vjp(argnums, ans, args, kwargs):

@@ -14,11 +14,9 @@ import numpy as np
 
 from ..autodiff import multires_conv
 from ..checks import FLOATS, check_choice
-from ..engines import readout
-from ..engines.tree import forward as tree_forward
+from ..engines import get_engine, usable_engines
 from ..tree import taps_per_level
 from .errors import measure
-from .gradients import cpu_engines
 
 
 class StudyRow(NamedTuple):
@@ -55,15 +53,12 @@ def truth(arrays: Sequence[np.ndarray]) -> np.ndarray:
     True
     """
     x, h0, h1, w, w_skip = (a.astype(np.longdouble) for a in arrays)
-    J = w.shape[1] - 1
-    h0, h1 = (np.broadcast_to(h, (J, *h.shape)) for h in (h0, h1))
-    q, w_a = readout.fold(h1, w, w_skip, taps_per_level(J, h0.shape[-1]))
-    return tree_forward(x, h0, q, w_a)
+    return get_engine("tree").forward(x, h0, h1, w, w_skip, taps_per_level(w.shape[1] - 1, h0.shape[-1]))
 
 
 def engines_here() -> list[str]:
     """What can be studied on this machine: the CPU engines, and PyTorch if it is installed."""
-    return cpu_engines() + (["PyTorch"] if find_spec("torch") else [])
+    return usable_engines() + (["PyTorch"] if find_spec("torch") else [])
 
 
 def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

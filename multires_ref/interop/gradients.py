@@ -19,6 +19,7 @@ from .. import autodiff as ad
 from ..autodiff import ops
 from ..autodiff.norms import batch_statistics
 from ..checks import check_choice
+from ..engines import usable_engines
 from ..network.layer import value_of
 from ..training.losses import bce_with_logits, cross_entropy
 from ..training.mixture import mixture_nll
@@ -111,18 +112,6 @@ def operations(engines: list[str]) -> list[Operation]:
     return named + [operation for engine in engines for operation in conv_operations(engine)]
 
 
-def cpu_engines() -> list[str]:
-    """The engines that run here on NumPy arrays: those whose library is installed."""
-    found, x, h = [], np.ones((1, 1, 4)), np.ones((1, 2))
-    for name in ("tree", "fft", "fused"):
-        try:
-            ad.multires_conv(x, h, h, np.ones((1, 2)), np.ones(1), engine=name)
-        except ImportError:
-            continue
-        found.append(name)
-    return found
-
-
 def check_gradients(
     op: str | None = None, *, also: list[Operation] | None = None, rng: np.random.Generator | None = None
 ) -> list[GradientRow]:
@@ -147,7 +136,7 @@ def check_gradients(
     True
     """
     rng = np.random.default_rng(0) if rng is None else rng
-    chosen = operations(cpu_engines()) + (also or [])
+    chosen = operations(usable_engines()) + (also or [])
     if op is not None:
         check_choice("op", op, sorted({name for o in chosen for name in (o.name, o.name.split(",")[0])}))
         chosen = [o for o in chosen if op in (o.name, o.name.split(",")[0])]
