@@ -18,11 +18,11 @@ from fuzz_oracle import Wrong, require
 from fuzz_values import array, pick, with_bad_samples
 
 import multires_ref as mr
-from multires_ref.engines import available_engines, choose
-from multires_ref.filters import wavelet_names
+from multires_ref.engines import choose, usable_engines
+from multires_ref.base.layer_checks import wavelet_names
 from multires_ref.tree import kept_per_level
 
-ENGINES = ["auto", "tree", "fft"] + (["fused"] if "not available" not in available_engines()["fused"] else [])
+ENGINES = ["auto", *usable_engines()]
 DTYPES = ("float32", "float64")
 SHORT = [name for name in wavelet_names() if pywt.Wavelet(name).dec_len <= 12]
 

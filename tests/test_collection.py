@@ -40,7 +40,7 @@ def run_pytest_without_options(*arguments):
         ("import planted", {"torch"}),
         ("from multires_ref.interop import torch_model", {"torch"}),
         ("from multires_ref.interop.torch_model import to_torch", {"torch"}),
-        ("import multires_ref.engines.fused_kernels", {"numba", "llvmlite"}),
+        ("import multires_ref.engines.numba.fused", {"numba", "llvmlite"}),
         ("def later():\n    import torch", set()),
         ("try:\n    import torch\nexcept ImportError:\n    torch = None", set()),
         ("try:\n    import torch\nexcept KeyError:\n    torch = None", {"torch"}),

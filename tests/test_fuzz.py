@@ -1,6 +1,7 @@
 """The fuzzer finds nothing in the public functions, and finds what is planted."""
 
 import contextlib
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from multires_ref.base import checks
-from multires_ref.engines import fft, tree
+from multires_ref.engines import ENGINES
 
 CALLS = 2000
 
@@ -53,7 +54,7 @@ def warns(*arguments):
     return TREE_FORWARD(*arguments)
 
 
-TREE_FORWARD = tree.forward
+TREE_FORWARD = ENGINES["tree"].forward
 PLANTED = {
     "a wrong number": (wrong_number, "multires_conv", "was expected within"),
     "the future": (not_causal, "not_finite", "y before the bad sample: at"),
@@ -66,20 +67,25 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("plant", PLANTED)
-def test_what_is_planted_is_found(monkeypatch, plant):
-    forward, only, words = PLANTED[plant]
+def plant(monkeypatch, engine, **functions):
+    """Give an engine other functions, for one test."""
+    monkeypatch.setitem(ENGINES, engine, dataclasses.replace(ENGINES[engine], **functions))
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_what_is_planted_is_found(monkeypatch, fault):
+    forward, only, words = PLANTED[fault]
     monkeypatch.setattr(fuzz_calls, "ENGINES", ["tree"])
     assert not [fault for _, what, fault in fuzz.fuzz(40, 1, only) if " with " not in what]
-    monkeypatch.setattr(tree, "forward", forward)
+    plant(monkeypatch, "tree", forward=forward)
     found = [fault for _, what, fault in fuzz.fuzz(40, 1, only) if " with " not in what]
     assert any(words in fault for fault in found), found
 
 
 def test_a_wrong_gradient_is_found(monkeypatch):
-    backward = fft.backward
+    backward = ENGINES["fft"].backward
     monkeypatch.setattr(fuzz_calls, "ENGINES", ["fft"])
-    monkeypatch.setattr(fft, "backward", lambda *a: (2 * backward(*a)[0], *backward(*a)[1:]))
+    plant(monkeypatch, "fft", backward=lambda *a: (2 * backward(*a)[0], *backward(*a)[1:]))
     assert any("the gradient of x" in fault for _, _, fault in fuzz.fuzz(20, 1, "gradients"))
 
 
@@ -108,5 +114,5 @@ def test_a_call_that_hangs_is_stopped(monkeypatch):
             with contextlib.suppress(Exception):
                 sum(range(1000))
 
-    monkeypatch.setattr(tree, "forward", forever)
+    plant(monkeypatch, "tree", forward=forever)
     assert any("it took more than 0.2 s" in fault for _, _, fault in fuzz.fuzz(4, 1, "not_finite"))

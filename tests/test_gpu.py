@@ -12,10 +12,10 @@ from real_cupy import real_cupy
 
 import multires_ref as mr
 from multires_ref.autodiff import cupy_linear
+from multires_ref.ops.multires_conv import _backward
+from multires_ref.bench.gpu_info import gpu_report
 from multires_ref.cli import main
 from multires_ref.engines import gpu
-from multires_ref.engines.device import gpu_report
-from multires_ref.ops.multires_conv import _backward
 from multires_ref.tree import depth_for, kept_per_level
 
 pytestmark = pytest.mark.gpu
@@ -38,10 +38,10 @@ def test_full_size_against_the_tree_engine(L, K, dtype, cupy):
     g, taps = np.random.default_rng(1).standard_normal(args[0].shape).astype(dtype), kept_per_level(J, K)
     arrays, g_device = [cupy.asarray(a) for a in args], cupy.asarray(g)
     tolerance = 1e-12 if dtype == "float64" else 1e-4
-    y = gpu.layer_forward(*arrays, taps).get()
+    y = gpu.forward(*arrays, taps).get()
     wanted = mr.multires_conv(*args, engine="tree")
     np.testing.assert_allclose(y, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
-    once, again = (gpu.layer_backward(g_device, *arrays, taps) for _ in range(2))
+    once, again = (gpu.backward(g_device, *arrays, taps) for _ in range(2))
     for got, same, want in zip(once, again, _backward(g, *args, taps, "tree"), strict=True):
         np.testing.assert_array_equal(got.get(), same.get())
         np.testing.assert_allclose(got.get(), want, rtol=0, atol=tolerance * np.abs(want).max())

@@ -50,8 +50,8 @@ def test_reference_cases(name, cupy):
     case = conv_case(name)
     arrays = [cupy.asarray(a) for a in case["args"]]
     *checked, taps = check_arguments(*arrays, case["options"]["tree_select"], case["options"]["depth"])
-    assert_close(gpu.layer_forward(*checked, taps), case["y"], 1e-12)
-    for got, wanted in zip(gpu.layer_backward(cupy.asarray(case["dy"]), *checked, taps), case["grads"], strict=True):
+    assert_close(gpu.forward(*checked, taps), case["y"], 1e-12)
+    for got, wanted in zip(gpu.backward(cupy.asarray(case["dy"]), *checked, taps), case["grads"], strict=True):
         assert_close(got, wanted, 1e-12)
 
 
@@ -84,35 +84,15 @@ def test_layer_against_the_tree_engine(setting, long, cupy, monkeypatch):
     monkeypatch.setattr(gpu, "limits", lambda: (enough, 1) if long else (232448, 4))
     tolerance = TOLERANCE[str(g.dtype)]
     arrays = [cupy.asarray(a) for a in args]
-    assert_close(
-        gpu.layer_forward(*arrays, taps), tree.forward(args[0], broadcast(args[1], len(taps)), q, args[3][:, 0]), tolerance
-    )
+    assert_close(gpu.forward(*arrays, taps), tree.forward(args[0], broadcast(args[1], len(taps)), q, args[3][:, 0]), tolerance)
     if not cupy.real:
         assert ("tree_forward_long" in fake_cupy.launches) == long
-    for got, wanted in zip(gpu.layer_backward(cupy.asarray(g), *arrays, taps), _backward(g, *args, taps, "tree"), strict=True):
+    for got, wanted in zip(gpu.backward(cupy.asarray(g), *arrays, taps), _backward(g, *args, taps, "tree"), strict=True):
         assert_close(got, wanted, tolerance)
 
 
 def broadcast(h, J):
     return h if h.ndim == 3 else np.broadcast_to(h, (J, *h.shape))
-
-
-def test_the_seam_of_all_engines(cupy):
-    """`forward` and `backward` with readout filters that are already folded, levels without any among them."""
-    (x, h0, h1, w, w_skip), g, taps = problem(L=50, J=4, K=3, m=5, tree_select="uniform")
-    q, w_a = readout.fold(broadcast(h1, 4), w, w_skip, taps)
-    assert 0 in [q_i.shape[1] for q_i in q]
-    device = [
-        cupy.asarray(x),
-        cupy.asarray(np.ascontiguousarray(broadcast(h0, 4))),
-        [cupy.asarray(a) for a in q],
-        cupy.asarray(w_a),
-    ]
-    assert_close(gpu.forward(*device), tree.forward(x, broadcast(h0, 4), q, w_a), 1e-13)
-    dx, dh0, dq, dw_a = gpu.backward(cupy.asarray(g), *device)
-    wanted = tree.backward(g, x, broadcast(h0, 4), q, w_a)
-    for got, want in zip((dx, dh0, *dq, dw_a), (wanted[0], wanted[1], *wanted[2], wanted[3]), strict=True):
-        assert_close(got, want, 1e-12) if want.size else None
 
 
 def test_launches_and_no_waiting(cupy):
@@ -122,9 +102,9 @@ def test_launches_and_no_waiting(cupy):
     fake_cupy.log.clear()
     if cupy.real:
         pytest.skip("launches are counted on the stand-in")
-    gpu.layer_forward(*arrays, taps)
+    gpu.forward(*arrays, taps)
     assert fake_cupy.log == {"launch": 1}
-    gpu.layer_backward(arrays[0], *arrays, taps)
+    gpu.backward(arrays[0], *arrays, taps)
     assert fake_cupy.log == {"launch": 3}
 
 
@@ -132,8 +112,8 @@ def test_a_batch_equals_its_parts(cupy):
     """A row's result does not depend on the others, bit for bit."""
     args, g, taps = problem(L=64, J=6, K=2)
     arrays, g = [cupy.asarray(a) for a in args], cupy.asarray(g)
-    whole = gpu.layer_backward(g, *arrays, taps)
-    parts = [gpu.layer_backward(g[b : b + 1], arrays[0][b : b + 1], *arrays[1:], taps) for b in range(3)]
+    whole = gpu.backward(g, *arrays, taps)
+    parts = [gpu.backward(g[b : b + 1], arrays[0][b : b + 1], *arrays[1:], taps) for b in range(3)]
     np.testing.assert_array_equal(whole[0].get(), np.concatenate([p[0].get() for p in parts]))
     assert_close(whole[1], sum(p[1].get() for p in parts), 1e-14)
 
@@ -150,14 +130,14 @@ def forward_arguments():
     x, h0, h1, w, w_skip = (guarded(a) for a in args)
     layer = gpu.layer_of(h0, w, taps)
     at = [1 + sum(taps[i + 1 :]) for i in range(7)]
-    plan = guarded(np.array([7, 2, 8, layer.Q, 0, 1, *layer.starts, *taps, *at], np.int32))
+    plan = guarded(np.array([7, 2, 8, layer.Q, 0, *layer.starts, *taps, *at], np.int32))
     q, w_a = readout.fold(broadcast(args[2], 7), *args[3:], taps)
     y = tree.forward(args[0], broadcast(args[1], 7), q, w_a)
     shared = 8 * (7 * 2 + layer.Q + 1 + 2 * 32 * 4)
     return [x, guarded(np.full_like(args[0], np.nan)), h0, h1, w, w_skip, plan, np.int32(2), np.int32(100)], shared, y
 
 
-FORWARD = (("engines/plan.cu", "engines/forward.cu"), {"THREADS": 32, "ITEMS": 4, "TAPS": 2})
+FORWARD = (("engines/cuda/plan.cu", "engines/cuda/forward.cu"), {"THREADS": 32, "ITEMS": 4, "TAPS": 2})
 
 
 @needs_compiler
@@ -189,7 +169,7 @@ def test_the_emulator_sees_a_missing_barrier_and_too_little_shared_memory():
 
 # Compilation by NVIDIA's compilers
 
-TREE, SMALL = "engines/plan.cu engines/", {"THREADS": 64, "ITEMS": 16}
+TREE, SMALL = "engines/cuda/plan.cu engines/cuda/", {"THREADS": 64, "ITEMS": 16}
 BUILDS = {  # settings that the engine chooses, at the paper's sizes and at the ends of its ranges
     "forward, L=1024, K=2": (TREE + "forward.cu", SMALL | {"TAPS": 2}),
     "forward, L=1024, uniform": (TREE + "forward.cu", SMALL | {"TAPS": 9}),

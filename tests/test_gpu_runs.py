@@ -13,8 +13,8 @@ import pytest
 from gpu_cases import NETWORKS, any_cupy, batch_for, network, stand_in_with_kernels, start  # noqa: F401 (two fixtures)
 
 import multires_ref as mr
+from multires_ref.bench.gpu_info import gpu_report
 from multires_ref.cli import main
-from multires_ref.engines.device import gpu_report
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.device import tree_to_device
 from multires_ref.training.evaluate import evaluate, predict

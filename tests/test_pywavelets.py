@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multires_ref import check_pywavelets
-from multires_ref.filters import wavelet_names
+from multires_ref.base.layer_checks import wavelet_names
 from multires_ref.interop import pywavelets
 
 

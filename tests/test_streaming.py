@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig
+from multires_ref.engines.rings import plan_rings
 from multires_ref.network.config import mixture_channels
-from multires_ref.network.rings import plan_rings, ring_numbers
 from multires_ref.network.streaming import Stream
 from multires_ref.tree import kept_per_level
 
@@ -109,7 +109,7 @@ def test_max_length_changes_nothing_within_it(max_length):
 
 @pytest.mark.parametrize(("J", "K"), [(1, 2), (10, 2), (9, 4), (5, 7)])
 def test_fading_rings_hold_the_receptive_field(J, K):
-    assert ring_numbers(NetworkConfig(1, 1, 1, 1, K, depth=J)) == (K - 1) * (2**J - 1)
+    assert plan_rings(kept_per_level(J, K), K).size == (K - 1) * (2**J - 1)
 
 
 def test_uniform_rings_hold_what_the_kept_details_need():

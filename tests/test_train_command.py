@@ -147,7 +147,7 @@ def test_every_setting_has_a_flag():
         (["train", "digits", "--wavelet", "dbb2"], "did you mean 'db2'"),
         (["train", "digits", "--wavelet", "db2", "--kernel-size", "3"], "--kernel-size must be 4, the length of --wavelet 'db2'"),
         (["train", "digits", "--engine", "tre"], "did you mean 'tree'"),
-        (["train", "digits", "--engine", "gpu"], "--engine must be auto or one of tree, fft, fused for --device cpu; got 'gpu'"),
+        (["train", "digits", "--engine", "gpu"], "--engine must be auto or one of fft, fused, tree for --device cpu; got 'gpu'"),
         (["train", "digits", "--device", "tpu"], "--device must be one of"),
         (["train", "digits", "--scale", "small"], "--scale must be one of"),
         (["train", "digits", "--epochs", "0"], "--epochs must be at least 1"),
@@ -189,7 +189,7 @@ def test_bad_input_is_one_clear_line(argv, message, trained, tmp_path, capsys, m
     [
         ("digits", {"kind": "autoregressive"}, "^kind must be 'classifier' for classification"),
         ("digits", {"n_values": 3}, "^n_values is for kind='autoregressive' alone"),
-        ("digits", {"engine": "gpu"}, "^engine must be auto or one of tree, fft, fused for device='cpu'"),
+        ("digits", {"engine": "gpu"}, "^engine must be auto or one of fft, fused, tree for device='cpu'"),
         ("ptbxl", {"d_output": 5}, "^d_output must be 71, as the data of task ptbxl"),
         ("listops", {"encoder": "linear"}, "^encoder must be 'embedding', as the data of task listops"),
         ("cifar10-density", {"d_output": 3}, "^d_output must be a multiple of 10 for d_input=3"),

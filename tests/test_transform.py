@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multires_ref import causal_delay, causal_iswt, causal_swt
-from multires_ref.filters import wavelet_names
+from multires_ref.base.layer_checks import wavelet_names
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 PERFECT = {"rtol": 0, "atol": 1e-10}  # the digits of PyWavelets' filter tables

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engines import ENGINES, get_engine
-from ..interop.errors import measure
 from ..ops.multires_conv import multires_conv
+from ..engines import usable_engines
+from ..interop.errors import measure
 from ..tree import depth_for
 
 AGREE = 2e-4  # relative to the norm; float32, sums over time in another order
@@ -41,20 +41,9 @@ def operator_arguments(B: int, D: int, L: int, K: int, dtype: str = "float32") -
     return (x, h0, h1, w, w_skip), g
 
 
-def our_contestants(args: tuple[Any, ...], g: Any, names: tuple[str, ...] = ("tree", "fft", "fused")) -> dict[str, Contestant]:
-    """Our engines that can run here, by name."""
-    return {name: ours(args, g, name) for name in ENGINES if name in names and runs_here(name)}
-
-
-def runs_here(name: str) -> bool:
-    """Whether an engine and what it needs can be imported."""
-    try:
-        engine = get_engine(name)
-        if hasattr(engine, "load_kernels"):
-            engine.load_kernels()
-    except ImportError:
-        return False
-    return True
+def our_contestants(args: tuple[Any, ...], g: Any) -> dict[str, Contestant]:
+    """Our engines that can be used here, by name."""
+    return {name: ours(args, g, name) for name in usable_engines()}
 
 
 def ours(args: tuple[Any, ...], g: Any, engine: str) -> Contestant:

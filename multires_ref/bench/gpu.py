@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print tables, write JSON."""
     from ..base.files import write_json
-    from ..engines.device import gpu_report
     from ..training.device import check_device
+    from .gpu_info import gpu_report
     from .gpu_step import measure_step
 
     check_device("gpu")
@@ -137,10 +137,10 @@ def our_layer(config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.nda
     x, g, *params = (cupy.asarray(a) for a in (x, g, *(conv[name] for name in ("h0", "h1", "w", "w_skip"))))
 
     def both() -> Any:
-        gpu.layer_forward(x, *params, taps)
-        return gpu.layer_backward(g, x, *params, taps)[0]
+        gpu.forward(x, *params, taps)
+        return gpu.backward(g, x, *params, taps)[0]
 
-    return {"forward": lambda: gpu.layer_forward(x, *params, taps), "both": both}
+    return {"forward": lambda: gpu.forward(x, *params, taps), "both": both}
 
 
 def torch_layers(

@@ -92,7 +92,7 @@ def machine_lines(device: str) -> list[str]:
     lines += [f"  {name:<13} {version_of(name)}" for name in PACKAGES]
     lines += ["engines"] + [f"  {name:<6} {text}" for name, text in available_engines().items()]
     if device == "gpu":
-        from ..engines.device import gpu_report
+        from ..bench.gpu_info import gpu_report
 
         lines += gpu_report()
     return lines

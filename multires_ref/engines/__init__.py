@@ -1,38 +1,72 @@
-"""One operator, several algorithms, one signature: an engine is a module with `forward` and `backward`.
+"""The layer, computed by several algorithms that give the same numbers. Each of them is an engine.
 
-    forward(x, h0, q, w_a) -> y                       x, y [B, D, L]; h0 [J, D, K]; q: J arrays [D, Q_i]; w_a [D]
-    backward(g, x, h0, q, w_a) -> dx, dh0, dq, dw_a   the gradient of sum(g y)
+    tree   NumPy or CuPy, level by level: the one to read          fft    SciPy: the layer as one long kernel
+    fused  Numba: one pass over each row through all levels        gpu    CuPy: the same in a GPU's shared memory
 
-`readout.py` says what q is and why no engine needs the details b_i. Arrays arrive checked, plain (never traced) and of one
-dtype. `h0` may be a read-only broadcast view, when one pair of filters serves all levels.
-
-    tree   NumPy or CuPy, level by level: the readable one      fft    SciPy: the layer as one long kernel
-    fused  Numba: one pass over each row through all levels     gpu    CuPy: the same in shared memory
-
-`choose` is "auto"; `explain_choice` says why it chose so, and `available_engines` what there is to choose from.
+`engine.py` says what an engine is and how to add one. `ENGINES` holds every engine by its name: each module of this folder that
+defines `ENGINE` is found when the package is imported. `choose` is what "auto" does, and `explain_choice` says why.
+`readout.py` has the algebra that three of the engines share; `rings.py` is the layer as a recurrence, one sample at a time.
 """
 
 from __future__ import annotations
 
 import math
 from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
-from typing import Any
+from pkgutil import iter_modules
 
-from ..base.arrays import family
+from ..base.arrays import Array, family
 from ..base.checks import check_choice
-from ..base.compiled import numba_problem, numba_works
+from .engine import KINDS, Engine
+from .readout import filter_length
 from .threads import num_threads, set_num_threads
 
-ENGINES = ("tree", "fft", "fused", "gpu")
-RUNS_ON = {"tree": ("numpy", "cupy"), "fft": ("numpy",), "fused": ("numpy",), "gpu": ("cupy",)}
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "available_engines",
+    "choose",
+    "explain_choice",
+    "get_engine",
+    "num_threads",
+    "set_num_threads",
+    "usable_engines",
+]
 
-__all__ = ["ENGINES", "available_engines", "choose", "explain_choice", "get_engine", "num_threads", "set_num_threads"]
+
+def find_engines() -> dict[str, Engine]:
+    """The `ENGINE` of every module in this folder that defines one, by name."""
+    found: dict[str, Engine] = {}
+    for module in (import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__) if not info.ispkg):
+        engine = getattr(module, "ENGINE", None)
+        if engine is None:
+            continue
+        if engine.name in found:
+            raise ValueError(f"two engines are called {engine.name!r}; one of them is in {module.__name__}")
+        found[engine.name] = engine
+    return found
+
+
+ENGINES = find_engines()
+
+
+def get_engine(name: str) -> Engine:
+    """The engine of that name."""
+    return ENGINES[name]
+
+
+def usable_engines(kind: str = "numpy") -> list[str]:
+    """The names of the engines that can be used here, on arrays of this kind ("numpy" or "cupy").
+
+    Examples
+    --------
+    >>> "tree" in usable_engines() and "gpu" not in usable_engines()
+    True
+    """
+    return [name for name, engine in ENGINES.items() if kind in engine.runs_on and not engine.problem()]
 
 
 def available_engines() -> dict[str, str]:
-    """Every engine, and in one line whether it can run here and on what.
+    """Every engine, and one line on what it runs on here, or why it cannot be used.
 
     Examples
     --------
@@ -40,26 +74,34 @@ def available_engines() -> dict[str, str]:
     ['fft', 'fused', 'gpu', 'tree']
     """
     threads = num_threads()
-    fused = f"Numba, {threads} threads" if numba_works() else f"not available: {numba_problem()}"
-    gpu = "CuPy arrays" if find_spec("cupy") else "not available: pip install 'cupy-cuda13x[ctk]'"
-    return {"tree": "NumPy, one thread; CuPy arrays too", "fft": f"SciPy, {threads} threads", "fused": fused, "gpu": gpu}
+
+    def line(engine: Engine) -> str:
+        problem = engine.problem()
+        return f"not available: {problem}" if problem else engine.about.format(threads=threads)
+
+    return {name: line(engine) for name, engine in ENGINES.items()}
 
 
-def choose(engine: str, x: Any, depth: int, taps: tuple[int, ...], kernel_size: int) -> str:
-    """The name of the engine that will run: `engine` itself, or for "auto" the fastest that is installed and fits the arrays.
+def choose(engine: str, x: Array, depth: int, kept: tuple[int, ...], kernel_size: int) -> str:
+    """The name of the engine that will run: `engine` itself, or for "auto" the fastest that can be used and fits the arrays.
 
     Parameters
     ----------
-    engine : "tree", "fft", "fused", "gpu" or "auto"
+    engine : str
+        "auto" or a name in `ENGINES`.
     x : array [B, D, L], possibly traced
     depth, kernel_size : int, J and K
-    taps : J ints
-        Details kept at each level, from `tree.kept_per_level`.
+    kept : J ints
+        How many details of each level the memory keeps, from `tree.kept_per_level`.
 
     Raises
     ------
+    ValueError
+        For a name that no engine has.
     TypeError
         For an engine that does not run on arrays of this kind: nothing is copied between devices.
+    ImportError
+        For an engine whose library is not installed or does not load.
 
     Examples
     --------
@@ -68,20 +110,22 @@ def choose(engine: str, x: Any, depth: int, taps: tuple[int, ...], kernel_size: 
     'tree'
     """
     check_choice("engine", engine, (*ENGINES, "auto"))
-    kind = family_inside(x)
     if engine == "auto":
-        return explain_choice(x, depth, taps, kernel_size)[0]
-    if kind not in RUNS_ON[engine]:
-        names = {"numpy": "NumPy", "cupy": "CuPy"}
-        raise TypeError(f"engine {engine!r} runs on {names[RUNS_ON[engine][0]]} arrays; x is a {names[kind]} array")
+        return explain_choice(x, depth, kept, kernel_size)[0]
+    record, kind = ENGINES[engine], family_inside(x)
+    if kind not in record.runs_on:
+        runs_on = " or ".join(KINDS[k] for k in record.runs_on)
+        raise TypeError(f"engine {engine!r} runs on {runs_on} arrays; x is a {KINDS[kind]} array")
+    if problem := record.problem():
+        raise ImportError(f"engine {engine!r} {problem}")
     return engine
 
 
-def explain_choice(x: Any, depth: int, taps: tuple[int, ...], kernel_size: int) -> tuple[str, str]:
-    """The engine that "auto" takes for x [B, D, L], and in one line why.
+def explain_choice(x: Array, depth: int, kept: tuple[int, ...], kernel_size: int) -> tuple[str, str]:
+    """The engine that "auto" takes for x [B, D, L], and one line that says why.
 
-    The rule compares the multiplications that a sample costs in the tree (`multiplications`) with where the two engines were
-    measured to take equal times (`crossover`).
+    "auto" takes the fastest engine that can be used, or "fft" where the tree costs so many multiplications a sample that
+    transforms were measured to be faster than that engine (its `crossover`).
 
     Examples
     --------
@@ -92,39 +136,26 @@ def explain_choice(x: Any, depth: int, taps: tuple[int, ...], kernel_size: int) 
     >>> engine
     'fft'
     """
-    if family_inside(x) == "cupy":
-        return "gpu", "the arrays are CuPy's"
-    name = "fused" if numba_works() else "tree"
-    products, limit = multiplications(depth, taps, kernel_size), crossover(name, x)
-    count = f"{products} multiplications a sample"
+    kind, (B, _, L) = family_inside(x), x.shape
+    compared = [ENGINES[name] for name in usable_engines(kind) if ENGINES[name].speed is not None]
+    fastest = max(compared, key=lambda engine: engine.speed or 0)
+    limit = fastest.crossover(B, L)
+    if limit == math.inf:
+        return fastest.name, f"the arrays are {KINDS[kind]}'s"
+    products = multiplications(depth, kept, kernel_size)
+    count, here = f"{products} multiplications a sample", "at this length and batch"
     if products > limit:
-        return "fft", f"{count}, above the {limit:.0f} from where transforms are faster than {name!r} at this length and batch"
-    return name, f"{count}, below the {limit:.0f} from where transforms would be faster at this length and batch"
+        return "fft", f"{count}, above the {limit:.0f} from where transforms are faster than {fastest.name!r} {here}"
+    return fastest.name, f"{count}, below the {limit:.0f} from where transforms would be faster {here}"
 
 
-def multiplications(depth: int, taps: tuple[int, ...], kernel_size: int) -> int:
-    """Products a sample costs in the tree: sum over levels of K + Q_i, and one for w_a."""
-    return depth * kernel_size + sum(2 * (t - 1) + kernel_size if t else 0 for t in taps) + 1
+def multiplications(depth: int, kept: tuple[int, ...], kernel_size: int) -> int:
+    """How many multiplications a sample costs in the tree: the sum over levels of K + Q_i, and one for w_a."""
+    return depth * kernel_size + sum(filter_length(t, kernel_size) for t in kept) + 1
 
 
-def crossover(name: str, x: Any) -> float:
-    """The multiplications a sample from which `fft` is faster than the engine `name`, forward and backward, for x [B, D, L].
-
-    Fitted to measurements on two cores of an AMD EPYC (Zen 5) with float32, B 1 and 8, L 16 to 4096, K 2 and 8: fused and fft
-    take equal times at about 15 log2(L) multiplications for large batches and at four times as many for one sequence, where
-    making the kernel, once a channel, is most of fft's work; tree and fft at about 100 for one sequence and fewer for more.
-    """
-    B, _, L = x.shape
-    return 15 * (1 + 3 / B) * math.log2(2 * L) if name == "fused" else 100 / B
-
-
-def family_inside(x: Any) -> str:
+def family_inside(x: Array) -> str:
     """ "numpy" or "cupy", also for a traced array."""
     while hasattr(x, "_value"):
         x = x._value
     return family(x)
-
-
-def get_engine(name: str) -> ModuleType:
-    """The engine module of that name, imported when first asked for."""
-    return import_module(f"{__name__}.{name}")

@@ -15,7 +15,7 @@ def pyramid_by(engine: str, x: Array, h0: Array, h1: Array, depth: int) -> list[
     """`tree.pyramid` of x [..., L] with one pair of filters [K], by the engine "tree", "fused" (Numba) or "auto"."""
     check_choice("engine", engine, ("tree", "fused", "auto"))
     if compiles(engine, x, len(h0) * check_int("level", depth, 1, MAX_DEPTH)):
-        from .levels import pyramid_levels
+        from .numba.levels import pyramid_levels
 
         return pyramid_levels(x, h0, h1, depth)
     return pyramid(x, h0, h1, depth)

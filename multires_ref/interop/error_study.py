@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.checks import FLOATS, check_choice
-from ..engines import readout
-from ..engines.tree import forward as tree_forward
 from ..ops.multires_conv import multires_conv
+from ..base.checks import FLOATS, check_choice
+from ..engines import get_engine, usable_engines
 from ..tree import kept_per_level
 from .errors import measure
-from .gradients import cpu_engines
 
 
 class StudyRow(NamedTuple):
@@ -55,15 +53,12 @@ def truth(arrays: Sequence[np.ndarray]) -> np.ndarray:
     True
     """
     x, h0, h1, w, w_skip = (a.astype(np.longdouble) for a in arrays)
-    J = w.shape[1] - 1
-    h0, h1 = (np.broadcast_to(h, (J, *h.shape)) for h in (h0, h1))
-    q, w_a = readout.fold(h1, w, w_skip, kept_per_level(J, h0.shape[-1]))
-    return tree_forward(x, h0, q, w_a)
+    return get_engine("tree").forward(x, h0, h1, w, w_skip, kept_per_level(w.shape[1] - 1, h0.shape[-1]))
 
 
 def engines_here() -> list[str]:
     """What can be studied on this machine: the CPU engines, and PyTorch if it is installed."""
-    return cpu_engines() + (["PyTorch"] if find_spec("torch") else [])
+    return usable_engines() + (["PyTorch"] if find_spec("torch") else [])
 
 
 def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -75,9 +70,7 @@ def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
     from .torch_operations import multires_conv as by_torch
 
     with torch.no_grad():
-        return by_torch(
-            *(torch.from_numpy(a) for a in arrays), kept_per_level(arrays[3].shape[1] - 1, arrays[1].shape[-1])
-        ).numpy()
+        return by_torch(*(torch.from_numpy(a) for a in arrays), "fading", arrays[3].shape[1] - 1).numpy()
 
 
 def study(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..base.checks import check_choice
+from ..engines import usable_engines
 from ..ops import OPERATIONS, Example
 from ..ops.multires_conv import multires_conv, multires_conv_traced
 from .errors import measure, text_table
@@ -72,18 +73,6 @@ def label(name: str, example: Example) -> str:
     return f"{name}, {example.label}" if example.label else name
 
 
-def cpu_engines() -> list[str]:
-    """The engines that run here on NumPy arrays: those whose library is installed."""
-    found, x, h = [], np.ones((1, 1, 4)), np.ones((1, 2))
-    for name in ("tree", "fft", "fused"):
-        try:
-            multires_conv(x, h, h, np.ones((1, 2)), np.ones(1), engine=name)
-        except ImportError:
-            continue
-        found.append(name)
-    return found
-
-
 def check_gradients(
     op: str | None = None, *, also: list[Case] | None = None, rng: np.random.Generator | None = None
 ) -> list[GradientRow]:
@@ -108,7 +97,7 @@ def check_gradients(
     True
     """
     rng = np.random.default_rng(0) if rng is None else rng
-    chosen = cases(cpu_engines()) + (also or [])
+    chosen = cases(usable_engines()) + (also or [])
     if op is not None:
         check_choice("op", op, sorted({name for c in chosen for name in (c.name, c.name.split(",")[0])}))
         chosen = [c for c in chosen if op in (c.name, c.name.split(",")[0])]

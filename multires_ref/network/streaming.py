@@ -1,29 +1,26 @@
 """A network as a recurrence: one sample in, one output out, the same numbers as the whole-sequence network to rounding.
 
-The layers' past is kept in the ring buffers of `rings.py`; all else in a block looks at one time step anyway.
+The layers' past is kept in the ring buffers of `engines/rings.py`; all else in a block looks at one time step anyway.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..base.arrays import family, get_xp
-from ..base.checks import as_plain, check_choice, check_floats, check_int, check_shape
-from ..base.compiled import numba_works, require_numba
+from ..base.arrays import get_xp
+from ..base.checks import as_plain, check_floats, check_int, check_shape
 from ..base.tensors import read_tensors, write_tensors
+from ..engines.rings import MAX_RING_ELEMENTS, find_conv_step, layer_weights, plan_rings
 from ..engines.threads import limited
 from ..ops.linear import linear
 from ..tree import kept_per_level
-from . import rings
 from .block import ONE_SAMPLE, after_convolution
 from .model import Model
 from .norms import NORMS
-from .rings import MAX_RING_NUMBERS, layer_weights, plan_rings
 
 
 class Stream:
@@ -35,7 +32,7 @@ class Stream:
     batch : int, B
         How many independent streams advance together.
     max_length : int or None
-        None: a stream of any length. With a length, taps that reach further back are left out and a longer stream is refused:
+        None: a stream of any length. With a length, kept that reach further back are left out and a longer stream is refused:
         needed for trees so deep that their rings would not fit.
 
     engine : "auto", "numpy" or "numba"
@@ -70,12 +67,12 @@ class Stream:
         self.config, self.batch = config, check_int("batch", batch, 1)
         self.norm = NORMS[config.norm]
         self.max_length = None if max_length is None else check_int("max_length", max_length, 1)
-        taps = kept_per_level(config.J, config.kernel_size, config.tree_select, config.m)
-        self.rings = plan_rings(taps, config.kernel_size, max_length)
+        kept = kept_per_level(config.J, config.kernel_size, config.tree_select, config.m)
+        self.rings = plan_rings(kept, config.kernel_size, max_length)
         shape = (config.n_layers, self.rings.size, batch, config.d_model)
-        if np.prod(shape, dtype=float) > MAX_RING_NUMBERS:
+        if np.prod(shape, dtype=float) > MAX_RING_ELEMENTS:
             raise ValueError(f"rings of shape {shape} are too large: give fewer streams, or a smaller max_length")
-        self.layers = [layer_weights(block["conv"], taps, self.rings) for block in model.params["blocks"]]
+        self.layers = [layer_weights(block["conv"], kept, self.rings) for block in model.params["blocks"]]
         weight = model.params["decoder"]["weight"]
         xp, self.conv_step = get_xp(weight), find_conv_step(engine, weight)
         self.ring = xp.zeros(shape, weight.dtype)
@@ -185,19 +182,6 @@ class Stream:
             raise ValueError(f"{path} holds the state of another network, or no stream's state: {str(noted)[:200]}")
         xp = get_xp(self.ring)
         self.restore({name: array if name == "time" else xp.asarray(array) for name, array in state.items()})
-
-
-def find_conv_step(engine: str, array: Any) -> Callable:
-    """`conv_step` of `rings.py`, or its compiled twin."""
-    if check_choice("engine", engine, ("auto", "numpy", "numba")) == "numpy" or (engine == "auto" and family(array) == "cupy"):
-        return rings.conv_step
-    if engine == "numba":
-        require_numba("engine 'numba'")
-    if not numba_works():
-        return rings.conv_step
-    from .rings_numba import conv_step
-
-    return conv_step
 
 
 def add_exactly(total: Any, x: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..base.checks import check_choice
 from ..base.names import assigned, spelled
-from ..engines import RUNS_ON, numba_works
+from ..engines import ENGINES
 from ..network.config import NetworkConfig, mixture_channels
 from ..network.init import check_size
 from .config import TrainingConfig
@@ -61,11 +61,11 @@ def check_engine(engine: str, device: str) -> None:
         return
     families = {"cpu": "numpy", "gpu": "cupy"}
     family = families[check_choice("device", device, families)]
-    if family not in RUNS_ON[engine]:
-        possible = ", ".join(name for name in RUNS_ON if family in RUNS_ON[name])
+    if family not in ENGINES[engine].runs_on:
+        possible = ", ".join(name for name in ENGINES if family in ENGINES[name].runs_on)
         raise ValueError(
             f"{spelled('engine')} must be auto or one of {possible} for {assigned('device', device)}; got {engine!r}, which "
             f"runs on the {'gpu' if device == 'cpu' else 'cpu'} alone"
         )
-    if engine == "fused" and not numba_works():
-        raise ImportError(f"{assigned('engine', 'fused')} needs Numba: pip install numba")
+    if problem := ENGINES[engine].problem():
+        raise ImportError(f"{assigned('engine', engine)} {problem}")

@@ -1,4 +1,4 @@
-// Forward for rows too long for registers: a_i alternates between two scratch rows of the block, y is summed up in place.
+// Forward, for rows too long for registers: a_i alternates between two scratch rows of the block, and y is summed up in place.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 tree_forward_long(const REAL* __restrict__ x, REAL* y, const REAL* __restrict__ h0, const REAL* __restrict__ h1,
                   const REAL* __restrict__ w, const REAL* __restrict__ w_skip, const int* __restrict__ plan, REAL* scratch,

@@ -1,21 +1,21 @@
-"""Every coefficient of the tree at once, compiled (Numba): what `causal_swt` uses for long signals.
+"""Every coefficient of the tree: what `causal_swt` in `transform.py` uses for long signals.
 
-`fused.py` never keeps the levels; a transform has to. Here both filters of a level go over a block of samples while it is in the
-cache, and the blocks run in parallel: each writes its own part of the level, so the result does not depend on the threads.
+The loops in `fused.py` never keep the levels, but a transform must. Here both filters of a level are applied to a block of
+samples while it is in the cache. The blocks run in parallel, and each writes its own part of the level, so the result does not
+depend on the number of threads.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
 
-from ..base.compiled import njit, parallel_njit
-from .threads import limited
+from ...arrays import Array
+from ...base.compiled import njit, parallel_njit
+from ..threads import limited
+from . import FASTMATH
 
 BLOCK = 4096  # samples: two results and a few shifted inputs of that length fit in a core's cache
-FASTMATH = {"contract", "reassoc", "nsz", "arcp"}  # NaN and inf stay what they are
 
 
 @njit(fastmath=FASTMATH)
@@ -40,7 +40,7 @@ def two_filters(a, b, padded, h0, h1, steps, start):
 
 @parallel_njit(fastmath=FASTMATH)
 def one_level(a, b, padded, h0, h1, steps):
-    """Level i of all rows: a, b [R, L] from padded [R, pad + L], whose first `pad` numbers are the zeros before the beginning."""
+    """One level of all rows: a, b [R, L] from padded [R, pad + L], which begins with the `pad` zeros before the signal."""
     R, L = a.shape
     pad, blocks = padded.shape[1] - L, (L + BLOCK - 1) // BLOCK
     for unit in prange(R * blocks):
@@ -49,8 +49,8 @@ def one_level(a, b, padded, h0, h1, steps):
         two_filters(a[r, first:last], b[r, first:last], padded[r], h0, h1, steps, pad + first)
 
 
-def pyramid_levels(x: Any, h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]]:
-    """`tree.pyramid` for a NumPy signal x [..., L] and one pair of filters [K] for all channels: the same list of pairs.
+def pyramid_levels(x: Array, h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
+    """`tree.pyramid` for a NumPy signal x [..., L] and one pair of filters [K] for all channels. Returns the same list of pairs.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def pyramid_levels(x: Any, h0: Any, h1: Any, depth: int) -> list[tuple[Any, Any]
     L, K = x.shape[-1], len(h0)
     rows = x.reshape(-1, L)
     out = np.empty((depth, 2, *rows.shape), x.dtype)
-    pad = (K - 1) * min(2 ** (depth - 1), L)  # beyond L steps a tap sees zeros only
+    pad = (K - 1) * min(2 ** (depth - 1), L)  # a tap that reaches further back than L sees only zeros
     padded = np.zeros((len(rows), pad + L), x.dtype)
     padded[:, pad:] = rows
     with limited(work=x.size * K * depth):

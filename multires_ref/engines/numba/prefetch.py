@@ -1,8 +1,9 @@
-"""Asking for memory ahead of its use, in compiled loops (Numba).
+"""Asking for memory before it is used, in compiled loops.
 
-Rows of one channel lie a whole sequence of channels apart, so the processor's own prefetching starts anew at every row, and
-waiting for its first lines is a good part of a row's time. One instruction a cache line, issued a row ahead, hides that. Numba
-has no name for the instruction; this is LLVM's. It changes no value, and an address outside of any array does no harm.
+Neighbouring rows of one channel lie far apart in memory. The CPU's own prefetching therefore starts anew at every row, and a good
+part of a row's time is spent on waiting for its first cache lines. One instruction for each cache line, issued one row ahead,
+hides this. Numba has no name for the instruction, so it is written in LLVM's terms. It changes no value, and an address outside
+of any array does no harm.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..base.compiled import njit
+from ...base.compiled import njit
 
 
 @intrinsic
@@ -32,7 +33,7 @@ def prefetch(typing_context, x, position):
 
 @njit(_nrt=False)
 def prefetch_row(x, b, d, first, rows):
-    """Ask for a row of x[b, d] that lies in one piece; nothing where there is no channel d."""
+    """Ask for a row of x[b, d] that lies in one piece. Does nothing for other rows, and where there is no channel d."""
     if rows.count == 1 and d < x.shape[1]:
         begin = (b * x.shape[1] + d) * x.shape[2] + first
         for n in range(0, min(rows.T, x.shape[2] - first), rows.line):

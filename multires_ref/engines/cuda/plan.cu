@@ -1,23 +1,23 @@
-// What the tree's kernels share: the plan of a layer, and the coefficients of one channel. Stands before each of
+// What the tree's kernels share: the plan of a layer, and the coefficients of one channel. This file comes before each of
 //
 //     forward.cu   forward_long.cu   backward.cu        y = sum_i q_i * a_{i-1} + w_a a_J,   a_i = h0_i * a_{i-1}
 //
-// in which one block runs the whole tree of one (batch, channel) row at a time, and sample n belongs to thread n % THREADS.
-// gpu.py chooses what is defined: REAL (float or double), THREADS (a power of two, at least 32) and each file's own settings.
-// readout.py says what q is.
+// In these, one block runs the whole tree of one (batch, channel) row at a time, and sample n belongs to thread n % THREADS.
+// engines/gpu.py defines REAL (float or double), THREADS (a power of two, at least 32) and each file's own settings.
+// engines/readout.py says what q is; plan.py writes the plan.
 
 extern __shared__ __align__(16) unsigned char shared_memory[];
 
 struct Plan {
     int J, K, m, Q;         // depth, taps, columns of w, length of all readout filters together
-    bool untied, folds;     // one pair of filters a level; q comes from h1, w, w_skip (else it is w: q and then w_a)
+    bool untied;            // every level has a pair of filters of its own
     const int *start;       // [J + 1]: q_i of level i = 0 ... J - 1 is q[start[i]] ... q[start[i + 1] - 1]
     const int *kept, *at;   // [J]: details that the memory keeps of a level, and where in w their weights begin
 };
 
 __device__ Plan read_plan(const int* p) {
     const int J = p[0];
-    return {J, p[1], p[2], p[3], p[4] != 0, p[5] != 0, p + 6, p + 7 + J, p + 7 + 2 * J};
+    return {J, p[1], p[2], p[3], p[4] != 0, p + 5, p + 6 + J, p + 6 + 2 * J};
 }
 
 // Dilation of a level; anything beyond 2^29 is beyond every row.
@@ -31,9 +31,7 @@ __device__ void load_coefficients(const Plan& p, int d, int D, const REAL* h0, c
         const int level = p.untied ? n / p.K : 0;
         h[n] = h0[((long long)level * D + d) * p.K + n % p.K];
     }
-    if (!p.folds)
-        for (int n = threadIdx.x; n < p.m; n += THREADS) q[n] = w[n];
-    for (int i = 0; p.folds && i < p.J; ++i) {
+    for (int i = 0; i < p.J; ++i) {
         const REAL* high = h1 + ((long long)(p.untied ? i : 0) * D + d) * p.K;
         for (int j = threadIdx.x; j < p.start[i + 1] - p.start[i]; j += THREADS) {
             REAL sum = i == 0 && j == 0 ? w_skip[d] : REAL(0);
@@ -42,5 +40,5 @@ __device__ void load_coefficients(const Plan& p, int d, int D, const REAL* h0, c
             q[p.start[i] + j] = sum;
         }
     }
-    if (p.folds && threadIdx.x == 0) q[p.Q] = w[0];
+    if (threadIdx.x == 0) q[p.Q] = w[0];
 }

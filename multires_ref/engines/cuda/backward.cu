@@ -1,13 +1,14 @@
 // Backward: the levels are computed again and then walked from coarse to fine. CHUNK: correlations summed up at a time, a power
-// of two up to 32. SCRATCH: 1 where a row's levels lie in global memory, 0 where they fit in shared memory.
+// of two up to 32. SCRATCH: 1 where a row's levels are in global memory, 0 where they fit in shared memory.
 //
 // Every row writes its own sums over time, and backward_finish adds them up over the batch in a fixed order: no atomics, so the
-// same arguments give the same bits. The sums of level i stand from start[i] + i K on, q_i's and then h_i's; the last is w_a's.
+// same arguments give the same bits. The sums of level i begin at start[i] + i K: first those of q_i, then those of h_i. The sum
+// of w_a comes last.
 
 const int WARPS = THREADS / 32;
 
-// sums[c WARPS + warp] = the sum of acc[c] over the warp, c < count. Each step halves what a lane still has to add up: it keeps
-// one half of its sums and gives the other away, so CHUNK sums cost about CHUNK + 5 exchanges and not 5 CHUNK.
+// sums[c WARPS + warp] = the sum of acc[c] over the warp, for c < count. Each step halves what a lane still has to add up: it
+// keeps one half of its sums and gives the other away. CHUNK sums then cost about CHUNK + 5 exchanges, and not 5 CHUNK.
 __device__ void sum_over_warp(REAL* acc, REAL* sums, int count) {
     const int lane = threadIdx.x % 32;
     int index = 0, bit = 1;
@@ -130,7 +131,7 @@ tree_backward(const REAL* __restrict__ g, const REAL* __restrict__ x, REAL* __re
 
 // Adds the rows' sums up over the batch, and takes them back to the layer's own parameters: the adjoint of load_coefficients.
 //     dw_i[t] = sum_k h1_i[k] dq_i[2 t + k]     dh1_i[k] = sum_t w_i[t] dq_i[2 t + k]     dw_skip = dq_1[0]
-// One block a channel. Without folding, dw [D, P] takes the sums as they are.
+// One block for each channel.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 backward_finish(const REAL* __restrict__ partial, const REAL* __restrict__ h1, const REAL* __restrict__ w,
                 const int* __restrict__ plan, REAL* __restrict__ dh0, REAL* __restrict__ dh1, REAL* __restrict__ dw,
@@ -142,9 +143,7 @@ backward_finish(const REAL* __restrict__ partial, const REAL* __restrict__ h1, c
         REAL sum = 0;
         for (int b = 0; b < B; ++b) sum += partial[((long long)b * D + d) * P + n];
         total[n] = sum;
-        if (!p.folds) dw[(long long)d * P + n] = sum;
     }
-    if (!p.folds) return;
     __syncthreads();
 
     w += (long long)d * p.m;

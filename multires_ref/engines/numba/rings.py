@@ -1,22 +1,22 @@
-"""`rings.conv_step` as one compiled loop (Numba): the same arguments and result, without an array for every intermediate value.
+"""`conv_step` of `engines/rings.py` as one compiled loop, without an array for every intermediate value.
 
-All inner loops run over the channels of one stream, which lie side by side in every array, so the compiler vectorises them.
+All inner loops run over the channels of one stream. These lie side by side in every array, so the compiler vectorises the loops.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..base.compiled import njit
-from .rings import LayerWeights
+from ...arrays import Array
+from ...base.compiled import njit
+from ..rings import LayerWeights
+from . import FASTMATH
 
-compiled = njit(fastmath={"contract", "reassoc", "nsz", "arcp"})  # NaN and inf stay what they are
+compiled = njit(fastmath=FASTMATH)
 
 
-def conv_step(x: Any, ring: Any, weights: LayerWeights, reading: Any, writing: Any) -> Any:
-    """One layer's convolution at one time step: x [B, D] -> y [B, D]; `ring` [size, B, D] is brought up to date."""
+def conv_step(x: Array, ring: Array, weights: LayerWeights, reading: Array, writing: Array) -> Array:
+    """One layer's convolution at one time step: x [B, D] -> y [B, D]. The newest values are written to `ring` [size, B, D]."""
     y = np.zeros_like(x)
     work = np.empty((2, x.shape[1]), x.dtype)
     loop(x, ring, weights.now, weights.past[:, :, 0], weights.readout, reading, writing, work, y)
@@ -25,9 +25,9 @@ def conv_step(x: Any, ring: Any, weights: LayerWeights, reading: Any, writing: A
 
 @compiled
 def loop(x, ring, now, past, readout, reading, writing, work, y):
-    """For every stream: the readout's further taps first, for the newest values may overwrite what they read; then the levels.
+    """For every stream, the readout's further taps and then the levels, whose newest values may overwrite what those taps read.
 
-    `work` holds a_{i-1} and a_i of one stream in turn.
+    `work` holds a_{i-1} and a_i of one stream, in turn.
     """
     J, taps = past.shape[0], past.shape[1]
     for b in range(x.shape[0]):

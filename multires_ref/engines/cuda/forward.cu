@@ -1,7 +1,7 @@
-// Forward, for rows that fit in registers. ITEMS: samples a thread holds. TAPS: bound on K and on every Q_i.
+// Forward, for rows that fit in registers. ITEMS: samples that a thread holds. TAPS: bound on K and on every Q_i.
 //
-// The levels from dilation C THREADS on (i counts them), where n - k C THREADS is the thread's own sample r - k C.
-// By recursion over C, because a register cannot be indexed: every r and C must be known to the compiler.
+// The levels from dilation C THREADS on (i counts them): there, sample n - k C THREADS is the thread's own sample r - k C.
+// This is a recursion over C, because registers cannot be indexed: the compiler must know every r and C.
 template <int C>
 __device__ __forceinline__ void register_levels(const Plan& p, const REAL* h, const REAL* q, REAL (&own)[ITEMS],
                                                 REAL (&out)[ITEMS], int& i) {
@@ -35,9 +35,9 @@ __device__ __forceinline__ void register_levels(const Plan& p, const REAL* h, co
     }
 }
 
-// A thread holds its samples of a_i (own) and of y (out) in registers. While the dilation is below THREADS the taps
-// come from other threads, through shared memory (two copies, written in turn: one barrier a level). From THREADS on, every
-// tap belongs to the thread itself: n - c THREADS is own[r - c]. So x is read once and y written once.
+// A thread holds its samples of a_i (own) and of y (out) in registers. While the dilation is below THREADS, the past samples
+// come from other threads through shared memory (two copies, written in turn: one barrier for each level). From THREADS on, they
+// belong to the thread itself: sample n - c THREADS is own[r - c]. So x is read once and y written once.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 tree_forward(const REAL* __restrict__ x, REAL* __restrict__ y, const REAL* __restrict__ h0, const REAL* __restrict__ h1,
              const REAL* __restrict__ w, const REAL* __restrict__ w_skip, const int* __restrict__ plan, int D, int L) {
@@ -93,7 +93,7 @@ tree_forward(const REAL* __restrict__ x, REAL* __restrict__ y, const REAL* __res
     }
 
     if constexpr (TAPS <= 8) register_levels<1>(p, h, q, own, out, i);
-    for (; i < p.J; ++i) {  // the dilation is beyond the row: only the newest sample is left of each filter
+    for (; i < p.J; ++i) {  // the dilation is beyond the row: of each filter, only the tap of the newest sample counts
         const REAL newest = p.start[i + 1] > p.start[i] ? q[p.start[i]] : REAL(0);
 #pragma unroll
         for (int r = 0; r < ITEMS; ++r) {

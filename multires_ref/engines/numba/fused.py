@@ -1,23 +1,24 @@
-"""The compiled loops of the fused engine (Numba): one row x[b, d] at a time, through all levels, inside the cache.
+"""The loops of engine "fused": one row x[b, d] at a time, through all levels, inside a CPU core's cache.
 
 The layer's sum, y = sum_i q_i * a_{i-1} + w_a a_J, is evaluated from coarse to fine, as Horner's rule does a polynomial:
 
     r_{J+1} = w_a x + top;    r_i = q_i * x + h0_i * r_{i+1}    (i = J ... 1);    y = r_1
 
-`*` being the causal convolution with dilation 2^(i-1). One array is read and one written a level, and there are only two. The
-same walk with delays turned into advances takes g to dx, and its r_{i+1} is then the gradient of a_i, so that
+where `*` is the causal convolution with dilation 2^(i-1). Each level reads one array and writes another, and there are only two.
+The same walk with delays turned into advances takes g to dx, and its r_{i+1} is then the gradient of a_i, so that
 
     dh0_i[k] = sum_n r_{i+1}[n + k 2^(i-1)] a_{i-1}[n],    dq_i[j] = sum_n g[n + j 2^(i-1)] a_{i-1}[n].
 
-How it is made fast, and safe:
-- All rows of a thread lie in one buffer, `work`, with `pad` zeros before, between and behind them, so that a row is a position in
-  `work`, and a shifted row another. (A slice costs an atomic reference count; a few of them cost as much as a level's arithmetic.
-  And positions are unsigned, because the check for negative indices would stop the compiler from using vector instructions.)
-- Taps are taken two at a time: fewer loads and stores, for any K. h and q are flat: channel after channel, level after level.
-- What a row is, `rows.py` says. It depends on the length: a whole sequence, or a block of time or some phases of a long one.
-- Units of work, a few channels and a part of the rows, run in parallel. A unit writes what no other does and the units do not
-  depend on the number of threads: the same numbers come out, bit for bit, whatever that number is.
-- No `nnan` or `ninf` among the fast-math flags: the compiler may reorder sums, but NaN and inf stay what they are.
+How the loops are made fast and safe:
+- All rows of a thread lie in one buffer, `work`, with `pad` zeros before, between and behind them. A row is then a position in
+  `work`, and a shifted row is another position. (A slice would cost an atomic reference count; a few of these cost as much as the
+  arithmetic of a level. The positions are unsigned, because the check for negative indices would stop the compiler from using
+  vector instructions.)
+- Taps are taken two at a time, which saves loads and stores for any K.
+- h and q are flat: channel after channel, and in a channel level after level.
+- A row is a whole sequence, or of a long sequence a block of time or some phases: see `rows.py`.
+- Units of work run in parallel; a unit is a few channels and a part of the rows. No two units write to the same place, and the
+  units do not depend on the number of threads, so the result is the same, bit for bit, whatever that number is.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from ..base.compiled import njit, parallel_njit
+from ...base.compiled import njit, parallel_njit
+from . import FASTMATH
 from .prefetch import prefetch_row
 
-FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 compiled_parallel = parallel_njit(fastmath=FASTMATH)
 
@@ -87,7 +88,7 @@ def dot_two(work, a, v, L):
 
 @compiled
 def pair(row, k, s, frame):
-    """Where `row` shifted by k s and by (k + 1) s begins; frame = (L, pad, -1 to delay or 1 to advance)."""
+    """Where `row` begins when it is shifted by k s and by (k + 1) s; frame = (L, pad, -1 for a delay or 1 for an advance)."""
     _, pad, sign = frame
     return row + sign * min(k * s, pad), row + sign * min((k + 1) * s, pad)
 
@@ -138,7 +139,7 @@ def add_correlations(total, taps, work, a, row, s, frame):
 
 @compiled
 def load(work, at, x, b, d, first, rows):
-    """A row of x[b, d] from sample `first` on (which may be negative), zero outside of x: chunks that are `apart` in x."""
+    """Read a row of x[b, d] from sample `first` on, which may be negative; x is zero outside. Its chunks are `apart` in x."""
     for chunk in range(rows.count):
         start, to = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         begin = min(max(0, -start), rows.chunk)
@@ -153,7 +154,7 @@ def load(work, at, x, b, d, first, rows):
 
 @compiled
 def store(x, b, d, first, work, at, rows):
-    """The opposite, as far as x goes; of a block only its own T samples."""
+    """Write a row in `work` to x[b, d] from sample `first` on, as far as x goes, and without the halo (T samples at most)."""
     for chunk in range(rows.count):
         start, source = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         for n in range(np.uint64(max(0, min(rows.chunk, rows.T, x.shape[2] - start)))):
@@ -186,7 +187,7 @@ def forward_row(work, y, x, top, filters, rows, b, first, d):
 
 @compiled
 def low_passes(work, x, h, J, rows, b, first, d):
-    """The rows a_0 ... a_J, one after the other in `work`; a block's own samples stand last in them."""
+    """The rows a_0 ... a_J, one after the other in `work`; where they are a block of time, the halo comes first. Returns a_J."""
     (K, pad, R), a = (rows.K, rows.pad, rows.R), rows.lead
     load(work, a, x, b, d, first - rows.halo, rows)
     for i in range(J):
@@ -197,12 +198,12 @@ def low_passes(work, x, h, J, rows, b, first, d):
 
 @compiled
 def backward_row(work, gradients, g, top, filters, rows, b, first, d):
-    """One row of dx[b, d], after `low_passes`, and what it adds to sums = dh [D J K], dq [D sum of Q_i] and dw_a [D]."""
+    """One row of dx[b, d], after `low_passes`, and what it adds to the sums dh [D J K], dq [D sum of Q_i] and dw_a [D]."""
     (dx, dh, dq, dw_a), (h, q, starts, w_a), J = gradients, filters, filters[2].shape[0] - 1
     K, pad, R, own = rows.K, rows.pad, rows.R, (rows.R - rows.halo, rows.pad, 1)
     g_row, top_row = rows.lead + (J + 1) * rows.stride, rows.lead + J * rows.stride
     r, t = g_row + rows.stride, g_row + 2 * rows.stride
-    load(work, g_row, g, b, d, first, rows)  # here a block's own samples stand first, and `halo` later ones follow
+    load(work, g_row, g, b, d, first, rows)  # where the row is a block of time, the halo comes last here
     dw_a[d] += dot_two(work, g_row, (top_row + rows.halo, g_row), own[0])[0]
     start_row(work, r, g_row, t, w_a[d], top, (b, d, first), rows)
     for i in range(J - 1, -1, -1):
@@ -217,7 +218,7 @@ def backward_row(work, gradients, g, top, filters, rows, b, first, d):
 
 @compiled
 def forward_unit(work, y, x, top, filters, rows, unit):
-    """All rows of a unit; channels run fastest, as they lie in memory."""
+    """y for all rows of a unit; the channel changes fastest, as the rows lie in memory."""
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
@@ -228,7 +229,7 @@ def forward_unit(work, y, x, top, filters, rows, unit):
 
 @compiled
 def backward_unit(work, gradients, g, x, top, filters, rows, unit):
-    """The same for the gradients."""
+    """dx, and what the filters' gradients are summed up from, for all rows of a unit."""
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
@@ -241,7 +242,7 @@ def backward_unit(work, gradients, g, x, top, filters, rows, unit):
 
 @compiled
 def approximation_unit(work, out, x, h, levels, rows, unit):
-    """The same for a_J."""
+    """a_J for all rows of a unit."""
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
@@ -251,7 +252,7 @@ def approximation_unit(work, out, x, h, levels, rows, unit):
 
 @compiled
 def unit_of(n, x, rows):
-    """Unit of work n: the first and the end of its rows, and of its channels; and which part of the rows that is."""
+    """Unit of work n as (first row, end of rows, first channel, end of channels), and which part of the rows it is."""
     D, total = x.shape[1], x.shape[0] * rows.each
     group, part = n // rows.parts, n % rows.parts
     ends = part * total // rows.parts, (part + 1) * total // rows.parts
@@ -260,21 +261,21 @@ def unit_of(n, x, rows):
 
 @njit()
 def workspace(n, x, rows):
-    """Zeros for n rows, beginning at a cache line: a vector that lies across two lines takes two loads."""
+    """Zeros for n rows, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
     work = np.zeros(rows.lead + n * rows.stride + rows.line, x.dtype)
     return work[-work.ctypes.data % 64 // x.itemsize :]
 
 
 @compiled_parallel
 def forward(y, x, top, filters, rows):
-    """Fills y [B, D, L]; filters as for `forward_row`; top [B, D, L] or [B, D, 0]."""
+    """Fill y [B, D, L]; filters as for `forward_row`; top [B, D, L], or [B, D, 0] for none."""
     for n in prange(rows.units):
         forward_unit(workspace(3, x, rows), y, x, top, filters, rows, unit_of(n, x, rows)[0])
 
 
 @compiled_parallel
 def backward(gradients, g, x, top, filters, rows):
-    """Fills dx [B, D, L] and, each part apart and in float64, dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
+    """Fill dx [B, D, L] and, in float64, the sums of each part: dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
     dx, dh, dq, dw_a = gradients
     for n in prange(rows.units):
         unit, part = unit_of(n, x, rows)
@@ -284,6 +285,6 @@ def backward(gradients, g, x, top, filters, rows):
 
 @compiled_parallel
 def approximation(out, x, h, levels, rows):
-    """Fills out [B, D, L] with a_J, J = levels: the low-pass half of the tree alone; h [D J K], flat."""
+    """Fill out [B, D, L] with a_J, where J = levels: only the low-pass half of the tree; h [D J K], flat."""
     for n in prange(rows.units):
         approximation_unit(workspace(levels + 1, x, rows), out, x, h, levels, rows, unit_of(n, x, rows)[0])

@@ -1,0 +1,128 @@
+"""What a row is for the loops of the fused engine, so that every row fits in a CPU core's cache however long the sequences are.
+
+A short sequence is a row. For a long one, the levels are split into the fine ones 1 ... f and the coarse ones above. Let S = 2^f.
+
+- The fine levels look back only `halo` samples, so time is cut into blocks of T samples. A row is a block with its halo: the
+  samples before it, or in the backward pass those of g that follow it.
+- The dilations of the coarse levels are multiples of S, so the S phases x[p], x[p + S], x[p + 2 S], ... never meet. A row is
+  CHUNK neighbouring phases, interleaved as they lie in memory: chunks of CHUNK samples, S apart. In the row, a dilation of S is
+  one of CHUNK.
+
+`engines/fused.py` runs the coarse tree first and gives its r_{f+1} to the fine one as `top`. In the backward pass the coarse tree
+gives the gradient of a_f, which the fine one takes as `top` likewise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...arrays import Array
+
+LONG = 32768  # samples: longer sequences are cut
+CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
+PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
+BLOCK = 4096  # samples of a block, or four times the halo if that is more
+LINE = 16  # float32 elements in a cache line
+GROUP = 8  # channels worked on in turn: memory is read in long runs
+UNITS = 64  # the least number of units of work to aim at: fixed, so that results do not depend on the number of threads
+
+
+class Rows(NamedTuple):
+    """How rows lie in x [B, D, L], and what the loops over them need to know. `rows_of` makes it."""
+
+    K: int
+    R: int  # samples of a row, the halo included
+    T: int  # samples of a row, the halo excluded
+    halo: int
+    spacing: int  # dilation of the first level inside the row
+    pad: int  # zeros around a row: the longest shift, at most R
+    each: int  # rows that a sequence is cut into
+    step: int  # samples from the beginning of one row to that of the next
+    count: int  # chunks of a row
+    chunk: int  # samples of a chunk
+    apart: int  # samples of x from the beginning of one chunk to that of the next
+    group: int  # channels of a unit of work: neighbours in memory
+    parts: int  # parts into which the rows of a group are divided
+    units: int  # units of work: groups times parts
+    lead: int  # where the first row begins in a thread's buffer: at least `pad`, at a cache line
+    stride: int  # from there to the next row: at least R + pad, whole lines
+    line: int = LINE
+
+
+def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
+    """A row is a sequence."""
+    return rows_of(shape, h0, q, each=1, step=shape[2], chunk=shape[2])
+
+
+def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
+    """A row is a block of time with its halo, for fine levels."""
+    halo = reach(h0, q, len(q))
+    T = max(BLOCK, 4 * halo)
+    return rows_of(shape, h0, q, each=-(-shape[2] // T), step=T, chunk=T + halo, halo=halo)
+
+
+def phases(shape: tuple[int, ...], h0: Array, q: list[Array], fine: int) -> Rows:
+    """A row is CHUNK phases, for the coarse levels above `fine`."""
+    count = -(-shape[2] // 2**fine)
+    return rows_of(shape, h0, q, each=2**fine // CHUNK, step=CHUNK, chunk=CHUNK, count=count, apart=2**fine, spacing=CHUNK)
+
+
+def rows_of(
+    shape: tuple[int, ...],
+    h0: Array,
+    q: list[Array],
+    *,
+    each: int,
+    step: int,
+    chunk: int,
+    count: int = 1,
+    apart: int = 0,
+    halo: int = 0,
+    spacing: int = 1,
+) -> Rows:
+    """`Rows` for x of this shape: what the arguments are is said there, and the other fields follow from them."""
+    B, D, _ = shape
+    R = count * chunk
+    pad = min(R, spacing * max((max(h0.shape[2], q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
+    groups = -(-D // GROUP)
+    parts = min(B * each, -(-UNITS // groups))
+    return Rows(
+        K=h0.shape[2],
+        R=R,
+        T=R - halo,
+        halo=halo,
+        spacing=spacing,
+        pad=pad,
+        each=each,
+        step=step,
+        count=count,
+        chunk=chunk,
+        apart=apart,
+        group=GROUP,
+        parts=parts,
+        units=groups * parts,
+        lead=whole_lines(pad),
+        stride=whole_lines(R + pad),
+    )
+
+
+def whole_lines(n: int) -> int:
+    """n rounded up to whole cache lines."""
+    return -(-n // LINE) * LINE
+
+
+def fine_levels(L: int, h0: Array, q: list[Array]) -> int:
+    """How many levels to run by blocks; 0 for short sequences, and where a block would be mostly halo."""
+    if L <= LONG:
+        return 0
+    fine = min(h0.shape[0], (-(-L // PHASE) - 1).bit_length())  # so that a phase has at most PHASE samples
+    return fine if 2**fine >= CHUNK and 4 * reach(h0, q, fine) <= L else 0
+
+
+def reach(h0: Array, q: list[Array], levels: int) -> int:
+    """How many samples back the output of the first `levels` levels depends on its input."""
+    K, low_pass, furthest = h0.shape[2], 0, 0
+    for i in range(levels):
+        furthest = max(furthest, low_pass + max(0, q[i].shape[1] - 1) * 2**i)
+        low_pass += (K - 1) * 2**i
+    return max(furthest, low_pass)
