@@ -18,8 +18,8 @@ from fuzz_oracle import Wrong, require
 from fuzz_values import array, pick, with_bad_samples
 
 import multires_ref as mr
-from multires_ref.engines import choose, usable_engines
 from multires_ref.base.layer_checks import wavelet_names
+from multires_ref.engines import choose, usable_engines
 from multires_ref.tree import kept_per_level
 
 ENGINES = ["auto", *usable_engines()]

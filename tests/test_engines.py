@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
-from multires_ref.ops.multires_conv import _backward
 from multires_ref.base import compiled
 from multires_ref.engines import fft, fused, tree
 from multires_ref.engines.numba import rows
+from multires_ref.ops.multires_conv import _backward
 from multires_ref.tree import kept_per_level
 
 CPU = engines.usable_engines()

@@ -12,10 +12,10 @@ from real_cupy import real_cupy
 
 import multires_ref as mr
 from multires_ref.autodiff import cupy_linear
-from multires_ref.ops.multires_conv import _backward
 from multires_ref.bench.gpu_info import gpu_report
 from multires_ref.cli import main
 from multires_ref.engines import gpu
+from multires_ref.ops.multires_conv import _backward
 from multires_ref.tree import depth_for, kept_per_level
 
 pytestmark = pytest.mark.gpu

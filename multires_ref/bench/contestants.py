@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.multires_conv import multires_conv
 from ..engines import usable_engines
 from ..interop.errors import measure
+from ..ops.multires_conv import multires_conv
 from ..tree import depth_for
 
 AGREE = 2e-4  # relative to the norm; float32, sums over time in another order

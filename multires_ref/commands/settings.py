@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
-from ..base.layer_checks import wavelet_names
+from ..base.layer_checks import as_wavelet, wavelet_names
 from ..base.names import named_as_flags
 from ..network.config import CHOICES as NETWORK_CHOICES
 from ..network.config import NetworkConfig

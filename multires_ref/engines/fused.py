@@ -12,8 +12,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ..base.arrays import Array
 from ..base import compiled
+from ..base.arrays import Array
 from .engine import Engine
 from .numba import rows as cut
 from .readout import by_readout

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.arrays import Array, family, get_xp
-from ..base.compiled import numba_works, require_numba
 from ..base.checks import check_choice
+from ..base.compiled import numba_works, require_numba
 from .readout import filter_length, fold, untied
 
 MAX_RING_ELEMENTS = 2**32  # of all layers, streams and channels: 16 GiB in float32

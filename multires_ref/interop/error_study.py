@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ops.multires_conv import multires_conv
 from ..base.checks import FLOATS, check_choice
 from ..engines import get_engine, usable_engines
+from ..ops.multires_conv import multires_conv
 from ..tree import kept_per_level
 from .errors import measure
 

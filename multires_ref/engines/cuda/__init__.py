@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...arrays import Array
+from ...base.arrays import Array
 
 PACKAGE = Path(__file__).parents[2]
 REAL = {"float32": "float", "float64": "double"}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
+from ...base.arrays import Array
 from ..readout import filter_lengths
 
 MOST_SUMS = 8  # correlations that a thread sums up at a time in the backward pass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from ...arrays import Array
+from ...base.arrays import Array
 from ...base.compiled import njit, parallel_njit
 from ..threads import limited
 from . import FASTMATH

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array
+from ...base.arrays import Array
 from ...base.compiled import njit
 from ..rings import LayerWeights
 from . import FASTMATH

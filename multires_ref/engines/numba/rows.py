@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...arrays import Array
+from ...base.arrays import Array
 
 LONG = 32768  # samples: longer sequences are cut
 CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
