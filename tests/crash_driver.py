@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from multires_ref.autodiff import dispatch
 from multires_ref.base import files
 from multires_ref.base.lock import FolderInUse
 from multires_ref.network import NetworkConfig
+from multires_ref.ops import registry
 from multires_ref.training import loop
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
@@ -207,7 +207,7 @@ def slowly(out):
 
 if __name__ == "__main__":
     where, work, *rest = sys.argv[1:]
-    dispatch.FAST["numpy"] = ("numpy_ops",)
+    registry.SOURCES["numpy"] = ("numpy",)
     with tempfile.TemporaryDirectory() as warm:
         train(Path(warm) / "run")
     {"count": count, "points": points, "kills": kills, "pairs": pairs}[work](Path(where), *map(int, rest))

@@ -242,24 +242,25 @@ def modules() -> dict[str, ModuleType]:
 
 def forget_kernels() -> None:
     """What the package has compiled belongs to the CuPy it was compiled with."""
-    from multires_ref.autodiff import cupy_norms, cupy_ops
     from multires_ref.engines import cuda, gpu
+    from multires_ref.ops.cupy import _kernels, masked_mean
 
-    caches = (cuda.kernel, cuda.limits, gpu.plan, cupy_ops.elementwise, cupy_ops.weighted_sum, cupy_norms.elementwise)
-    for cached in caches:
+    for cached in (cuda.kernel, cuda.limits, gpu.plan, masked_mean.weighted_sum):
         cached.cache_clear()
+    for kernel in _kernels.KERNELS.values():
+        kernel.__dict__.pop("compiled", None)
 
 
 @contextlib.contextmanager
 def installed(monkeypatch):
     """The stand-in in CuPy's place."""
-    from multires_ref.autodiff import boxes
+    from multires_ref.ops.tracing import register_cupy
 
     with monkeypatch.context() as patch:
         for name, module in modules().items():
             patch.setitem(sys.modules, name, module)
         forget_kernels()
-        boxes.register_cupy()
+        register_cupy()
         log.clear()
         launches.clear()
         yield sys.modules["cupy"]

@@ -11,8 +11,8 @@ from cuda_on_cpu import NO_COMPILER, have_compiler
 from real_cupy import real_cupy
 
 import multires_ref as mr
-from multires_ref.autodiff import dispatch
 from multires_ref.network.config import mixture_channels
+from multires_ref.ops import registry
 from multires_ref.training.data import Split
 
 
@@ -29,10 +29,10 @@ def any_cupy(request, monkeypatch):
         module.engine, module.real = "auto" if request.param == "kernels" else "tree", False
         module.no_waiting = contextlib.nullcontext  # the stand-in counts
         if request.param == "definitions":
-            monkeypatch.setitem(dispatch.FAST, "cupy", ())
-        dispatch.find.cache_clear()
+            monkeypatch.setitem(registry.SOURCES, "cupy", ())
+        registry.forget_choices()
         yield module
-    dispatch.find.cache_clear()
+    registry.forget_choices()
 
 
 @pytest.fixture(name="kernels")

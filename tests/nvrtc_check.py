@@ -15,8 +15,8 @@ from cupy._core import _carray, _kernel
 from cupy.cuda import compiler
 from test_gpu_kernels import BUILDS
 
-from multires_ref.autodiff import cupy_norms, cupy_ops
 from multires_ref.engines import cuda
+from multires_ref.ops.cupy._kernels import KERNELS
 
 INCLUDE = Path(cupy.__file__).parent / "_core" / "include"
 CCCL = INCLUDE / "cupy" / "_cccl"
@@ -46,10 +46,9 @@ def source(kernel, dtype: str) -> str:
 def main() -> None:
     compiler._get_arch_for_options_for_nvrtc = lambda arch: (f"-arch=sm_{arch}", "cubin")  # CuPy's own asks the device
     for arch, dtype in itertools.product(("80", "90"), cuda.REAL):
-        for module in (cupy_ops, cupy_norms):
-            for name in getattr(module, "KERNELS", None) or module.POINTWISE:
-                compiler.compile_using_nvrtc(source(module.elementwise(name), dtype), OPTIONS, arch, f"{name}.cu")
-                print(f"sm_{arch} {dtype} ElementwiseKernel {name}")
+        for name, kernel in KERNELS.items():
+            compiler.compile_using_nvrtc(source(kernel.compiled, dtype), OPTIONS, arch, f"{name}.cu")
+            print(f"sm_{arch} {dtype} ElementwiseKernel {name}")
         for name, (files, settings) in BUILDS.items():
             macros = (f"-DREAL={cuda.REAL[dtype]}", *(f"-D{k}={v}" for k, v in settings.items()))
             compiler.compile_using_nvrtc(cuda.source(tuple(files.split())), ("-std=c++17", *macros), arch, "kernel.cu")

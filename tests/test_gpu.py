@@ -11,11 +11,11 @@ from cases import random_arguments
 from real_cupy import real_cupy
 
 import multires_ref as mr
-from multires_ref.autodiff import cupy_linear
 from multires_ref.bench.gpu_info import gpu_report
 from multires_ref.cli import main
 from multires_ref.engines import gpu
-from multires_ref.ops.multires_conv import _backward
+from multires_ref.ops.cupy import _products
+from multires_ref.ops.multires_conv import by_engine_adjoint
 from multires_ref.tree import depth_for, kept_per_level
 
 pytestmark = pytest.mark.gpu
@@ -42,7 +42,7 @@ def test_full_size_against_the_tree_engine(L, K, dtype, cupy):
     wanted = mr.multires_conv(*args, engine="tree")
     np.testing.assert_allclose(y, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
     once, again = (gpu.backward(g_device, *arrays, taps) for _ in range(2))
-    for got, same, want in zip(once, again, _backward(g, *args, taps, "tree"), strict=True):
+    for got, same, want in zip(once, again, by_engine_adjoint(g, *args, taps, "tree"), strict=True):
         np.testing.assert_array_equal(got.get(), same.get())
         np.testing.assert_allclose(got.get(), want, rtol=0, atol=tolerance * np.abs(want).max())
 
@@ -52,7 +52,7 @@ def test_products_are_exact_unless_asked(cupy, monkeypatch):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((3, 64, 128)).astype(np.float32), rng.standard_normal((128, 96)).astype(np.float32)
     wanted = a.astype(np.float64) @ b
-    error = lambda: np.abs(cupy_linear.product(cupy.asarray(a), cupy.asarray(b)).get() - wanted).max()  # noqa: E731
+    error = lambda: np.abs(_products.product(cupy.asarray(a), cupy.asarray(b)).get() - wanted).max()  # noqa: E731
     monkeypatch.delenv("CUPY_TF32", raising=False)
     assert error() < 1e-4
     monkeypatch.setenv("CUPY_TF32", "1")

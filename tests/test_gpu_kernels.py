@@ -17,8 +17,8 @@ from cuda_on_cpu import NO_COMPILER, ORDERS, Module, guarded, guards_hold, have_
 from real_cupy import real_cupy
 
 from multires_ref.engines import cuda, gpu, readout, tree
-from multires_ref.ops.multires_conv import _backward, check_arguments
-from multires_ref.tree import kept_per_level
+from multires_ref.ops.multires_conv import by_engine_adjoint
+from multires_ref.tree import check_layer, kept_per_level
 
 TOLERANCE = {"float64": 1e-13, "float32": 1e-5}  # relative to the largest number of an array
 needs_compiler = pytest.mark.skipif(not have_compiler(), reason=NO_COMPILER)
@@ -49,7 +49,7 @@ def test_reference_cases(name, cupy):
     """y and all gradients of the authors' code."""
     case = conv_case(name)
     arrays = [cupy.asarray(a) for a in case["args"]]
-    *checked, taps = check_arguments(*arrays, case["options"]["tree_select"], case["options"]["depth"])
+    *checked, taps = check_layer(*arrays, case["options"]["tree_select"], case["options"]["depth"])
     assert_close(gpu.forward(*checked, taps), case["y"], 1e-12)
     for got, wanted in zip(gpu.backward(cupy.asarray(case["dy"]), *checked, taps), case["grads"], strict=True):
         assert_close(got, wanted, 1e-12)
@@ -87,7 +87,7 @@ def test_layer_against_the_tree_engine(setting, long, cupy, monkeypatch):
     assert_close(gpu.forward(*arrays, taps), tree.forward(args[0], broadcast(args[1], len(taps)), q, args[3][:, 0]), tolerance)
     if not cupy.real:
         assert ("tree_forward_long" in fake_cupy.launches) == long
-    for got, wanted in zip(gpu.backward(cupy.asarray(g), *arrays, taps), _backward(g, *args, taps, "tree"), strict=True):
+    for got, wanted in zip(gpu.backward(cupy.asarray(g), *arrays, taps), by_engine_adjoint(g, *args, taps, "tree"), strict=True):
         assert_close(got, wanted, tolerance)
 
 
@@ -177,7 +177,7 @@ BUILDS = {  # settings that the engine chooses, at the paper's sizes and at the 
     "forward, any L": (TREE + "forward_long.cu", {"THREADS": 1024}),
     "backward, L=1024, K=2": (TREE + "backward.cu", {"THREADS": 128, "CHUNK": 4, "SCRATCH": 0}),
     "backward, any L": (TREE + "backward.cu", {"THREADS": 512, "CHUNK": 8, "SCRATCH": 1}),
-    "norms": ("autodiff/norms.cu", {}),
+    "norms": ("ops/cupy/norms.cu", {}),
 }
 
 

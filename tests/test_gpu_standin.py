@@ -18,10 +18,11 @@ from gpu_cases import NETWORKS, any_cupy, batch_for, network, stand_in_with_kern
 from test_trajectories import OBJECTIVE
 
 import multires_ref as mr
-from multires_ref.autodiff import dispatch
 from multires_ref.base.pytrees import flatten
 from multires_ref.interop.authors import from_authors
 from multires_ref.network import apply
+from multires_ref.ops.adam_update import adam_update
+from multires_ref.ops.registry import FUNCTIONS, forget_choices
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.device import batch_to_device, tree_to_device
@@ -149,26 +150,26 @@ def arrays(dtype):
     yield from (("glu", n(B, 2 * D, L), m) for m in (None, mask))
     yield from (("glu_adjoint", x, n(B, 2 * D, L), m) for m in (None, mask))
     yield "conv1x1", x, n(4, D), n(4)
-    yield "conv1x1_adjoint", n(B, 4, L), x, n(4, D)
+    yield "conv1x1_adjoint", n(B, 4, L), x, n(4, D), n(4)
     yield "embed", n(V, D), tokens
-    yield "embed_adjoint", x, tokens, V
+    yield "embed_adjoint", x, n(V, D), tokens
     yield from (("masked_mean", x, k) for k in (None, lengths))
     yield from (("masked_mean_adjoint", n(B, D), x, k) for k in (None, lengths))
     yield "layer_norm", x, r, n(D), n(D)
-    yield "layer_norm_adjoint", n(B, D, L), x, r, n(D)
+    yield "layer_norm_adjoint", n(B, D, L), x, r, n(D), n(D)
     yield "batch_statistics", x, r
     yield "batch_norm", x, r, n(D), n(D), n(D), var, True
-    yield "batch_norm_adjoint", n(B, D, L), x, r, n(D), *own, True
-    yield "batch_norm_adjoint", n(B, D, L), x, r, n(D), n(D), var, False
+    yield "batch_norm_adjoint", n(B, D, L), x, r, n(D), n(D), *own, True
+    yield "batch_norm_adjoint", n(B, D, L), x, r, n(D), n(D), n(D), var, False
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_operations_against_their_definitions(dtype, kernels):
-    dispatch.find.cache_clear()
+    forget_choices()
     for name, *args in arrays(dtype):
         on_device = [kernels.asarray(a) if isinstance(a, np.ndarray) else a for a in args]
         fake_cupy.log.clear()
-        got, wanted = dispatch.call(name, *on_device), dispatch.find(name, "definition")(*args)
+        got, wanted = FUNCTIONS[name](*on_device), FUNCTIONS[name].definition(*args)
         assert fake_cupy.log["sync"] == fake_cupy.log["upload"] == 0, name
         pairs = zip(got, wanted, strict=True) if isinstance(wanted, tuple) else [(got, wanted)]
         for a, b in pairs:
@@ -183,8 +184,8 @@ def test_adam_in_place(kernels):
         v *= v
         on_device = [kernels.asarray(a) for a in (p, g, m, v)]
         numbers = (0.01, 0.9, 0.999, 1e-8, 0.1, 7)
-        dispatch.find("adam_update", "definition")(p, g, m, v, *numbers)
-        dispatch.call("adam_update", *on_device, *numbers)
+        adam_update.definition(p, g, m, v, *numbers)
+        adam_update(*on_device, *numbers)
         for got, wanted in zip(on_device, (p, g, m, v), strict=True):
             np.testing.assert_allclose(got.get(), wanted, rtol=tolerance, atol=tolerance)
 

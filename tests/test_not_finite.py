@@ -11,7 +11,7 @@ from multires_ref import engines
 from multires_ref.base.compiled import numba_works
 from multires_ref.definition import multires_conv_loops
 from multires_ref.engines import fft, risky, tree
-from multires_ref.ops.multires_conv import _backward, multires_conv_traced
+from multires_ref.ops.multires_conv import multires_conv_traced
 from multires_ref.tree import kept_per_level
 
 PATHS = ("tree", "fft", *(("fused",) if numba_works() else ()), "traced")
@@ -29,13 +29,13 @@ def forward(path, args, **select):
 def backward(path, g, args, taps):
     """The five gradients; those of the written-out layer by autograd."""
     if path != "traced":
-        return _backward(g, *args, taps, path)
+        return by_engine_adjoint(g, *args, taps, path)
     from autograd.builtins import tuple as traced_tuple
     from autograd.core import make_vjp
 
-    from multires_ref.ops.multires_conv import traced_from_taps
+    from multires_ref.ops.multires_conv import traced_layer
 
-    return tuple(make_vjp(lambda five: traced_from_taps(*five, taps), traced_tuple(args))[0](g))
+    return tuple(make_vjp(lambda five: traced_layer(*five, taps), traced_tuple(args))[0](g))
 
 
 def same_where_finite(got, wanted, tolerance):

@@ -71,9 +71,9 @@ def without_a_place(folder):
 
 ONE_CALL = """
 import numpy as np
-from multires_ref.autodiff.dispatch import call
+from multires_ref.ops.adam_update import adam_update
 a = np.ones((2, 3), "f4")
-call("adam_update", a, a.copy(), a.copy(), a.copy(), 0.1, 0.9, 0.999, 1e-8, 0.0, 1)
+adam_update(a, a.copy(), a.copy(), a.copy(), 0.1, 0.9, 0.999, 1e-8, 0.0, 1)
 print("ok")
 """
 
@@ -137,11 +137,11 @@ def test_a_full_disk_or_a_damaged_cache_cost_a_compilation_only(tmp_path):
         raise OSError(28, "No space left on device")
     def damaged(*args):
         raise EOFError("Ran out of input")
-    from multires_ref.autodiff import numba_update
+    from multires_ref.ops.numba import adam_update
     IndexDataCacheFile.load, IndexDataCacheFile.save = damaged, full
     import numpy as np
     a = np.ones(3, "f4")
-    numba_update.update(a, a.copy(), a.copy(), a.copy(), (np.float32(1),) * 7)
+    adam_update.update(a, a.copy(), a.copy(), a.copy(), (np.float32(1),) * 7)
     print("ok")
     """
     assert run(code, {"NUMBA_CACHE_DIR": str(tmp_path)}) == "ok\n"
@@ -160,8 +160,8 @@ def test_a_numba_that_does_not_load_is_as_good_as_none(tmp_path, how):
     )
     more = """
 from multires_ref.engines import available_engines, choose
-from multires_ref.autodiff.dispatch import find
-print(find("gelu", "numpy").__module__, find("conv1x1", "numpy").__module__, find("adam_update", "numpy").__module__)
+from multires_ref.ops.registry import FUNCTIONS
+print(*[FUNCTIONS[name].find("numpy").__name__ for name in ("gelu", "conv1x1", "adam_update")])
 print(available_engines()["fused"])
 def numba_stream(): Stream(model, engine="numba")
 def numba_layer(): mr.multires_conv(x, h[0], h[1], np.ones((3, 4)), np.ones(3), engine="fused")
@@ -175,7 +175,7 @@ for ask in (numba_stream, numba_layer, numba_swt):
     first, modules, engine, *errors = run(f"import sys; {hide}\n{CALLS}{more}").splitlines()
     assert first.startswith("ok")
     assert "engines.numba.fused" not in first
-    assert modules == "multires_ref.autodiff.pointwise multires_ref.autodiff.numpy_ops multires_ref.autodiff.update"
+    assert modules == "gelu conv1x1_by_blocks adam_update"
     assert engine.startswith("not available: needs Numba: pip install numba")
     why = {"missing": "", "refuses": "NumPy 1.99", "broken": "division by zero"}[how]
     assert why in engine

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.pytrees import flatten
+from ..base.pytrees import flatten, map_pytree
 from ..network import Model, apply
+from ..ops.tracing import backward, gradient_of, record
 
 
 class Record(NamedTuple):
@@ -52,40 +53,25 @@ def record_model(
         if hasattr(array, "_node"):
             nodes[array._node] = name
 
-    def run(leaves: tuple[Any, ...]) -> Any:
+    def run(leaves: dict[str, Any]) -> Any:
+        inputs = (leaves["x"], lengths) if is_float else (x, lengths)
         out, kept["state"] = apply(
-            model.config, leaves[0], model.state, *leaves[1:], *fixed, training=training, hook=keep, engine=engine
+            model.config, leaves["params"], model.state, *inputs, training=training, hook=keep, engine=engine
         )
         return out
 
     is_float = np.asarray(x).dtype.kind == "f"  # tokens have no gradient
-    leaves, fixed = ((model.params, x), (lengths,)) if is_float else ((model.params,), (x, lengths))
+    leaves = {"params": model.params} | ({"x": x} if is_float else {})
     if g is None:
         run(leaves)
         return Record(values["decoder"], values, {}, {}, flatten(kept["state"]))
-    gradients, of_leaves = backward(run, leaves, g, nodes)
+    out, boxes = record(run, leaves)
+    arrived = backward(out._node, g, keep=nodes.__contains__)
+    gradients = {name: np.array(arrived[node]) for node, name in nodes.items() if node in arrived}
+    of_leaves = map_pytree(lambda box: gradient_of(box, arrived), boxes)
     ordered = {name: gradients[name] for name in values}
-    of_input = np.array(of_leaves[1]) if is_float else None
-    return Record(values["decoder"], values, ordered, flatten(of_leaves[0]), flatten(kept["state"]), of_input)
-
-
-def backward(run: Any, leaves: Any, g: Any, nodes: dict[Any, str]) -> tuple[dict[str, np.ndarray], Any]:
-    """autograd's backward pass, which also keeps what arrives at the given nodes; the gradient of `leaves` comes second.
-
-    This is `autograd.core.backward_pass` with one line more.
-    """
-    from autograd.core import VJPNode, add_outgrads
-    from autograd.tracer import toposort, trace
-
-    _, end = trace(VJPNode.new_root(), run, leaves)
-    arriving, kept = {end: (g, False)}, {}
-    for node in toposort(end):
-        outgrad = arriving.pop(node)
-        if node in nodes:
-            kept[nodes[node]] = np.array(outgrad[0])
-        for parent, ingrad in zip(node.parents, node.vjp(outgrad[0]), strict=True):
-            arriving[parent] = add_outgrads(arriving.get(parent), ingrad)
-    return kept, outgrad[0]
+    of_input = np.array(of_leaves["x"]) if is_float else None
+    return Record(values["decoder"], values, ordered, flatten(of_leaves["params"]), flatten(kept["state"]), of_input)
 
 
 def random_input(model: Model, rng: np.random.Generator, batch: int, length: int) -> tuple[np.ndarray, np.ndarray | None]:

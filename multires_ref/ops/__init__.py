@@ -25,5 +25,5 @@ for name in FILES:
 
 for folder in ("numba", "cupy"):
     found = {module.name for module in iter_modules([str(HERE / folder)]) if not module.name.startswith("_")}
-    if unknown := sorted(found - set(registry.FILES_WITH_FUNCTIONS)):
+    if unknown := sorted(found - {function.file for function in registry.FUNCTIONS.values()}):
         raise ImportError(f"ops/{folder}/ implements what is no operation: {', '.join(unknown)}")

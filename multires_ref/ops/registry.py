@@ -31,8 +31,14 @@ from ..base.checks import check_choice
 from ..base.compiled import numba_works
 
 OPERATIONS: dict[str, Operation] = {}
-FILES_WITH_FUNCTIONS: set[str] = set()
+FUNCTIONS: dict[str, ArrayFunction] = {}  # the operations and their adjoints, by the names of their definitions
 SOURCES = {"numpy": ("numba", "numpy"), "cupy": ("cupy",)}  # where implementations for such arrays are, the fastest first
+
+
+def forget_choices() -> None:
+    """Let every function look again which implementation fits: after what can be used here has changed, as in tests."""
+    for function in FUNCTIONS.values():
+        function.chosen.clear()
 
 
 class Example(NamedTuple):
@@ -60,7 +66,7 @@ class ArrayFunction:
         self.implementations: dict[str, Callable[..., Any]] = {}
         self.chosen: dict[str, Callable[..., Any]] = {}
         update_wrapper(self, definition)
-        FILES_WITH_FUNCTIONS.add(self.file)
+        FUNCTIONS[self.name] = self
 
     def __call__(self, *args: Any) -> Any:
         return self.dispatch(*args)

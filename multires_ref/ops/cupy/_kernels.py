@@ -10,7 +10,7 @@ No atomics anywhere: sums are joined in a fixed order, so the same bits come out
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 from ...base.arrays import Array
@@ -18,6 +18,7 @@ from ..tracing import register_cupy
 
 register_cupy()
 
+KERNELS: dict[str, Kernel] = {}
 PREAMBLE = """
 template <class T> __device__ T sigmoid(T x) { return T(0.5) * tanh(T(0.5) * x) + T(0.5); }
 template <class T> __device__ T normal_cdf(T x) { return T(0.5) * (T(1) + erf(x * T(0.70710678118654752440))); }
@@ -25,12 +26,22 @@ template <class T> __device__ T normal_density(T x) { return T(0.398942280401432
 """
 
 
-@cache
-def elementwise(name: str, inputs: str, outputs: str, operation: str) -> Callable[..., Any]:
-    """The compiled kernel of these arguments and this operation."""
-    import cupy
+class Kernel:
+    """An elementwise kernel, compiled when it is first called: its inputs, its outputs and its operation in C++."""
 
-    return cupy.ElementwiseKernel(inputs, outputs, operation, f"multires_{name}", preamble=PREAMBLE)
+    def __init__(self, name: str, inputs: str, outputs: str, operation: str) -> None:
+        self.name, self.parts = name, (inputs, outputs, operation)
+        KERNELS[name] = self
+
+    def __call__(self, *args: Array | float) -> Any:
+        return self.compiled(*args)
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """CuPy's `ElementwiseKernel`."""
+        import cupy
+
+        return cupy.ElementwiseKernel(*self.parts, f"multires_{self.name}", preamble=PREAMBLE)
 
 
 def contiguous(*arrays: Array) -> list[Array]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from ...base.arrays import Array
 from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics
 from ..layer_norm import EPS
-from ._kernels import contiguous, elementwise
+from ._kernels import Kernel, contiguous
 from ._norms import run
 
-NORMALISE = (
+NORMALISE = Kernel(
+    "batch_norm",
     "T x, T r, T weight, T bias, T mean, T var, float64 eps",
     "T y",
     "y = (x + r - mean) * (weight / sqrt(var + T(eps))) + bias",
 )
-NORMALISE_ADJOINT = (
+NORMALISE_ADJOINT = Kernel(
+    "batch_norm_adjoint",
     "T g, T x, T r, T weight, T mean, T var, T dweight, T dbias, float64 eps, float64 share",
     "T ds",
     "const T scale = T(1) / sqrt(var + T(eps));ds = scale * weight * (g - T(share) * (dbias + (x + r - mean) * scale * dweight))",
@@ -40,7 +42,7 @@ def columns(*vectors: Array) -> list[Array]:
 @batch_norm.implementation("cupy")
 def one_launch(x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool) -> Array:
     """BatchNorm of x + r [B, D, L] with the given mean and variance [D]."""
-    return elementwise("batch_norm", *NORMALISE)(x, r, *columns(weight, bias, mean, var), EPS)
+    return NORMALISE(x, r, *columns(weight, bias, mean, var), EPS)
 
 
 @batch_norm_adjoint.implementation("cupy")
@@ -55,5 +57,5 @@ def two_launches_and_a_sum(
     run("row_sums", (B * D,), *contiguous(g, x, r, mean, var), rows, D, L, EPS)
     dweight, dbias = rows.sum(axis=1)
     share = 1.0 / (B * L) if training else 0.0
-    ds = elementwise("batch_norm_adjoint", *NORMALISE_ADJOINT)(g, x, r, *columns(weight, mean, var, dweight, dbias), EPS, share)
+    ds = NORMALISE_ADJOINT(g, x, r, *columns(weight, mean, var, dweight, dbias), EPS, share)
     return ds, ds, dweight, dbias

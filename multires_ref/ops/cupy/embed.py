@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...base.arrays import Array
 from ..embed import embed, embed_adjoint
-from ._kernels import elementwise
+from ._kernels import Kernel
 from ._products import product
+
+GATHER = Kernel("embed", "raw T table, I token, int64 D, int64 L", "T y", "y = table[token * D + i / L % D]")
 
 
 @embed.implementation("cupy")
@@ -15,8 +17,7 @@ def one_launch(table: Array, tokens: Array) -> Array:
 
     (B, L), D = tokens.shape, table.shape[1]
     spread = cupy.broadcast_to(tokens[:, None], (B, D, L))
-    kernel = elementwise("embed", "raw T table, I token, int64 D, int64 L", "T y", "y = table[token * D + i / L % D]")
-    return kernel(cupy.ascontiguousarray(table), spread, D, L)
+    return GATHER(cupy.ascontiguousarray(table), spread, D, L)
 
 
 @embed_adjoint.implementation("cupy")

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from ...base.arrays import Array
 from ..glu import glu, glu_adjoint
-from ._kernels import elementwise
+from ._kernels import Kernel
+
+FORWARD = Kernel("glu", "T a, T b", "T y", "y = a * sigmoid(b)")
+FORWARD_MASKED = Kernel("glu_masked", "T a, T b, T mask", "T y", "y = mask * a * sigmoid(b)")
+ADJOINT = Kernel(
+    "glu_adjoint", "T g, T a, T b", "T da, T db", "const T s = sigmoid(b); da = g * s; db = g * a * s * (T(1) - s)"
+)
+ADJOINT_MASKED = Kernel(
+    "glu_adjoint_masked",
+    "T g, T a, T b, T mask",
+    "T da, T db",
+    "const T s = sigmoid(b), h = g * mask; da = h * s; db = h * a * s * (T(1) - s)",
+)
 
 
 @glu.implementation("cupy")
 def one_launch(u: Array, mask: Array | None = None) -> Array:
     """u[:, :D] sigmoid(u[:, D:]), times the mask: [B, D, L] from u [B, 2 D, L]."""
     D = u.shape[1] // 2
-    if mask is None:
-        return elementwise("glu", "T a, T b", "T y", "y = a * sigmoid(b)")(u[:, :D], u[:, D:])
-    return elementwise("glu_masked", "T a, T b, T mask", "T y", "y = mask * a * sigmoid(b)")(u[:, :D], u[:, D:], mask)
+    halves = (u[:, :D], u[:, D:])
+    return FORWARD(*halves) if mask is None else FORWARD_MASKED(*halves, mask)
 
 
 @glu_adjoint.implementation("cupy")
@@ -22,13 +33,6 @@ def adjoint_in_one_launch(g: Array, u: Array, mask: Array | None = None) -> Arra
     import cupy
 
     D, du = u.shape[1] // 2, cupy.empty_like(u)
-    halves = (u[:, :D], u[:, D:])
-    if mask is None:
-        operation = "const T s = sigmoid(b); da = g * s; db = g * a * s * (T(1) - s)"
-        elementwise("glu_adjoint", "T g, T a, T b", "T da, T db", operation)(g, *halves, du[:, :D], du[:, D:])
-    else:
-        operation = "const T s = sigmoid(b), h = g * mask; da = h * s; db = h * a * s * (T(1) - s)"
-        elementwise("glu_adjoint_masked", "T g, T a, T b, T mask", "T da, T db", operation)(
-            g, *halves, mask, du[:, :D], du[:, D:]
-        )
+    kernel, masks = (ADJOINT, ()) if mask is None else (ADJOINT_MASKED, (mask,))
+    kernel(g, u[:, :D], u[:, D:], *masks, du[:, :D], du[:, D:])
     return du

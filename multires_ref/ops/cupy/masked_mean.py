@@ -8,7 +8,9 @@ from typing import Any
 
 from ...base.arrays import Array
 from ..masked_mean import masked_mean, masked_mean_adjoint, pooling_weights
-from ._kernels import elementwise
+from ._kernels import Kernel
+
+SPREAD = Kernel("spread", "T g, T weight", "T y", "y = g * weight")
 
 
 @cache
@@ -34,4 +36,4 @@ def spread_evenly(g: Array, x: Array, lengths: Array | None = None) -> Array:
     weights = pooling_weights(x, lengths)
     if lengths is None:  # one number
         return cupy.broadcast_to((g * weights)[:, :, None], x.shape)
-    return elementwise("spread", "T g, T weight", "T y", "y = g * weight")(g[:, :, None], weights)
+    return SPREAD(g[:, :, None], weights)
