@@ -2,26 +2,30 @@
 
 Source: Shi, Wang, Fox, "Sequence Modeling with Multiresolution Convolutional Memory", ICML 2023 (arXiv 2305.01638).
 
-Glossary. Levels count here from fine (1) to coarse (J); the paper counts the other way, its level j is our J - i.
+Glossary. Levels count here from fine (1) to coarse (J); the paper counts the other way. Figure 2 of the paper shows the layer.
 
-    symbol    meaning                                       shape        paper, of the  PyWavelets        authors' code
-    B, D, L   batch, channels (d_model), time steps                      networks                         bs, d_model, seq_len
-    K         filter taps                                                tree           dec_len           kernel_size
-    J         depth: number of levels                                    tree           level             depth
-    m         memory size: rows of z_n                                   TreeSelect                       w.shape[1] - 1
-    x, a_0    input                                         [B, D, L]    tree           data              x
-    h0, h1    low-pass and high-pass filter, *lag order*:   [D, K]       tree           dec_lo, dec_hi    h0, h1, reversed along K
+    symbol    meaning                                       shape      paper            PyWavelets        authors' code
+    B, D, L   batch, channels (d_model), time steps                                                       bs, d_model, seq_len
+    K         filter taps                                                               dec_len           kernel_size
+    J         depth: number of levels                                  J                level             depth
+    m         memory size: elements of z_n                                                                w.shape[1] - 1
+    x, a_0    input                                         [B, D, L]  x                data              x
+    h0, h1    low-pass and high-pass filter, *lag order*:   [D, K]     h_0, h_1         dec_lo, dec_hi    h0, h1, reversed along K
               index k weights the sample k steps ago
-    a_i       approximation of level i                      [B, D, L]    tree           cA_i, shifted     res_lo
-    b_i       detail of level i                             [B, D, L]    tree           cD_i, shifted     res_hi
-    2^(i-1)   dilation of level i's filters                              tree                             dilation
-    z_n       the memory TreeSelect picks at time n         [m]          TreeSelect
-    w         weights of z_n: a_J, b_J, ..., b_1            [D, m]       layer                            w[:, :-1]
-    w_skip    weight of x[n] itself                         [D]          layer                            w[:, -1]
+    a_i       approximation of level i                      [B, D, L]  a_{J-i}          cA_i, shifted     res_lo
+    b_i       detail of level i                             [B, D, L]  b_{J-i}          cD_i, shifted     res_hi
+    2^(i-1)   dilation of level i's filters                                                               dilation
+    z_n       the memory that TreeSelect picks at time n    [m]        TREESELECT
+    w         weights of z_n: a_J, b_J, ..., b_1            [D, m]                                        w[:, :-1]
+    w_skip    weight of x[n] itself                         [D]                                           w[:, -1]
 
-Read in this order: `definition` (the equations as loops), `filters`, `tree`, `response`; then the rooms `engines` (speed),
-`autodiff` (gradients), `network`, `training`, `tasks`, `interop` (PyWavelets, PyTorch), `plots`, and the command line.
-Importing the package loads NumPy and nothing else; the names below load what they need when first used.
+The authors' lines, at https://github.com/thjashin/multires-conv/blob/828089f/layers/multireslayer.py: the depth #L62-L64, initial
+values #L33-L56, the fading layer #L77-L91, the uniform one #L94-L115 and its TreeSelect #L118-L143.
+
+Read in this order: `definition` (the equations as loops), `filters`, `tree` (with the layer itself), `response`, `transform`.
+Then the rooms: `engines` (the layer by faster algorithms), `ops` (operations with their gradients), `network`, `training`,
+`tasks`, `interop` (PyWavelets, PyTorch), `bench`, `plots`, and the command line.
+Importing the package loads nothing, not even NumPy; the names below load what they need when they are first used.
 """
 
 from importlib import import_module
