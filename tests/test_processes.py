@@ -176,7 +176,7 @@ for ask in (numba_stream, numba_layer, numba_swt):
     assert first.startswith("ok")
     assert "engines.numba.fused" not in first
     assert modules == "multires_ref.autodiff.pointwise multires_ref.autodiff.numpy_ops multires_ref.autodiff.update"
-    assert engine.startswith("not available: needs Numba: pip install numba")
+    assert engine.startswith("not available: pip install numba")
     why = {"missing": "", "refuses": "NumPy 1.99", "broken": "division by zero"}[how]
     assert why in engine
     assert [error.partition(": ")[0] for error in errors] == [

@@ -117,7 +117,7 @@ def choose(engine: str, x: Array, depth: int, kept: tuple[int, ...], kernel_size
         runs_on = " or ".join(KINDS[k] for k in record.runs_on)
         raise TypeError(f"engine {engine!r} runs on {runs_on} arrays; x is a {KINDS[kind]} array")
     if problem := record.problem():
-        raise ImportError(f"engine {engine!r} {problem}")
+        raise ImportError(f"engine {engine!r} needs {record.needs}: {problem}")
     return engine
 
 

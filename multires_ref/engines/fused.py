@@ -91,8 +91,7 @@ def run_approximation(x: Array, h0: Array, rows: cut.Rows) -> Array:
 
 def problem() -> str:
     """Why Numba cannot be used here."""
-    why = compiled.numba_problem()
-    return f"needs Numba: {why}" if why else ""
+    return compiled.numba_problem()
 
 
 def crossover(B: int, L: int) -> float:
@@ -108,6 +107,7 @@ ENGINE = Engine(
     "fused",
     about="Numba, {threads} threads",
     runs_on=("numpy",),
+    needs="Numba",
     problem=problem,
     speed=2,
     crossover=crossover,

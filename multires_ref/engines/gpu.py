@@ -19,6 +19,7 @@ from .cuda import contiguous, kernel, launch, limits
 from .cuda.plan import Layer, backward_elements, backward_threads, layer_of, plan, sums_at_a_time, threads_for
 from .engine import Engine
 
+INSTALL = "pip install 'cupy-cuda13x[ctk]'"
 ITEMS = 16  # samples that a thread holds in registers
 MOST_THREADS = {"float32": 1024, "float64": 512}  # of a block; what ITEMS samples leave of the registers
 MOST_REGISTER_TAPS = 8  # as in forward.cu
@@ -106,7 +107,16 @@ def finish(layer: Layer, partial: Array, coefficients: list[Array], gradients: l
 
 def problem() -> str:
     """Why CuPy cannot be used here."""
-    return "" if sys.modules.get("cupy") or find_spec("cupy") else "needs CuPy: pip install 'cupy-cuda13x[ctk]'"
+    return "" if sys.modules.get("cupy") or find_spec("cupy") else INSTALL
 
 
-ENGINE = Engine("gpu", about="CuPy arrays", runs_on=("cupy",), forward=forward, backward=backward, problem=problem, speed=2)
+ENGINE = Engine(
+    "gpu",
+    about="CuPy arrays",
+    runs_on=("cupy",),
+    needs="CuPy",
+    problem=problem,
+    speed=2,
+    forward=forward,
+    backward=backward,
+)
