@@ -194,4 +194,4 @@ def test_nvcc_compiles_without_warnings_and_spills(build, tmp_path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         print(f"{build:<24} {arch} {real:<6}", *re.findall(r"Used \d+ registers|\d+ bytes spill stores", done.stderr))
-        assert sum(int(n) for n in re.findall(r"(\d+) bytes spill stores", done.stderr)) <= 32, done.stderr
+        assert sum(int(n) for n in re.findall(r"(\d+) bytes spill stores", done.stderr)) <= 48, done.stderr

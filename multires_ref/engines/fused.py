@@ -103,13 +103,5 @@ def crossover(B: int, L: int) -> float:
     return 15 * (1 + 3 / B) * math.log2(2 * L)
 
 
-ENGINE = Engine(
-    "fused",
-    about="Numba, {threads} threads",
-    runs_on=("numpy",),
-    needs="Numba",
-    problem=problem,
-    speed=2,
-    crossover=crossover,
-    **by_readout(forward, backward),
-)
+LAYER = by_readout(forward, backward)
+ENGINE = Engine("fused", "Numba, {threads} threads", ("numpy",), *LAYER, "Numba", problem, speed=2, crossover=crossover)

@@ -79,11 +79,11 @@ def run_forward_long(layer: Layer, x: Array, y: Array, coefficients: list[Array]
 
 
 def run_backward(layer: Layer, g: Array, x: Array, coefficients: list[Array]) -> tuple[Array, Array]:
-    """dx [B, D, L], and the sums of each row [B, D, layer.sums]."""
+    """dx [B, D, L], and the sums of each row [B, D, layer.coefficients]."""
     import cupy
 
     (B, D, L), dtype = x.shape, str(x.dtype)
-    dx, partial = cupy.empty_like(x), cupy.empty((B, D, layer.sums), dtype=x.dtype)
+    dx, partial = cupy.empty_like(x), cupy.empty((B, D, layer.coefficients), dtype=x.dtype)
     threads, fits = backward_threads(layer, L, x.itemsize, limits()[0])
     own, levels = backward_elements(layer, L, threads)
     blocks = B * D if fits else min(B * D, 2 * limits()[1])
@@ -102,7 +102,7 @@ def finish(layer: Layer, partial: Array, coefficients: list[Array], gradients: l
     function = kernel("backward_finish", BACKWARD, str(partial.dtype), settings)
     _, h1, w, _ = coefficients
     args = (partial, h1, w, plan(layer), *gradients, B, D)
-    launch(function, (D,), (128,), args, partial.itemsize * layer.sums)
+    launch(function, (D,), (128,), args, partial.itemsize * layer.coefficients)
 
 
 def problem() -> str:
@@ -110,13 +110,4 @@ def problem() -> str:
     return "" if sys.modules.get("cupy") or find_spec("cupy") else INSTALL
 
 
-ENGINE = Engine(
-    "gpu",
-    about="CuPy arrays",
-    runs_on=("cupy",),
-    needs="CuPy",
-    problem=problem,
-    speed=2,
-    forward=forward,
-    backward=backward,
-)
+ENGINE = Engine("gpu", "CuPy arrays", ("cupy",), forward, backward, needs="CuPy", problem=problem, speed=2)
