@@ -17,6 +17,11 @@ from multires_ref.tree import taps_per_level
 CPU = ("tree", "fft", *(("fused",) if numba_works() else ()))
 
 
+def noting(asked, key, function):
+    """`function`, which adds `key` to `asked` whenever it is called."""
+    return lambda *args: asked.append(key) or function(*args)
+
+
 @pytest.mark.parametrize("second", [False, True])
 @pytest.mark.parametrize("engine", CPU)
 def test_the_engine_asked_for_computes(engine, second, monkeypatch):
@@ -25,14 +30,10 @@ def test_the_engine_asked_for_computes(engine, second, monkeypatch):
     for name in CPU:
         module = engines.get_engine(name)
         for part in ("forward", "backward"):
-            note = lambda *args, key=f"{name} {part}", f=getattr(module, part): asked.append(key) or f(*args)  # noqa: E731
-            monkeypatch.setattr(module, part, note)
+            monkeypatch.setattr(module, part, noting(asked, f"{name} {part}", getattr(module, part)))
     x, *rest = random_arguments(np.random.default_rng(0))
     loss = lambda x: (mr.multires_conv(x, *rest, engine=engine) ** 2).sum()  # noqa: E731
-    if second:
-        gradient = grad(lambda x: (grad(loss)(x) * x).sum())(x)
-    else:
-        gradient = grad(loss)(x)
+    gradient = grad(lambda x: (grad(loss)(x) * x).sum())(x) if second else grad(loss)(x)
     assert set(asked) >= {f"{engine} forward"}
     assert second or asked == [f"{engine} forward", f"{engine} backward"]
     assert all(key.startswith(engine) for key in asked)

@@ -80,7 +80,7 @@ def test_auto_compiles_for_long_signals_only(monkeypatch):
 
     monkeypatch.setattr(transform, "numba_works", lambda: True)
     assert transform.compiles("auto", np.zeros(2**16), 80)
-    assert transform.compiles("auto", np.zeros((4, 2**14)), 80)  # of all rows together
+    assert transform.compiles("auto", np.zeros((64, 2**10)), 80)  # of all rows together
     assert not transform.compiles("auto", np.zeros(2**10), 80)
     monkeypatch.setattr(transform, "numba_works", lambda: False)
     monkeypatch.setattr("multires_ref.base.compiled.numba_problem", lambda: "pip install numba")
