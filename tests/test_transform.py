@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import pywt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import causal_delay, causal_iswt, causal_swt
@@ -62,6 +62,7 @@ def test_dtypes():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=30)
 @given(st.integers(1, 3), st.integers(1, 9000), st.integers(1, 14), st.sampled_from(["haar", "db3", "sym4", "bior2.2"]))
 def test_compiled_levels_are_the_tree(dtype, rows, L, J, wavelet):
     """Lengths around the block of 4,096 samples, and dilations beyond the signal."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import random_arguments
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import depth_for, memory, memory_rows, multires_conv, pyramid, receptive_field
@@ -29,6 +29,7 @@ def test_memory_is_the_oracle(L, K, J, tree_select, data):
 
 @pytest.mark.parametrize("untied", [False, True])
 @pytest.mark.parametrize("tree_select", ["fading", "uniform"])
+@settings(max_examples=40)
 @given(st.integers(1, 2), st.integers(1, 3), st.integers(1, 21), st.integers(2, 5), st.integers(1, 7), st.integers(1, 30))
 def test_layer_is_the_oracle(tree_select, untied, B, D, L, K, J, m):
     m = J + 1 if tree_select == "fading" else m
