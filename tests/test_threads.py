@@ -62,6 +62,8 @@ def test_sections(blas):
         assert (n, blas.n) == (8, 4)
         with threads.limited(2 * threads.WORTH) as n:
             assert (n, blas.n) == (3, 3)
+            with threads.limited() as n:  # larger work inside smaller
+                assert (n, blas.n, compiled.allowed.most) == (3, 3, 3)
         assert compiled.allowed.most == 8
     assert blas.n == 4
 
