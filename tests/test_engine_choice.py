@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,10 +12,12 @@ from cases import random_arguments
 
 import multires_ref as mr
 from multires_ref import engines
+from multires_ref.base import compiled
 from multires_ref.base.compiled import numba_works
+from multires_ref.engines import ENGINES, gpu
 from multires_ref.tree import taps_per_level
 
-CPU = ("tree", "fft", *(("fused",) if numba_works() else ()))
+CPU = engines.usable_engines()
 
 
 def noting(asked, key, function):
@@ -28,9 +31,8 @@ def test_the_engine_asked_for_computes(engine, second, monkeypatch):
     """Its forward and its backward pass, and nobody else's; also where a gradient is differentiated in turn."""
     asked = []
     for name in CPU:
-        module = engines.get_engine(name)
-        for part in ("forward", "backward"):
-            monkeypatch.setattr(module, part, noting(asked, f"{name} {part}", getattr(module, part)))
+        parts = {part: noting(asked, f"{name} {part}", getattr(ENGINES[name], part)) for part in ("forward", "backward")}
+        monkeypatch.setitem(ENGINES, name, dataclasses.replace(ENGINES[name], **parts))
     x, *rest = random_arguments(np.random.default_rng(0))
     loss = lambda x: (mr.multires_conv(x, *rest, engine=engine) ** 2).sum()  # noqa: E731
     gradient = grad(lambda x: (grad(loss)(x) * x).sum())(x) if second else grad(loss)(x)
@@ -40,8 +42,13 @@ def test_the_engine_asked_for_computes(engine, second, monkeypatch):
     np.testing.assert_allclose((gradient * x).sum(), (4 if second else 2) * loss(x), rtol=1e-11)  # of second degree in x
 
 
+def numba(monkeypatch, installed):
+    """A machine with Numba, or without."""
+    monkeypatch.setattr(compiled, "numba_problem", lambda: "" if installed else "pip install numba")
+
+
 def explained(monkeypatch, fast, x, J, taps, K):
-    monkeypatch.setattr(engines, "numba_works", lambda: fast)
+    numba(monkeypatch, fast)
     return engines.explain_choice(x, J, taps, K)
 
 
@@ -77,9 +84,8 @@ def test_what_there_is_to_choose_from(monkeypatch, threads):
     """A line for each engine: its threads, or what to install."""
     monkeypatch.setattr(engines, "num_threads", lambda: threads)
     for installed in (True, False):
-        monkeypatch.setattr(engines, "numba_works", lambda installed=installed: installed)
-        monkeypatch.setattr(engines, "numba_problem", lambda: "pip install numba")
-        monkeypatch.setattr(engines, "find_spec", lambda name, installed=installed: object() if installed else None)
+        numba(monkeypatch, installed)
+        monkeypatch.setattr(gpu, "find_spec", lambda name, installed=installed: object() if installed else None)
         assert engines.available_engines() == {
             "tree": "NumPy, one thread; CuPy arrays too",
             "fft": f"SciPy, {threads} threads",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -319,3 +320,18 @@ def test_numbas_setting_comes_back(monkeypatch):
             assert n == numba.get_num_threads() == min(2, engines.num_threads())
     finally:
         numba.set_num_threads(before)
+
+
+def test_kept_code_is_out_of_date_when_a_neighbouring_file_changes(tmp_path, monkeypatch):
+    """Compiled loops take constants and records from other files of their folder, which Numba itself does not look at."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "loops_of_a_test.py").write_text(
+        "from constants_of_a_test import N\nfrom multires_ref.base.compiled import njit\n\n@njit()\ndef n():\n    return N\n"
+    )
+    for number in (5, 7):
+        (tmp_path / "constants_of_a_test.py").write_text(f"N = {number}  {'#' * number}\n")
+        for name in ("loops_of_a_test", "constants_of_a_test"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        compiled.stamp.cache_clear()
+        assert importlib.import_module("loops_of_a_test").n() == number
