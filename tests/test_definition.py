@@ -41,3 +41,29 @@ def test_layer_by_hand():
     y = multires_conv_loops(x, SUM[None], DIFFERENCE[None], np.array([[1.0, 10.0, 100.0]]), np.array([0.5]))
     assert y[0, 0, 7] == 26 + 10 * 4 + 100 * 1 + 0.5 * 8
     assert y[0, 0, 0] == 1 + 10 * 1 + 100 * 1 + 0.5 * 1  # zero history: every coefficient is x[0]
+
+
+def test_depth_three_by_hand():
+    """Dilations 1, 2 and 4; under one detail of level 3 stand K = 3 of level 2, and seven of level 1."""
+    x = np.zeros(16)
+    x[0] = 1.0
+    (a1, b1), (a2, b2), (a3, b3) = pyramid_loops(x, SUM, DIFFERENCE, 3)
+    np.testing.assert_array_equal(a3, [1.0] * 8 + [0.0] * 8)
+    np.testing.assert_array_equal(b3, [1.0] * 4 + [-1.0] * 4 + [0.0] * 8)
+    taken = memory_loops([(a1, b1), (a2, b2), (a3, b3)], 7, K=3, tree_select="uniform", m=12)
+    assert taken == [a3[7], b3[7], b2[7], b2[3], 0.0, b1[7], b1[5], b1[3], b1[1], 0.0, 0.0, 0.0]
+
+
+def test_untied_filters_stand_fine_to_coarse():
+    h0, h1 = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[7.0, 0.0], [11.0, 13.0]])
+    (a1, b1), (a2, b2) = pyramid_loops(np.array([1.0, 0.0, 0.0, 0.0]), h0, h1, 2)
+    for got, wanted in ((a1, [1, 2, 0, 0]), (b1, [7, 0, 0, 0]), (a2, [3, 6, 5, 10]), (b2, [11, 22, 13, 26])):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_depth_given_and_zeros_for_what_the_tree_lacks():
+    """A uniform memory of one level holds a_1 and b_1; the third weight has nothing to weight."""
+    y = multires_conv_loops(
+        X[None, None], SUM[None], DIFFERENCE[None], np.array([[1.0, 10.0, 100.0]]), np.zeros(1), tree_select="uniform", depth=1
+    )
+    np.testing.assert_array_equal(y[0, 0], [11.0, 13.0, 15.0, 17.0, 19.0, 21.0, 23.0, 25.0])

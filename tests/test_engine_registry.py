@@ -89,7 +89,7 @@ def test_a_registered_engine_computes_the_layer_and_its_gradients(monkeypatch):
 def test_auto_takes_the_fastest_that_can_be_used(monkeypatch):
     x = np.zeros((1, 1, 64))
     slow = dataclasses.replace(TREE, name="slow", speed=0)
-    broken = dataclasses.replace(TREE, name="broken", speed=99, problem=lambda: "needs luck")
+    broken = dataclasses.replace(TREE, name="broken", speed=99, needs="luck", problem=lambda: "wait for it")
     monkeypatch.setitem(ENGINES, "slow", slow)
     monkeypatch.setitem(ENGINES, "broken", broken)
     assert engines.choose("auto", x, 3, (1, 1, 1), 2) in ("tree", "fused")
@@ -102,7 +102,7 @@ def test_auto_takes_the_fastest_that_can_be_used(monkeypatch):
         "fft",
         "81 multiplications a sample, above the 74 from where transforms are faster than 'slow' at this length and batch",
     )
-    with pytest.raises(ImportError, match="^engine 'broken' needs luck$"):
+    with pytest.raises(ImportError, match="^engine 'broken' needs luck: wait for it$"):
         engines.choose("broken", x, 3, (1, 1, 1), 2)
 
 
@@ -139,7 +139,7 @@ WRONG = {
     "no lines": ({"about": ""}, ValueError, "about must be one line"),
     "no function forward": ({"forward": None}, TypeError, "engine 'mine': forward must be a function"),
     "no function backward": ({"backward": 3}, TypeError, "engine 'mine': backward must be a function"),
-    "a text for a problem": ({"problem": "needs luck"}, TypeError, "engine 'mine': problem must be a function"),
+    "a text for a problem": ({"problem": "wait for it"}, TypeError, "engine 'mine': problem must be a function"),
     "a number for the crossover": ({"crossover": 100.0}, TypeError, "engine 'mine': crossover must be a function"),
 }
 

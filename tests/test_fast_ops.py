@@ -70,6 +70,7 @@ def in_float64(args):
 def check(name, args, dtype):
     """The fast operation against its definition in float64, and its dtype, shape and arguments."""
     before = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    assert find(name, "numpy") is not DEFINITIONS[name]
     found = several(find(name, "numpy")(*args))
     exact, usual = several(DEFINITIONS[name](*in_float64(args))), several(DEFINITIONS[name](*args))
     for got, want, plain in zip(found, exact, usual, strict=True):
@@ -133,13 +134,12 @@ def test_nan_and_infinity_stay_where_the_definition_has_them(name, dtype):
 def test_the_number_of_threads_changes_no_bit(name, monkeypatch):
     monkeypatch.setattr(engine_threads, "WORTH", 1)  # so that these small arrays are worth several
     results = []
-    for threads in (1, 2, None):
+    for threads in (1, None):
         set_num_threads(threads)
         results.append([several(find(name, "numpy")(*args)) for args in arguments(5, 9, 200, "float32")[name]])
-    for one, other in ((results[0], results[1]), (results[0], results[2])):
-        for a, b in zip(one, other, strict=True):
-            for p, q in zip(a, b, strict=True):
-                np.testing.assert_array_equal(p, q)
+    for a, b in zip(*results, strict=True):
+        for p, q in zip(a, b, strict=True):
+            np.testing.assert_array_equal(p, q)
 
 
 def ulp_error(got, exact):
@@ -172,6 +172,12 @@ def test_float32_functions_in_ulp():
     np.testing.assert_allclose(Phi, ndtr(exact), rtol=1e-5)
     np.testing.assert_allclose(phi, np.exp(-(exact**2) / 2) / np.sqrt(2 * np.pi), rtol=1e-5)
     np.testing.assert_array_equal(table(np.float32([-1e9, -np.inf]))[:, 0], 0)
+    far = np.linspace(-35, -12, 1001)
+    Phi, phi, s, e = table(far)  # float64, far out, where (1 + erf) / 2 has no digit left
+    np.testing.assert_allclose(Phi, ndtr(far), rtol=1e-13)
+    np.testing.assert_allclose(phi, np.exp(-(far**2) / 2) / np.sqrt(2 * np.pi), rtol=1e-13)
+    np.testing.assert_allclose(s, expit(far), rtol=1e-14)
+    np.testing.assert_allclose(e, np.exp(far), rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -183,9 +189,27 @@ def test_adam_agrees_bit_for_bit(dtype):
         find("adam_update", "numpy")(*ours, 1e-2, 0.9, 0.999, 1e-8, 0.1, step)
         update.adam_update(*theirs, 1e-2, 0.9, 0.999, 1e-8, 0.1, step)
     np.testing.assert_array_equal(ours, theirs)
-    turned = np.asfortranarray(draws[0])
-    find("adam_update", "numpy")(turned, *theirs[1:], 1e-2, 0.9, 0.999, 1e-8, 0.1, 4)
-    assert not np.array_equal(turned, draws[0])  # changed in place, in any layout
+    for turned in range(4):  # in place, whichever of the four lies otherwise in memory
+        ours, theirs = [a.copy() for a in draws], [a.copy() for a in draws]
+        ours[3], theirs[3] = ours[3] ** 2, theirs[3] ** 2
+        ours[turned] = np.asfortranarray(ours[turned])
+        find("adam_update", "numpy")(*ours, 1e-2, 0.9, 0.999, 1e-8, 0.1, 4)
+        update.adam_update(*theirs, 1e-2, 0.9, 0.999, 1e-8, 0.1, 4)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_adam_by_hand():
+    """Two steps of one parameter, as AdamW's formulas have them; the second with moments that are not zero."""
+    p, m, v = np.array([2.0]), np.array([0.0]), np.array([0.0])
+    p_want, m_want, v_want = 2.0, 0.0, 0.0
+    for step, g in ((1, 0.5), (2, -3.0)):
+        m_want, v_want = 0.8 * m_want + 0.2 * g, 0.9 * v_want + 0.1 * g * g
+        p_want = p_want * (1 - 0.1 * 0.3) - 0.1 * (m_want / (1 - 0.8**step)) / (np.sqrt(v_want / (1 - 0.9**step)) + 1e-2)
+        for adam in (find("adam_update", "numpy"), update.adam_update):
+            after = [p.copy(), m.copy(), v.copy()]
+            adam(after[0], np.array([g]), *after[1:], 0.1, 0.8, 0.9, 1e-2, 0.3, step)
+            np.testing.assert_allclose(np.ravel(after), [p_want, m_want, v_want], rtol=1e-14)
+        p, m, v = after
 
 
 def test_tokens_outside_the_table():
@@ -195,9 +219,45 @@ def test_tokens_outside_the_table():
     np.testing.assert_array_equal(find("embed", "numpy")(table, np.array([[-1]])), table[3].reshape(1, 2, 1))
     with pytest.raises(IndexError):
         find("embed", "numpy")(table, np.array([[-5]]))
+    assert find("embed", "numpy")(table, np.zeros((0, 5), int)).shape == (0, 2, 5)
+    assert not find("embed_adjoint", "numpy")(np.ones((1, 2, 1)), np.array([[4]]), 4).any()  # no row of the table
 
 
 def test_mixed_and_other_dtypes_go_to_the_definition():
     x = np.linspace(-2, 2, 6, dtype="float32").reshape(1, 2, 3)
     assert find("gelu", "numpy")(x, np.ones((1, 2, 1))).dtype == np.float64
     assert find("layer_norm", "numpy")(*[x.astype("longdouble")] * 2, np.ones(2), np.ones(2)).dtype == np.longdouble
+
+
+def test_without_numba_the_definitions(monkeypatch):
+    from multires_ref.autodiff import dispatch
+
+    monkeypatch.setattr(dispatch, "numba_works", lambda: False)
+    dispatch.find.cache_clear()
+    try:
+        for name, definition in DEFINITIONS.items():
+            assert (find(name, "numpy") is definition) == (not name.startswith("conv1x1")), name
+    finally:
+        dispatch.find.cache_clear()
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 4096), (2, 130, 4096)], ids=["two sequences a block", "one is more than a block"])
+def test_products_of_a_few_sequences_at_a_time(shape):
+    """The 1x1 convolution works through the batch in blocks: all of it, and both ways."""
+    (B, E, L), rng = shape, np.random.default_rng(0)
+    x, g, weight, bias = (rng.standard_normal(s) for s in ((B, 2, L), shape, (E, 2), (E,)))
+    for name, args in (("conv1x1", (x, weight, bias)), ("conv1x1_adjoint", (g, x, weight))):
+        for got, want in zip(several(find(name, "numpy")(*args)), several(DEFINITIONS[name](*args)), strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-13 * np.abs(want).max())
+
+
+def test_long_sums_of_float32_are_taken_in_float64():
+    """The gradients of weights and biases add up 5,000 sequences of one step."""
+    g, x = np.full((5000, 1, 1), 0.1, "float32"), np.full((5000, 1, 1), 0.3, "float32")
+    exact = 5000 * np.float64(g[0, 0, 0]), 5000 * np.float64(g[0, 0, 0]) * np.float64(x[0, 0, 0])
+    _, dweight, dbias = find("conv1x1_adjoint", "numpy")(g, x, np.ones((1, 1), "float32"))
+    np.testing.assert_allclose([dbias[0], dweight[0, 0]], exact, rtol=1e-7)
+    for total, count in (("masked_mean", 1), ("embed_adjoint", 5000)):
+        tall = np.ascontiguousarray(g.reshape(1, 1, 5000))
+        args = (tall,) if count == 1 else (tall, np.zeros((1, 5000), int), 1)
+        np.testing.assert_allclose(find(total, "numpy")(*args), count * np.float64(g[0, 0, 0]), rtol=1e-7)

@@ -46,6 +46,7 @@ def test_dtype():
 
 def test_random_filters_fill_their_range(rng):
     h0, h1 = random_filters(rng, D=2000, K=8)
+    assert h0.dtype == h1.dtype == np.float32
     bound = np.sqrt(2 / 16)
     for h in (h0, h1):
         assert 0.99 * bound < np.abs(h).max() <= bound
@@ -58,5 +59,24 @@ def test_unknown_names_offer_the_nearest():
         wavelet_filters("db3x")
     with pytest.raises(ValueError, match="order must be one of 'analysis', 'reversed', 'minimum_delay'; got 'synthesis'"):
         wavelet_filters("db3", order="synthesis")
-    with pytest.raises(ValueError, match="dtype must be"):
-        wavelet_filters("db3", dtype="int32")
+    for dtype in ("int32", "float16", "complex128", None):
+        with pytest.raises(ValueError, match="dtype must be one of 'float32', 'float64'; got "):
+            wavelet_filters("db3", dtype=dtype)
+
+
+@pytest.mark.parametrize(("dtype", "J"), [("float32", None), ("float64", 3)])
+def test_random_filters_are_two_draws_of_the_generator(dtype, J):
+    """h0 first, then h1, uniform between -1 / sqrt(K) and 1 / sqrt(K)."""
+    by_hand, shape = np.random.default_rng(5), (4, 9) if J is None else (J, 4, 9)
+    for h in random_filters(np.random.default_rng(5), D=4, K=9, J=J, dtype=dtype):
+        assert h.dtype == dtype
+        np.testing.assert_array_equal(h, by_hand.uniform(-1 / 3, 1 / 3, shape).astype(dtype))
+
+
+def test_the_levels_count_among_the_numbers_drawn_at_once():
+    with pytest.raises(ValueError, match=r"D, K and J must ask for at most 134,217,728 numbers; got .*\(1000000+, 1, 2\)"):
+        random_filters(np.random.default_rng(0), D=1, K=2, J=10**15)
+
+
+def test_the_centre_of_the_energy_by_hand():
+    assert energy_centre(np.array([-2.0, 0.0, 1.0])) == pytest.approx(2 / 5)

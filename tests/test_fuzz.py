@@ -15,14 +15,13 @@ import pytest
 from multires_ref.base import checks
 from multires_ref.engines import ENGINES
 
-CALLS = 2000
 
-
-def test_two_thousand_calls():
+@pytest.mark.parametrize("calls", [300, pytest.param(2000, marks=pytest.mark.slow)])
+def test_calls_of_all_kinds(calls):
     """In a process of its own, whose memory is bounded."""
-    command = [sys.executable, str(Path(fuzz.__file__)), "--calls", str(CALLS), "--seed", "0"]
+    command = [sys.executable, str(Path(fuzz.__file__)), "--calls", str(calls), "--seed", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=550)
-    assert f"{CALLS:,} calls, " in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
+    assert f"{calls:,} calls, " in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stdout.splitlines()[:-1] == []
 
 

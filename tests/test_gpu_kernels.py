@@ -57,9 +57,9 @@ def test_reference_cases(name, cupy):
 
 SETTINGS = {  # shapes, and what they exercise
     "one warp": {"L": 100, "J": 7, "K": 2},
-    "two warps, float32": {"L": 700, "J": 10, "K": 2, "dtype": "float32"},
+    "two warps, three taps, float32": {"L": 700, "J": 10, "K": 3, "dtype": "float32"},
     "row longer than its items": {"L": 513, "J": 4, "K": 4},
-    "dilations beyond the row": {"L": 5, "J": 40, "K": 2},
+    "dilations beyond the row": {"L": 5, "J": 40, "K": 2, "untied": True},
     "more filters than a chunk": {"L": 90, "J": 5, "K": 6, "untied": True},
     "uniform": {"L": 70, "J": 6, "K": 2, "m": 40, "tree_select": "uniform"},
     "uniform with unused weights": {"L": 9, "J": 3, "K": 3, "m": 60, "tree_select": "uniform", "untied": True},
@@ -194,4 +194,4 @@ def test_nvcc_compiles_without_warnings_and_spills(build, tmp_path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         print(f"{build:<24} {arch} {real:<6}", *re.findall(r"Used \d+ registers|\d+ bytes spill stores", done.stderr))
-        assert sum(int(n) for n in re.findall(r"(\d+) bytes spill stores", done.stderr)) <= 32, done.stderr
+        assert sum(int(n) for n in re.findall(r"(\d+) bytes spill stores", done.stderr)) <= 48, done.stderr

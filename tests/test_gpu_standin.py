@@ -212,6 +212,12 @@ def test_devices_do_not_mix(cupy):
         mr.multires_conv(cupy.asarray(x), h0, h1, w, w_skip)
     with pytest.raises(TypeError, match="different devices"):
         mr.multires_conv(x, cupy.asarray(h0), cupy.asarray(h1), w, w_skip)
+    h0, h1 = cupy.asarray(h0), cupy.asarray(h1)
+    for weights in ((w, cupy.asarray(w_skip)), (cupy.asarray(w), w_skip)):
+        with pytest.raises(TypeError, match="different devices"):
+            mr.multires_conv(cupy.asarray(x), h0, h1, *weights)
+        with pytest.raises(TypeError, match="different devices"):
+            mr.equivalent_kernel(h0, h1, *weights)
 
 
 def test_auto_takes_the_gpu_engine(kernels):

@@ -232,3 +232,44 @@ def test_only_one_number_has_a_gradient(shape):
 
     with pytest.raises(ValueError, match="must give one number"):
         value_and_gradients(lambda params: params["a"] * 2, {"a": np.ones(shape)})
+
+
+@pytest.mark.parametrize("function", [ad.multires_conv, ad.multires_conv_traced])
+def test_a_constant_gradient_is_differentiated_too(function, rng):
+    """The plain sum of y: nothing traced arrives at the operator from above, and its second derivative is not zero."""
+    x, h0, h1, w, s = random_arguments(rng, J=3)
+    along = lambda t: function(x, t * h0, t * h1, t * w, t * s).sum()  # noqa: E731
+    t, step = 0.7, 1e-3
+    numeric = (along(t + step) - 2 * along(t) + along(t - step)) / step**2
+    np.testing.assert_allclose(grad(grad(along))(t), numeric, rtol=1e-4)
+
+
+def test_gradients_of_a_nest():
+    """A nest like the parameters: sums over all uses, zeros where there is none, also where nothing depends on any."""
+    from multires_ref.autodiff.gradient import value_and_gradients
+
+    params = {"a": np.array([1.0, 2.0]), "b": [np.float32([3.0]), {"unused": np.ones((2, 3), np.float32)}]}
+    value, gradients = value_and_gradients(lambda p: (p["a"] ** 2 + 5 * p["a"]).sum() * p["b"][0], params)
+    np.testing.assert_array_equal(value, [(1 + 5 + 4 + 10) * 3])  # an array of one number is one number
+    assert list(gradients) == ["a", "b"]
+    assert type(gradients["b"]) is list
+    np.testing.assert_array_equal(gradients["a"], [3 * (2 + 5), 3 * (4 + 5)])
+    np.testing.assert_array_equal(gradients["b"][0], [20])
+    unused = gradients["b"][1]["unused"]
+    assert (unused.shape, unused.dtype, unused.any()) == ((2, 3), np.float32, np.False_)
+    value, gradients = value_and_gradients(lambda p: 7.0, params)
+    assert value == 7.0
+    assert not gradients["a"].any()
+    assert not gradients["b"][1]["unused"].any()
+
+
+def test_the_gradients_of_one_arrival_are_the_gradients(rng):
+    """A g that is no column of ones, for every operation: <g, change of the output> is the change of <g, output>."""
+    for name, (function, shapes, _) in OPERATIONS.items():
+        args = inputs(rng, *shapes)
+        for n, arg in enumerate(args):
+            at = lambda a, args=args, n=n, f=function: f(*args[:n], a, *args[n + 1 :])  # noqa: E731
+            vjp, out = make_vjp(at, 0)(arg)
+            g, direction = inputs(rng, np.shape(out), arg.shape)
+            change = ((at(arg + 1e-6 * direction) - at(arg - 1e-6 * direction)) / 2e-6 * g).sum()
+            np.testing.assert_allclose((vjp(g) * direction).sum(), change, rtol=1e-5, atol=1e-7, err_msg=f"{name}, argument {n}")

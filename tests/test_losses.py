@@ -36,6 +36,7 @@ def test_gradients_to_second_order(rng):
     check_grads(lambda x: cross_entropy(x, classes), modes=["rev"], order=2)(logits)
     check_grads(lambda x: bce_with_logits(x, labels), modes=["rev"], order=2)(logits)
     check_grads(lambda x: anp.sin(3 * cross_entropy(x, classes)), modes=["rev"])(logits)  # a g that is not 1
+    check_grads(lambda x: anp.sin(3 * bce_with_logits(x, labels)), modes=["rev"])(logits)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -103,14 +103,15 @@ def test_float32_is_kept_and_close(C, n_values):
     np.testing.assert_allclose(gradient, expected, atol=2e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("n_values", [3, 256])
 @pytest.mark.parametrize("value", [-1000.0, -30.0, 30.0, 1000.0])
-def test_extreme_outputs_stay_finite_in_float32(value):
+def test_extreme_outputs_stay_finite_in_float32(value, n_values):
     """Each group of channels in turn is driven far out."""
-    out, x = random_case(3, 256, dtype="float32")
+    out, x = random_case(3, n_values, dtype="float32")
     for start in range(0, out.shape[1], 4):
         far = out.copy()
         far[:, start : start + 4] = value
-        nll, gradient = value_and_grad(lambda out: mixture_nll(out, x, 256))(far)
+        nll, gradient = value_and_grad(lambda out: mixture_nll(out, x, n_values))(far)
         assert np.isfinite(nll)
         assert np.isfinite(gradient).all()
 
@@ -191,3 +192,30 @@ def test_the_smallest_log_scale_is_minus_seven():
         at[log_scale] = float(mixture_nll(out, x, 4097))
     np.testing.assert_allclose(at[-7.0], -logistic_bin(0.5, 0.5, -7.0, 4097), rtol=1e-9)
     assert at[-7.1] == at[-20.0] == at[-7.0] != at[-6.9]
+
+
+@pytest.mark.parametrize("n_values", [17, 256])
+def test_below_a_probability_of_1e_5_the_density_stands_in(n_values):
+    """The density at the bin's centre times the bin's width, 2 / (n_values - 1); above it the difference itself."""
+    x = np.zeros((1, 1, 1)) + (n_values // 2) / (n_values - 1) * 2 - 1
+    for mean, s in ((x + 0.9, 0.1), (x - 0.9, 0.1), (x + 0.9, 0.07), (x - 0.7, 0.04), (x + 0.2, 0.05)):
+        got = float(bins(x, mean, np.full((1, 1, 1), np.log(s)), n_values).log_prob.item())
+        exact = logistic_bin(x, mean, np.log(s), n_values).item()
+        bell = np.exp(-abs(x - mean).item() / s)
+        density = np.log(bell / s / (1 + bell) ** 2 * 2 / (n_values - 1))
+        np.testing.assert_allclose(got, density if exact < np.log(1e-5) else exact, rtol=1e-9)
+        assert abs(density - exact) > 1e-5 or n_values == 256
+
+
+def test_every_pair_of_four_colours_is_coupled():
+    """A later colour's mean is shifted by each earlier one through a coefficient of its own; other pairs do not interact."""
+    out, x = random_case(4, 64, n_mix=1)
+    means, log_scales, coefficients = group_numbers(4)
+    assert sorted([0, *means, *log_scales, *coefficients]) == list(range(15))
+    by_hand = 0.0
+    for c in range(4):
+        pairs = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+        shift = sum(np.tanh(out[:, coefficients[r]]) * x[:, e] for r, (colour, e) in enumerate(pairs) if colour == c)
+        mean, log_scale = out[:, means[c]] + shift, np.maximum(out[:, log_scales[c]], -7)
+        by_hand -= bins(x[:, c, None], mean[:, None], log_scale[:, None], 64).log_prob.sum()
+    np.testing.assert_allclose(mixture_nll(out, x, 64), by_hand, rtol=RTOL)

@@ -176,7 +176,7 @@ for ask in (numba_stream, numba_layer, numba_swt):
     assert first.startswith("ok")
     assert "engines.numba.fused" not in first
     assert modules == "gelu conv1x1_by_blocks adam_update"
-    assert engine.startswith("not available: needs Numba: pip install numba")
+    assert engine.startswith("not available: pip install numba")
     why = {"missing": "", "refuses": "NumPy 1.99", "broken": "division by zero"}[how]
     assert why in engine
     assert [error.partition(": ")[0] for error in errors] == [

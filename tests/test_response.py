@@ -121,3 +121,37 @@ def test_plot_kernel_of_untied_filters(rng):
     _, h0, h1, w, s = random_arguments(rng, D=2, K=3, J=3, untied=True)
     ax = plot_kernel(h0[:, 1], h1[:, 1], w[1], s[1])
     np.testing.assert_allclose(ax.lines[-1].get_ydata(), equivalent_kernel(h0, h1, w, s)[1], **EXACT)
+
+
+def test_frequencies_of_ones_own_by_hand():
+    """A list of them, kept to the last digit: H(f) = h[0] + h[1] exp(-2 pi i f), and level 2 is H(f) H(2 f)."""
+    f, ((A1, B1), (A2, B2)) = frequency_responses(np.array([1.0, 2.0]), np.array([3.0, -4.0]), 2, frequencies=[0.1, 0.3])
+    np.testing.assert_array_equal(f, [0.1, 0.3])
+    once, twice = np.exp(-2j * np.pi * f), np.exp(-4j * np.pi * f)
+    for got, wanted in (
+        (A1, 1 + 2 * once),
+        (B1, 3 - 4 * once),
+        (A2, (1 + 2 * once) * (1 + 2 * twice)),
+        (B2, (1 + 2 * once) * (3 - 4 * twice)),
+    ):
+        np.testing.assert_allclose(got, wanted, **EXACT)
+
+
+def test_float32_is_kept():
+    h0, h1, w, s = (np.ones(shape, np.float32) for shape in ((2, 3), (2, 3), (2, 4), (2,)))
+    assert {c.dtype for pair in impulse_responses(h0, h1, 3) for c in pair} == {np.dtype("float32")}
+    assert equivalent_kernel(h0, h1, w, s).dtype == np.float32
+
+
+@pytest.mark.parametrize(("D", "levels"), [(1, 22), (64, 16)])
+def test_all_channels_count_in_what_would_not_fit(D, levels):
+    """40 levels of two coefficients in float64 take 640 bytes for each channel and sample of the receptive field."""
+    with pytest.raises(ValueError, match=f"depth=40 .* at most {levels} levels fit in 4 GiB"):
+        impulse_responses(np.ones((D, 2)), np.ones((D, 2)), 40)
+
+
+def test_levels_and_memory_count_in_what_would_not_fit():
+    """100 coefficients and 3 rows of the memory, for 4 channels in float64: 3,296 bytes a sample, so 2^20 samples."""
+    h, w = np.ones((4, 2)), np.ones((4, 3))
+    with pytest.raises(ValueError, match="depth=50 .* at most 20 levels fit in 4 GiB"):
+        equivalent_kernel(h, h, w, np.ones(4), tree_select="uniform", depth=50)

@@ -62,6 +62,8 @@ def test_sections(blas):
         assert (n, blas.n) == (8, 4)
         with threads.limited(2 * threads.WORTH) as n:
             assert (n, blas.n) == (3, 3)
+            with threads.limited() as n:  # larger work inside smaller
+                assert (n, blas.n, compiled.allowed.most) == (3, 3, 3)
         assert compiled.allowed.most == 8
     assert blas.n == 4
 
@@ -163,15 +165,16 @@ def test_one_allowed_thread_starts_no_pool(monkeypatch):
     """With MULTIRES_NUM_THREADS=1 Numba's threads are never started, however large the work: nothing to fork, nothing to wait."""
     pytest.importorskip("numba", reason="Numba is not installed")
     code = """
-import numpy as np, multires_ref as mr, numba
+import numpy as np, multires_ref as mr
 mr.multires_conv(np.zeros((50, 48, 1024), "f4"), *np.zeros((2, 48, 2), "f4"), np.zeros((48, 6), "f4"), np.zeros(48, "f4"))
+import numba
 try:
     print(numba.threading_layer())
 except ValueError:
-    print("not started")
+    print("not started;", numba.config.NUMBA_NUM_THREADS)
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment(MULTIRES_NUM_THREADS="1"), capture_output=True, text=True)
-    assert done.stdout == "not started\n", done.stderr
+    assert done.stdout == "not started; 1\n", done.stderr
 
 
 def environment(**values):
@@ -213,3 +216,38 @@ def test_numba_keeps_what_it_was_set_to():
         assert numba.get_num_threads() == 1
     finally:
         numba.set_num_threads(before)
+
+
+def test_who_decides_how_many(monkeypatch):
+    """The smallest of processors, OMP_NUM_THREADS and what this package was told: by a call rather than by the environment."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(16), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MULTIRES_NUM_THREADS", "5")
+    try:
+        assert threads.num_threads() == 5
+        for told in (3, 7):
+            set_num_threads(told)
+            assert threads.num_threads() == told
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        assert threads.num_threads() == 2
+        for unusable in ("0", "-3", "two", "", " "):
+            monkeypatch.setenv("OMP_NUM_THREADS", unusable)
+            assert threads.num_threads() == 7
+    finally:
+        set_num_threads(None)
+    assert threads.num_threads() == 5
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_child_puts_back_what_sections_of_other_threads_lowered(blas, monkeypatch, own):
+    """After a fork only the section of the thread that forked, if it was in one, will ever close."""
+    two = threads.BlasThreads()
+    monkeypatch.setattr(threads, "blas", two)
+    two.enter(1)  # another thread's
+    if own:
+        with threads.limited(1000):
+            two.after_fork()
+            assert blas.n == 1
+    else:
+        two.after_fork()
+    assert (blas.n, two.sections) == (4, 0)

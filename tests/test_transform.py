@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import pywt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import causal_delay, causal_iswt, causal_swt
@@ -53,10 +53,16 @@ def test_energy_of_an_orthogonal_wavelet(rng):
 def test_dtypes():
     assert causal_swt(np.ones(9, np.float32), "db2", 2)[0][0].dtype == np.float32
     assert causal_swt(np.arange(9), "db2", 2)[0][0].dtype == np.float64
+    assert causal_swt(np.ones(9, np.float32), "db2", 2, tail=True)[1][1].dtype == np.float32
     assert causal_iswt(causal_swt(np.ones(9, np.float32), "db2", 2), "db2").dtype == np.float32
+    for narrow in (np.array([True, False, True]), np.array([1, 0, 1], np.uint8)):
+        (got,), (wanted,) = causal_swt(narrow, "db2", 1), causal_swt(narrow.astype(float), "db2", 1)
+        assert got[0].dtype == np.float64
+        np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=30)
 @given(st.integers(1, 3), st.integers(1, 9000), st.integers(1, 14), st.sampled_from(["haar", "db3", "sym4", "bior2.2"]))
 def test_compiled_levels_are_the_tree(dtype, rows, L, J, wavelet):
     """Lengths around the block of 4,096 samples, and dilations beyond the signal."""
@@ -75,6 +81,7 @@ def test_auto_compiles_for_long_signals_only(monkeypatch):
 
     monkeypatch.setattr(transform, "numba_works", lambda: True)
     assert transform.compiles("auto", np.zeros(2**16), 80)
+    assert transform.compiles("auto", np.zeros((64, 2**10)), 80)  # of all rows together
     assert not transform.compiles("auto", np.zeros(2**10), 80)
     monkeypatch.setattr(transform, "numba_works", lambda: False)
     monkeypatch.setattr("multires_ref.base.compiled.numba_problem", lambda: "pip install numba")
@@ -94,9 +101,43 @@ def test_auto_compiles_for_long_signals_only(monkeypatch):
         (lambda: causal_swt(np.ones(4), "haar", 1, engine="fft"), ValueError, ["engine", "'fft'"]),
         (lambda: causal_iswt([], "haar"), ValueError, ["coeffs", "empty"]),
         (lambda: causal_iswt([(np.ones(4), np.ones(5))], "haar"), ValueError, ["coeffs", "(5,)"]),
+        (lambda: causal_iswt([(np.ones(4), np.ones(4), np.ones(4))], "haar"), TypeError, ["coeffs[0]", "pair"]),
+        (lambda: causal_iswt([(np.ones(4), np.ones(4))] * 2 + [(np.ones(4),)], "haar"), TypeError, ["coeffs[2]", "pair"]),
+        (lambda: causal_iswt([(np.ones(4), np.ones(4)), (np.ones(4), 1j * np.ones(4))], "haar"), TypeError, ["coeffs[1][1]"]),
     ],
 )
 def test_bad_input(call, error, words):
     with pytest.raises(error) as caught:
         call()
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_wavelet_of_ones_own(rng):
+    """A `pywt.Wavelet` is taken as it is, also where its name says nothing: orthogonal filters by a rotation."""
+    c, s = np.cos(0.3), np.sin(0.3)
+    lo, hi = [c, s], [-s, c]
+    own = pywt.Wavelet("own", filter_bank=[lo, hi, lo[::-1], hi[::-1]])
+    x = rng.standard_normal(20)
+    ((a, d),) = causal_swt(x, own, 1)
+    late = np.concatenate(([0.0], x[:-1]))
+    np.testing.assert_allclose(a, c * x + s * late, **EXACT)
+    np.testing.assert_allclose(d, -s * x + c * late, **EXACT)
+    assert causal_delay(own, 3) == 7
+
+
+def test_the_engine_asked_for_computes(monkeypatch):
+    """ "fused" is the compiled loops and "tree" is not, however short the signal."""
+    pytest.importorskip("numba", reason="Numba is not installed")
+    from multires_ref.engines.numba import levels
+
+    asked, loops = [], levels.pyramid_levels
+    monkeypatch.setattr(levels, "pyramid_levels", lambda *args: asked.append(args[3]) or loops(*args))
+    for engine, seen in (("tree", []), ("auto", []), ("fused", [2])):
+        causal_swt(np.ones(9), "db2", 2, engine=engine)
+        assert asked == seen
+
+
+def test_what_a_tail_would_take_counts_all_rows():
+    """(a, d) of 30 levels, the signal and the padded signal: 62 arrays of 5 rows of 100 + 2^30 - 1 numbers of 4 bytes."""
+    with pytest.raises(ValueError, match=f"would take {62 * 5 * (99 + 2**30) * 4:,} bytes"):
+        causal_swt(np.ones((5, 100), np.float32), "haar", 30, tail=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from cases import random_arguments
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multires_ref import depth_for, memory, memory_rows, multires_conv, pyramid, receptive_field
+from multires_ref import depth_for, memory, memory_rows, multires_conv, multires_conv_traced, pyramid, receptive_field
 from multires_ref.definition import memory_loops, multires_conv_loops, pyramid_loops
 from multires_ref.tree import delay, kept_per_level
 
@@ -29,6 +29,7 @@ def test_memory_is_the_oracle(L, K, J, tree_select, data):
 
 @pytest.mark.parametrize("untied", [False, True])
 @pytest.mark.parametrize("tree_select", ["fading", "uniform"])
+@settings(max_examples=40)
 @given(st.integers(1, 2), st.integers(1, 3), st.integers(1, 21), st.integers(2, 5), st.integers(1, 7), st.integers(1, 30))
 def test_layer_is_the_oracle(tree_select, untied, B, D, L, K, J, m):
     m = J + 1 if tree_select == "fading" else m
@@ -143,3 +144,18 @@ def test_untied_filters_are_one_pair_a_level(held):
     ):
         with pytest.raises(ValueError, match="one filter a level: depth is 3"):
             call()
+
+
+def test_untied_filters_are_used_fine_to_coarse(rng):
+    """The coefficients by name, the memory, and the layer written out, against the loops: three different pairs of filters."""
+    x, h0, h1, w, w_skip = random_arguments(rng, B=1, D=2, L=30, J=3, untied=True)
+    levels, (z, rows) = pyramid(x, h0, h1, 3), memory(x, h0, h1, 3)
+    for d in range(2):
+        by_loops = pyramid_loops(x[0, d], h0[:, d], h1[:, d], 3)
+        for pair, wanted in zip(levels, by_loops, strict=True):
+            np.testing.assert_allclose([c[0, d] for c in pair], wanted, **EXACT)
+        for row, numbers in zip(rows, z[0, d], strict=True):
+            np.testing.assert_allclose(numbers, by_loops[row.level - 1]["ab".index(row.kind)], **EXACT)
+    wanted = multires_conv_loops(x, h0, h1, w, w_skip)
+    for layer in (multires_conv, multires_conv_traced):
+        np.testing.assert_allclose(layer(x, h0, h1, w, w_skip), wanted, **EXACT)

@@ -63,6 +63,7 @@ def readable_outputs(notebook):
     return texts
 
 
+@pytest.mark.slow  # a Jupyter kernel each, and the training of tutorial 6
 @each_tutorial
 def test_executes_and_says_what_is_committed(source):
     fresh = execute(read_source(source), FOLDER)

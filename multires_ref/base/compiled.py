@@ -14,6 +14,7 @@ Three things can go wrong with Numba that have nothing to do with the numbers, a
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import stat
@@ -77,7 +78,9 @@ def parallel_njit(**options: Any) -> Callable:
 def keep(dispatcher: Any) -> Any:
     """Let a compiled function keep its code on disk: where Numba does, else in `temporary_cache`; without a place, nowhere.
 
-    Numba itself raises a RuntimeError where neither the package's folder nor the user's cache folder can be written to.
+    Numba itself raises a RuntimeError where neither the package's folder nor the user's cache folder can be written to. And it
+    looks only at the function's own file to see whether the code it kept is out of date; here the whole folder counts, because
+    compiled functions call each other across files, and take constants and records from them.
     """
     from numba.core import config
 
@@ -91,8 +94,16 @@ def keep(dispatcher: Any) -> Any:
         finally:
             config.CACHE_DIR = before
         forgive(dispatcher._cache)
+        dispatcher._cache._cache_file._source_stamp = stamp(Path(inspect.getfile(dispatcher.py_func)).parent)
         break
     return dispatcher
+
+
+@cache
+def stamp(folder: Path) -> tuple[int, int]:
+    """What changes when a Python file in the folder does: the time of the newest one, and the size of all of them."""
+    files = [path.stat() for path in folder.glob("*.py")]
+    return max(file.st_mtime_ns for file in files), sum(file.st_size for file in files)
 
 
 @cache

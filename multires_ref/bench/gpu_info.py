@@ -9,8 +9,7 @@ import numpy as np
 from ..engines import get_engine
 from ..engines.cuda import limits
 from ..engines.cuda.plan import backward_threads, layer_of
-
-INSTALL = "pip install 'cupy-cuda13x[ctk]'"
+from ..engines.gpu import INSTALL
 
 
 def gpu_report() -> list[str]:

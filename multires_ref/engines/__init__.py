@@ -20,17 +20,7 @@ from .engine import KINDS, Engine
 from .readout import filter_length
 from .threads import num_threads, set_num_threads
 
-__all__ = [
-    "ENGINES",
-    "Engine",
-    "available_engines",
-    "choose",
-    "explain_choice",
-    "get_engine",
-    "num_threads",
-    "set_num_threads",
-    "usable_engines",
-]
+__all__ = ["ENGINES", "Engine", "available_engines", "choose", "explain_choice", "num_threads", "set_num_threads"]
 
 
 def find_engines() -> dict[str, Engine]:
@@ -74,12 +64,8 @@ def available_engines() -> dict[str, str]:
     ['fft', 'fused', 'gpu', 'tree']
     """
     threads = num_threads()
-
-    def line(engine: Engine) -> str:
-        problem = engine.problem()
-        return f"not available: {problem}" if problem else engine.about.format(threads=threads)
-
-    return {name: line(engine) for name, engine in ENGINES.items()}
+    lines = {name: (engine.problem(), engine.about.format(threads=threads)) for name, engine in ENGINES.items()}
+    return {name: f"not available: {problem}" if problem else about for name, (problem, about) in lines.items()}
 
 
 def choose(engine: str, x: Array, depth: int, kept: tuple[int, ...], kernel_size: int) -> str:
@@ -117,7 +103,7 @@ def choose(engine: str, x: Array, depth: int, kept: tuple[int, ...], kernel_size
         runs_on = " or ".join(KINDS[k] for k in record.runs_on)
         raise TypeError(f"engine {engine!r} runs on {runs_on} arrays; x is a {KINDS[kind]} array")
     if problem := record.problem():
-        raise ImportError(f"engine {engine!r} {problem}")
+        raise ImportError(f"engine {engine!r} needs {record.needs}: {problem}")
     return engine
 
 

@@ -43,9 +43,10 @@ class Engine:
         keeps (`tree.kept_per_level`). The arrays arrive checked, of one dtype and never traced; they may be read-only views.
     backward : function (g, x, h0, h1, w, w_skip, kept) -> (dx, dh0, dh1, dw, dw_skip)
         The gradient of sum(g y) with respect to each array, in that array's shape and dtype.
+    needs : str
+        The optional library that it needs, if any.
     problem : function () -> str
-        Why the engine cannot be used here, as the end of a sentence such as "engine 'fused' needs Numba: pip install numba".
-        An empty string where it can be used.
+        Why that library cannot be used here, or what to do; an empty string where it can be used.
     speed : int or None
         "auto" takes the usable engine with the highest speed. None: "auto" does not compare this engine by its speed.
     crossover : function (B, L) -> float
@@ -64,6 +65,7 @@ class Engine:
     runs_on: tuple[str, ...]
     forward: Callable[..., Array]
     backward: Callable[..., tuple[Array, ...]]
+    needs: str = ""
     problem: Callable[[], str] = no_problem
     speed: int | None = None
     crossover: Callable[[int, int], float] = never

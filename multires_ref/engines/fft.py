@@ -102,4 +102,4 @@ def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple
     return gradients
 
 
-ENGINE = Engine("fft", about="SciPy, {threads} threads", runs_on=("numpy",), **by_readout(forward, backward))
+ENGINE = Engine("fft", "SciPy, {threads} threads", ("numpy",), *by_readout(forward, backward))

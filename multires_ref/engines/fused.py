@@ -91,8 +91,7 @@ def run_approximation(x: Array, h0: Array, rows: cut.Rows) -> Array:
 
 def problem() -> str:
     """Why Numba cannot be used here."""
-    why = compiled.numba_problem()
-    return f"needs Numba: {why}" if why else ""
+    return compiled.numba_problem()
 
 
 def crossover(B: int, L: int) -> float:
@@ -104,12 +103,5 @@ def crossover(B: int, L: int) -> float:
     return 15 * (1 + 3 / B) * math.log2(2 * L)
 
 
-ENGINE = Engine(
-    "fused",
-    about="Numba, {threads} threads",
-    runs_on=("numpy",),
-    problem=problem,
-    speed=2,
-    crossover=crossover,
-    **by_readout(forward, backward),
-)
+LAYER = by_readout(forward, backward)
+ENGINE = Engine("fused", "Numba, {threads} threads", ("numpy",), *LAYER, "Numba", problem, speed=2, crossover=crossover)

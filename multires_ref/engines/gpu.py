@@ -19,6 +19,7 @@ from .cuda import contiguous, kernel, launch, limits
 from .cuda.plan import Layer, backward_elements, backward_threads, layer_of, plan, sums_at_a_time, threads_for
 from .engine import Engine
 
+INSTALL = "pip install 'cupy-cuda13x[ctk]'"
 ITEMS = 16  # samples that a thread holds in registers
 MOST_THREADS = {"float32": 1024, "float64": 512}  # of a block; what ITEMS samples leave of the registers
 MOST_REGISTER_TAPS = 8  # as in forward.cu
@@ -78,11 +79,11 @@ def run_forward_long(layer: Layer, x: Array, y: Array, coefficients: list[Array]
 
 
 def run_backward(layer: Layer, g: Array, x: Array, coefficients: list[Array]) -> tuple[Array, Array]:
-    """dx [B, D, L], and the sums of each row [B, D, layer.sums]."""
+    """dx [B, D, L], and the sums of each row [B, D, layer.coefficients]."""
     import cupy
 
     (B, D, L), dtype = x.shape, str(x.dtype)
-    dx, partial = cupy.empty_like(x), cupy.empty((B, D, layer.sums), dtype=x.dtype)
+    dx, partial = cupy.empty_like(x), cupy.empty((B, D, layer.coefficients), dtype=x.dtype)
     threads, fits = backward_threads(layer, L, x.itemsize, limits()[0])
     own, levels = backward_elements(layer, L, threads)
     blocks = B * D if fits else min(B * D, 2 * limits()[1])
@@ -101,12 +102,12 @@ def finish(layer: Layer, partial: Array, coefficients: list[Array], gradients: l
     function = kernel("backward_finish", BACKWARD, str(partial.dtype), settings)
     _, h1, w, _ = coefficients
     args = (partial, h1, w, plan(layer), *gradients, B, D)
-    launch(function, (D,), (128,), args, partial.itemsize * layer.sums)
+    launch(function, (D,), (128,), args, partial.itemsize * layer.coefficients)
 
 
 def problem() -> str:
     """Why CuPy cannot be used here."""
-    return "" if sys.modules.get("cupy") or find_spec("cupy") else "needs CuPy: pip install 'cupy-cuda13x[ctk]'"
+    return "" if sys.modules.get("cupy") or find_spec("cupy") else INSTALL
 
 
-ENGINE = Engine("gpu", about="CuPy arrays", runs_on=("cupy",), forward=forward, backward=backward, problem=problem, speed=2)
+ENGINE = Engine("gpu", "CuPy arrays", ("cupy",), forward, backward, needs="CuPy", problem=problem, speed=2)

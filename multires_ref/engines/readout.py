@@ -77,7 +77,7 @@ def unfold(dq: list[Array], dw_a: Array, h1: Array, w: Array, kept: tuple[int, .
     return dh1, dw, dq[0][:, 0].copy()
 
 
-def by_readout(forward: Callable[..., Array], backward: Callable[..., tuple]) -> dict[str, Callable]:
+def by_readout(forward: Callable[..., Array], backward: Callable[..., tuple]) -> tuple[Callable, Callable]:
     """An engine's `forward` and `backward` (see `engine.py`) from an algorithm that works with readout filters."""
 
     def layer_forward(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Array:
@@ -97,4 +97,4 @@ def by_readout(forward: Callable[..., Array], backward: Callable[..., tuple]) ->
             dh0, dh1 = dh0.sum(axis=0), dh1.sum(axis=0)
         return dx, dh0, dh1, dw, dw_skip
 
-    return {"forward": layer_forward, "backward": layer_backward}
+    return layer_forward, layer_backward

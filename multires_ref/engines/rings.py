@@ -103,11 +103,10 @@ def layer_weights(conv: dict[str, Array], kept: tuple[int, ...], rings: Rings) -
 
 def find_conv_step(engine: str, array: Array) -> Callable:
     """`conv_step` for arrays of this kind: the one below ("numpy"), or the compiled one ("numba"); "auto" compiles if it can."""
-    if check_choice("engine", engine, ("auto", "numpy", "numba")) == "numpy" or (engine == "auto" and family(array) == "cupy"):
-        return conv_step
+    check_choice("engine", engine, ("auto", "numpy", "numba"))
     if engine == "numba":
         require_numba("engine 'numba'")
-    if not numba_works():
+    elif engine == "numpy" or family(array) == "cupy" or not numba_works():
         return conv_step
     from .numba import rings
 

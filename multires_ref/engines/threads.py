@@ -1,13 +1,14 @@
-"""How many threads the package uses: as many as the work is worth, never more than the user allowed.
+"""How many threads the package uses: as many as the work is worth, and never more than the user allows.
 
-The user allows the smallest of: MULTIRES_NUM_THREADS or `set_num_threads`; OMP_NUM_THREADS; the processors this process may run
-on. For Numba's loops also what Numba itself is set to (NUMBA_NUM_THREADS, numba.set_num_threads), for matrix products also what
-BLAS is set to (OPENBLAS_NUM_THREADS and the like, `threadpoolctl`).
+The user allows the smallest of three numbers: MULTIRES_NUM_THREADS or what `set_num_threads` was given, OMP_NUM_THREADS, and the
+number of CPUs that this process may run on. For Numba's loops, what Numba itself is set to is a further limit (NUMBA_NUM_THREADS,
+numba.set_num_threads); for matrix products, what BLAS is set to (OPENBLAS_NUM_THREADS and the like, `threadpoolctl`).
 
-Waking threads and waiting for the last of them costs little on an idle machine; on a busy one, where a thread may have to wait
-for its turn, it can cost ten times the work itself. So small work is done by one thread, in Numba's loops, in BLAS and in SciPy's
-transforms alike. `limited` is the section that says so: the training step and a model's call are in one, and so is every fast
-operation, for whoever calls it alone. Inside a section others change nothing, except that they may use fewer threads still.
+To wake threads and to wait for the last of them costs little on an idle machine. On a busy one, where a thread may have to wait
+for its turn, it can cost ten times the work itself. So one thread does small work, in Numba's loops, in BLAS and in SciPy's
+transforms alike. Code says how much work it is going to do by a section, `with limited(work):`. A training step and a call of a
+model are in a section; so is every fast operation, for those who call it alone. A section inside another one may lower the number
+of threads further, and does not raise it.
 """
 
 from __future__ import annotations
@@ -18,24 +19,27 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..base import compiled
 from ..base.checks import check_int
 
-WORTH = 2**21  # numbers handled, some 500 microseconds of work, that make it worth waking another thread
-POINTWISE = 4  # numbers handled for each number of an array in an operation such as GELU or a norm
+if TYPE_CHECKING:
+    from threadpoolctl import LibController
+
+WORTH = 2**21  # elements handled, about 500 microseconds of work, that make it worth waking another thread
+POINTWISE = 4  # elements handled for each element of an array in an operation such as GELU or a norm
 _chosen: int | None = None  # by set_num_threads
 
 
 def set_num_threads(n: int | None) -> None:
-    """Use at most n threads from now on; None goes back to what the environment says."""
+    """Use at most n threads from now on; None returns to what the environment says."""
     global _chosen
     _chosen = None if n is None else check_int("n", n, 1)
 
 
 def from_environment(name: str) -> int | None:
-    """The number in an environment variable (the first of a list such as "4,2"); None where there is none to use."""
+    """The number in an environment variable (the first of a list such as "4,2"); None if it holds no positive number."""
     value = os.environ.get(name, "").partition(",")[0].strip()
     return int(value) if value.isdigit() and int(value) > 0 else None
 
@@ -51,15 +55,15 @@ def num_threads() -> int:
     >>> set_num_threads(None)
     """
     try:
-        processors = len(os.sched_getaffinity(0))
+        cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
-        processors = os.cpu_count() or 1
+        cpus = os.cpu_count() or 1
     wishes = (_chosen or from_environment("MULTIRES_NUM_THREADS"), from_environment("OMP_NUM_THREADS"))
-    return min([processors, *(n for n in wishes if n)])
+    return min([cpus, *(n for n in wishes if n)])
 
 
 def threads_for(work: int | None) -> int:
-    """The number of threads for `work`, in numbers handled: one, and another for each WORTH; None: all that the user allows.
+    """The number of threads for `work` elements handled: one, and another for each WORTH. For None, all that the user allows.
 
     Examples
     --------
@@ -71,8 +75,8 @@ def threads_for(work: int | None) -> int:
     return num_threads() if work is None else min(num_threads(), 1 + work // WORTH)
 
 
-# Numba's pool is made once, for NUMBA_NUM_THREADS, all processors by default; where it runs on OpenMP, making it also sets how
-# many threads PyTorch uses. So it is made for what the user allowed, and PyTorch keeps what it was told.
+# Numba starts its threads once: NUMBA_NUM_THREADS of them, by default one for each CPU. Where Numba runs on OpenMP, this sets the
+# number of PyTorch's threads too. So it starts as many as the user allows, and PyTorch keeps its own setting.
 if "numba" not in sys.modules:
     os.environ.setdefault("NUMBA_NUM_THREADS", str(num_threads()))
 
@@ -82,7 +86,7 @@ def limited(work: int | None = None) -> Iterator[int]:
     """A section of work: inside, Numba's loops and BLAS use at most `threads_for(work)` threads. Yields that number.
 
     Sections may be nested, and several Python threads may be in sections of their own. BLAS has one setting for the whole
-    process: it is lowered by the first that comes in, and put back by the last that leaves.
+    process: the first section that opens lowers it, and the last one that closes sets it back.
     """
     outer = compiled.allowed.most
     if outer == 1:
@@ -104,7 +108,7 @@ def limited(work: int | None = None) -> Iterator[int]:
 
 @contextmanager
 def numba_threads(n: int) -> Iterator[None]:
-    """At most n threads in Numba's parallel loops. One needs no word to Numba: loops for one thread do not use its pool."""
+    """At most n threads in Numba's parallel loops. For one thread nothing is set: loops for one thread do not use Numba's."""
     numba = sys.modules.get("numba")
     if n == 1 or numba is None or compiled.forked.after_openmp or not compiled.numba_works():
         yield
@@ -118,10 +122,10 @@ def numba_threads(n: int) -> Iterator[None]:
 
 
 @cache
-def blas_libraries() -> list[Any]:
-    """The BLAS that NumPy loaded, as threadpoolctl knows it; looked for once, because that takes a millisecond.
+def blas_libraries() -> list[LibController]:
+    """The BLAS that NumPy loaded, as threadpoolctl knows it. It is looked for once, because this takes a millisecond.
 
-    A list with nothing in it where threadpoolctl does not know the library (Apple's Accelerate).
+    The list is empty where threadpoolctl does not know the library, as with Apple's Accelerate.
     """
     import numpy as np  # noqa: F401 (loads it)
     from threadpoolctl import ThreadpoolController
@@ -133,7 +137,8 @@ class BlasThreads:
     """BLAS's number of threads, lowered while at least one section is open: see `limited`."""
 
     def __init__(self) -> None:
-        self.lock, self.sections, self.before = threading.Lock(), 0, []
+        self.lock, self.sections = threading.Lock(), 0
+        self.before: list[int] = []
 
     def enter(self, n: int) -> None:
         """A section for n threads opens."""
@@ -155,7 +160,7 @@ class BlasThreads:
                         library.set_num_threads(threads)
 
     def after_fork(self) -> None:
-        """In the child: of all sections only that of the thread that forked, if it was in one, will ever close."""
+        """In the child of a fork, only the section of the thread that forked will ever close, if it was in one."""
         self.lock = threading.Lock()
         if self.sections and compiled.allowed.most is None:
             self.sections = 1

@@ -125,11 +125,5 @@ def crossover(B: int, L: int) -> float:
     return 100 / B
 
 
-ENGINE = Engine(
-    "tree",
-    about="NumPy, one thread; CuPy arrays too",
-    runs_on=("numpy", "cupy"),
-    speed=1,
-    crossover=crossover,
-    **by_readout(forward, backward),
-)
+LAYER = by_readout(forward, backward)
+ENGINE = Engine("tree", "NumPy, one thread; CuPy arrays too", ("numpy", "cupy"), *LAYER, speed=1, crossover=crossover)

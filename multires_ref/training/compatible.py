@@ -68,4 +68,4 @@ def check_engine(engine: str, device: str) -> None:
             f"runs on the {'gpu' if device == 'cpu' else 'cpu'} alone"
         )
     if problem := ENGINES[engine].problem():
-        raise ImportError(f"{assigned('engine', engine)} {problem}")
+        raise ImportError(f"{assigned('engine', engine)} needs {ENGINES[engine].needs}: {problem}")

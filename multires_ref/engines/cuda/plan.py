@@ -40,13 +40,8 @@ class Layer(NamedTuple):
 
     @property
     def coefficients(self) -> int:
-        """How many filter coefficients a channel has: those of h0 and q, and w_a."""
+        """How many filter coefficients a channel has, and sums over time a row has for the gradients: h0's, q's and w_a's."""
         return self.J * self.K + self.Q + 1
-
-    @property
-    def sums(self) -> int:
-        """How many sums over time a row contributes to the gradients: one for each coefficient."""
-        return self.coefficients
 
 
 def layer_of(h0: Array, w: Array, kept: tuple[int, ...]) -> Layer:
@@ -77,7 +72,7 @@ def threads_for(L: int, items: int, most: int = 1024) -> int:
 def backward_elements(layer: Layer, L: int, threads: int) -> tuple[int, int]:
     """How many elements a block of the backward pass holds: the coefficients; and a_0 ... a_J, g and the sums of each warp, which
     go to scratch space where they do not fit in shared memory."""
-    return layer.coefficients, (layer.J + 2) * L + layer.sums * (threads // 32)
+    return layer.coefficients, (layer.J + 2) * L + layer.coefficients * (threads // 32)
 
 
 def backward_threads(layer: Layer, L: int, itemsize: int, shared: int) -> tuple[int, bool]:

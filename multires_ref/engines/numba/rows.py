@@ -28,82 +28,55 @@ UNITS = 64  # the least number of units of work to aim at: fixed, so that result
 
 
 class Rows(NamedTuple):
-    """How rows lie in x [B, D, L], and what the loops over them need to know. `rows_of` makes it."""
+    """How rows lie in x [B, D, L], and what the loops over them need to know."""
 
-    K: int
-    R: int  # samples of a row, the halo included
-    T: int  # samples of a row, the halo excluded
-    halo: int
-    spacing: int  # dilation of the first level inside the row
-    pad: int  # zeros around a row: the longest shift, at most R
     each: int  # rows that a sequence is cut into
     step: int  # samples from the beginning of one row to that of the next
-    count: int  # chunks of a row
     chunk: int  # samples of a chunk
-    apart: int  # samples of x from the beginning of one chunk to that of the next
-    group: int  # channels of a unit of work: neighbours in memory
-    parts: int  # parts into which the rows of a group are divided
-    units: int  # units of work: groups times parts
-    lead: int  # where the first row begins in a thread's buffer: at least `pad`, at a cache line
-    stride: int  # from there to the next row: at least R + pad, whole lines
+    count: int = 1  # chunks of a row
+    apart: int = 0  # samples of x from the beginning of one chunk to that of the next
+    halo: int = 0  # samples of a row that belong to its neighbour
+    spacing: int = 1  # dilation of the first level inside the row
+    # what follows from these, by `complete`
+    K: int = 0
+    R: int = 0  # samples of a row, the halo included
+    T: int = 0  # samples of a row, the halo excluded
+    pad: int = 0  # zeros around a row: the longest shift, at most R
+    lead: int = 0  # where the first row begins in a thread's buffer: at least `pad`, at a cache line
+    stride: int = 0  # from there to the next row: at least R + pad, whole lines
+    parts: int = 0  # parts into which the rows of a group of channels are divided
+    units: int = 0  # units of work: groups times parts
+    group: int = GROUP  # channels of a unit of work: neighbours in memory
     line: int = LINE
 
 
 def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
     """A row is a sequence."""
-    return rows_of(shape, h0, q, each=1, step=shape[2], chunk=shape[2])
+    return complete(Rows(each=1, step=shape[2], chunk=shape[2]), shape, h0, q)
 
 
 def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
     """A row is a block of time with its halo, for fine levels."""
     halo = reach(h0, q, len(q))
     T = max(BLOCK, 4 * halo)
-    return rows_of(shape, h0, q, each=-(-shape[2] // T), step=T, chunk=T + halo, halo=halo)
+    return complete(Rows(each=-(-shape[2] // T), step=T, chunk=T + halo, halo=halo), shape, h0, q)
 
 
 def phases(shape: tuple[int, ...], h0: Array, q: list[Array], fine: int) -> Rows:
     """A row is CHUNK phases, for the coarse levels above `fine`."""
-    count = -(-shape[2] // 2**fine)
-    return rows_of(shape, h0, q, each=2**fine // CHUNK, step=CHUNK, chunk=CHUNK, count=count, apart=2**fine, spacing=CHUNK)
+    S = 2**fine
+    rows = Rows(each=S // CHUNK, step=CHUNK, chunk=CHUNK, count=-(-shape[2] // S), apart=S, spacing=CHUNK)
+    return complete(rows, shape, h0, q)
 
 
-def rows_of(
-    shape: tuple[int, ...],
-    h0: Array,
-    q: list[Array],
-    *,
-    each: int,
-    step: int,
-    chunk: int,
-    count: int = 1,
-    apart: int = 0,
-    halo: int = 0,
-    spacing: int = 1,
-) -> Rows:
-    """`Rows` for x of this shape: what the arguments are is said there, and the other fields follow from them."""
-    B, D, _ = shape
-    R = count * chunk
-    pad = min(R, spacing * max((max(h0.shape[2], q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
+def complete(rows: Rows, shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
+    """Fill in what follows from how the rows lie, for x of this shape and these filters."""
+    (B, D, _), K, R = shape, h0.shape[2], rows.count * rows.chunk
+    pad = min(R, rows.spacing * max((max(K, q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
     groups = -(-D // GROUP)
-    parts = min(B * each, -(-UNITS // groups))
-    return Rows(
-        K=h0.shape[2],
-        R=R,
-        T=R - halo,
-        halo=halo,
-        spacing=spacing,
-        pad=pad,
-        each=each,
-        step=step,
-        count=count,
-        chunk=chunk,
-        apart=apart,
-        group=GROUP,
-        parts=parts,
-        units=groups * parts,
-        lead=whole_lines(pad),
-        stride=whole_lines(R + pad),
-    )
+    parts = min(B * rows.each, -(-UNITS // groups))
+    rows = rows._replace(pad=pad, lead=whole_lines(pad), stride=whole_lines(R + pad))
+    return rows._replace(K=K, R=R, T=R - rows.halo, parts=parts, units=groups * parts)
 
 
 def whole_lines(n: int) -> int:
