@@ -16,18 +16,22 @@ MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # of red, 
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
+    return write(tmp_path, monkeypatch, RECORDS)
+
+
+def write(tmp_path, monkeypatch, records):
     """The folder, and the images [N, 3, 1024] and classes of the five training files, then of the test file."""
     rng, images, classes, hashes = np.random.default_rng(0), [], [], {}
     (tmp_path / "cifar").mkdir()
     for name in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"):
-        y, x = rng.integers(0, 10, RECORDS, np.uint8), rng.integers(0, 256, (RECORDS, 3072), np.uint8)
+        y, x = rng.integers(0, 10, records, np.uint8), rng.integers(0, 256, (records, 3072), np.uint8)
         data = b"".join(bytes([label]) + row.tobytes() for label, row in zip(y, x, strict=True))
         (tmp_path / "cifar" / f"{name}.bin").write_bytes(data)
         hashes[f"{name}.bin"] = hashlib.sha256(data).hexdigest()
         images.append(np.stack([x[:, :1024], x[:, 1024:2048], x[:, 2048:]], axis=1))
         classes.append(y)
     monkeypatch.setattr(cifar_data, "SHA256", hashes)
-    monkeypatch.setattr(cifar_data, "RECORDS", RECORDS)
+    monkeypatch.setattr(cifar_data, "RECORDS", records)
     return tmp_path / "cifar", np.concatenate(images[:5]), np.concatenate(classes[:5]), images[5], classes[5]
 
 
@@ -51,6 +55,12 @@ def test_every_number_of_every_part(written, load, held_out, scale):
         np.testing.assert_allclose(splits[part].x, x, rtol=1e-5, atol=1e-6)
         assert splits[part].y.dtype == (np.int64 if load is cifar.load_classes else np.float32)
         np.testing.assert_allclose(splits[part].y, y, rtol=1e-5, atol=1e-6)
+
+
+def test_few_images_leave_one_for_validation(tmp_path, monkeypatch):
+    folder = write(tmp_path, monkeypatch, 1)[0]
+    for load in (cifar.load_classes, cifar.load_density):
+        assert [len(split) for split in load(LoadOptions(str(folder))).values()] == [4, 1, 1]
 
 
 def parsed(folder, *words):

@@ -49,7 +49,7 @@ SIZES = ("--train", "30", "--val", "20", "--test", "10", "--workers", "1")
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_every_flag_of_the_generator(tmp_path, flag):
+def test_every_flag_of_the_generator(tmp_path, flag, monkeypatch):
     """The three files hold the stretches of what the generator gives for these limits and this seed."""
     value, change = FLAGS[flag]
     words = [word for pair in (USUAL | {flag: value}).items() for word in pair]
@@ -58,10 +58,12 @@ def test_every_flag_of_the_generator(tmp_path, flag):
     seed = limits.pop("seed", 1)
     expected = lo.generate(60, seed, lo.Limits(**limits))
     for part, rows in {"train": slice(30), "val": slice(30, 50), "test": slice(50, 60)}.items():
-        assert files.read_file(tmp_path / files.FILES[part]) == expected[rows]
+        assert files.read_file(tmp_path / f"basic_{part}.tsv") == expected[rows]
     assert f"generated 60 expressions with seed {seed} in {tmp_path}" in lines[0]
     assert "all 60 targets are the values of their expressions" in lines[1]
-    assert listops.prepare(parsed(tmp_path, *SIZES, *words)) == lines[1:]  # they are there: checked again, not made again
+    calls = count_evaluations(monkeypatch)
+    assert listops.prepare(parsed(tmp_path, *SIZES, *words)) == lines[1:]  # they are there: not made again,
+    assert len(calls) == 60  # but every one is checked again, although the files are noted as checked
 
 
 def test_what_the_generator_does_where_nothing_is_said():
@@ -90,7 +92,7 @@ def test_limits_are_checked(change):
 
 def write_parts(folder, count=3):
     folder.mkdir(parents=True, exist_ok=True)
-    for n, name in enumerate(files.FILES.values()):
+    for n, name in enumerate(("basic_train.tsv", "basic_val.tsv", "basic_test.tsv")):
         files.write_file(folder / name, [(f"[MAX {n} {k % 10} ]", max(n, k % 10)) for k in range(count)])
 
 

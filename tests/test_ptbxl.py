@@ -27,12 +27,13 @@ DIAGNOSTIC, FORM, RHYTHM = [[f"{kind}{n:02}" for n in range(count)] for kind, co
 
 
 def statement_rows():
-    for n, code in enumerate(DIAGNOSTIC):
-        yield [code, "1.0", "1.0" if n < 4 else "", "", f"CLASS{n % 5}", f"SUB{n % 23:02}"]
+    """In no alphabetical order, as in the original."""
+    for code in reversed(RHYTHM):
+        yield [code, "", "", "1.0", "", ""]
     for code in FORM:
         yield [code, "", "1.0", "", "", ""]
-    for code in RHYTHM:
-        yield [code, "", "", "1.0", "", ""]
+    for n, code in reversed(list(enumerate(DIAGNOSTIC))):
+        yield [code, "1.0", "1.0" if n < 4 else "", "", f"CLASS{n % 5}", f"SUB{n % 23:02}"]
 
 
 def codes_of_record(n):

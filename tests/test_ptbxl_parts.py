@@ -66,7 +66,7 @@ def test_the_tiny_scale_reads_the_first_of_each_part(written, tmp_path, monkeypa
         "test": list(range(140, 204)),
     }
     ptbxl.load_label_set(LoadOptions(str(folder)), "all")
-    with np.load(folder / signals_of.CACHE) as stored:
+    with np.load(folder / "multires_ref_100hz.npz") as stored:
         assert stored["ecg_id"].tolist() == list(range(1, COUNT + 1))
         np.testing.assert_allclose(stored["signals"], signals, atol=1e-6)
 

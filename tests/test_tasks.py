@@ -55,6 +55,11 @@ def test_what_the_papers_tasks_learn(name):
     assert get_task(name).objective == OBJECTIVES[name]
 
 
+def test_the_list_of_tasks():
+    label_sets = ("diagnostic", "subdiagnostic", "superdiagnostic", "form", "rhythm")
+    assert set(TASK_MODULES) == {*OWN, *OBJECTIVES, *(f"ptbxl-{name}" for name in label_sets)}
+
+
 @pytest.mark.parametrize("name", TASK_MODULES)
 def test_names_and_the_tiny_scale(name):
     """A task is found by its name; under "tiny" these settings change, and nothing else."""
