@@ -86,7 +86,7 @@ def test_a_checkpoint_is_written_when_the_last_one_is_old(splits, tmp_path, slow
 
 def test_the_time_between_two_sessions_does_not_count(splits, tmp_path, slow_steps, monkeypatch):
     with monkeypatch.context() as patch:
-        around_steps(patch, before=lambda step: signal.raise_signal(signal.SIGINT) if step == 7 else None)
+        around_steps(patch, before=lambda step: signal.raise_signal(signal.SIGTERM) if step == 7 else None)
         with pytest.raises(RunInterrupted, match="stopped in epoch 2 after step 7 of 15; .*run is saved"):
             fit(splits, tmp_path / "run")
     assert record(tmp_path / "run")["seconds"] == pytest.approx(7000, abs=500)
@@ -131,7 +131,7 @@ def test_the_progress_bar_shows_where_the_run_is(splits, tmp_path, monkeypatch, 
     fit(splits, tmp_path / "quiet")
     assert capsys.readouterr().err == ""
     with monkeypatch.context() as patch:
-        around_steps(patch, before=lambda step: signal.raise_signal(signal.SIGINT) if step == 7 else None)
+        around_steps(patch, before=lambda step: signal.raise_signal(signal.SIGTERM) if step == 7 else None)
         with pytest.raises(RunInterrupted):
             fit(splits, tmp_path / "run", quiet=False)
     assert re.search(r"47%.* 7/15 \[", last_bar(capsys))

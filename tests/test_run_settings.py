@@ -35,7 +35,7 @@ def stopped(splits, tmp_path, monkeypatch):
     def interrupted(config, params, state, opt_state, *rest):
         result = step(config, params, state, opt_state, *rest)
         if opt_state["step"] == 3:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
         return result
 
     with monkeypatch.context() as patch:
