@@ -7,7 +7,8 @@ from autograd.extend import defvjp, primitive
 
 from multires_ref.cli import main
 from multires_ref.interop import gradients
-from multires_ref.interop.gradients import Operation, check_gradients, check_operation, finite_differences, operations
+from multires_ref.interop.gradients import Case, cases, check_case, check_gradients, finite_differences
+from multires_ref.ops import OPERATIONS, Example
 
 ENGINES = ["tree"]
 
@@ -20,12 +21,10 @@ def test_every_gradient_holds():
 
 def test_every_operation_is_there():
     """Whatever this package registers with autograd is on the list."""
-    import multires_ref.training.losses
-    import multires_ref.training.mixture  # noqa: F401
-
-    registered = {f.__name__.lstrip("_") for f in primitive_vjps if getattr(f, "__module__", "").startswith("multires_ref.")}
-    listed = {operation.name.split(",")[0] for operation in operations(ENGINES)}
-    assert registered <= listed
+    registered = {f.__name__ for f in primitive_vjps if getattr(f, "__module__", "").startswith("multires_ref.")}
+    by_definition = {operation.definition.__name__: name for name, operation in OPERATIONS.items()}
+    listed = {case.name.split(",")[0] for case in cases(ENGINES)}
+    assert {by_definition[name] for name in registered} <= listed
 
 
 @primitive
@@ -44,16 +43,16 @@ defvjp(swapped, lambda ans, x, y: lambda g: g * x, lambda ans, x, y: lambda g: g
 
 def test_a_wrong_gradient_is_caught(rng):
     """Wrong by one part in 200,000; and wrong in one of two arguments."""
-    (row,) = check_operation(Operation("doubled", doubled, [(2, 3)]), rng)
+    (row,) = check_case(Case("doubled", doubled, Example([(2, 3)])), rng)
     assert not row.passed
     assert row.finite == pytest.approx(5e-6, rel=1e-3)
-    wrong, right = check_operation(Operation("swapped", swapped, [(2, 3), (2, 3)]), rng)
+    wrong, right = check_case(Case("swapped", swapped, Example([(2, 3), (2, 3)])), rng)
     assert (wrong.passed, right.passed) == (False, True)
 
 
 def test_a_wrong_gradient_gives_status_1(monkeypatch, capsys):
-    right = gradients.operations
-    monkeypatch.setattr(gradients, "operations", lambda engines: [*right(ENGINES), Operation("doubled", doubled, [(2, 3)])])
+    right = gradients.cases
+    monkeypatch.setattr(gradients, "cases", lambda engines: [*right(ENGINES), Case("doubled", doubled, Example([(2, 3)]))])
     assert main(["verify", "gradients", "--op", "gelu"]) == 0
     assert main(["verify", "gradients", "--op", "doubled"]) == 1
     out = capsys.readouterr().out
@@ -64,9 +63,9 @@ def test_a_wrong_gradient_gives_status_1(monkeypatch, capsys):
 def test_a_wrong_pytorch_twin_is_caught(rng):
     """The same finite differences hold, but the twin computes something else."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    from multires_ref.autodiff import ops
+    from multires_ref.ops.dilated_conv import delay
 
-    (row,) = check_operation(Operation("delay", ops.delay, [(2, 3, 7)], (3,), "advance"), rng)
+    (row,) = check_case(Case("delay", delay, Example([(2, 3, 7)], (3,)), "advance"), rng)
     assert row.finite < 1e-10
     assert not row.passed
 
@@ -75,7 +74,7 @@ def test_finite_differences_are_of_fourth_order():
     """Exact, but for rounding, for polynomials up to degree 4; of x^5 the error is 4 h^4."""
     x = np.array([0.5])
     for degree, expected in ((4, 4 * 0.5**3), (5, 5 * 0.5**4 - 4 * gradients.STEP**4)):
-        operation = Operation("power", lambda x, degree=degree: x**degree, [(1,)])
+        operation = Case("power", lambda x, degree=degree: x**degree, Example([(1,)]))
         assert finite_differences(operation, [x], 0, np.ones(1))[0] == pytest.approx(expected, abs=2e-13)
 
 

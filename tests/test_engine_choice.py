@@ -15,7 +15,7 @@ from multires_ref import engines
 from multires_ref.base import compiled
 from multires_ref.base.compiled import numba_works
 from multires_ref.engines import ENGINES, gpu
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
 CPU = engines.usable_engines()
 
@@ -75,8 +75,8 @@ def test_longer_sequences_favour_the_compiled_loops(monkeypatch):
 
 def test_the_choice_is_named_for_the_papers_memories():
     x = np.zeros((16, 8, 1024), np.float32)
-    assert engines.choose("auto", x, 10, taps_per_level(10, 2), 2) == ("fused" if numba_works() else "fft")
-    assert engines.choose("auto", x, 10, taps_per_level(10, 2, "uniform", 900), 2) == "fft"
+    assert engines.choose("auto", x, 10, kept_per_level(10, 2), 2) == ("fused" if numba_works() else "fft")
+    assert engines.choose("auto", x, 10, kept_per_level(10, 2, "uniform", 900), 2) == "fft"
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -11,11 +11,11 @@ import pytest
 from golden import CONFIGS, DATA, LOSSES, TOLD, WEIGHT_DECAY, group, reference
 
 from multires_ref import load_model
-from multires_ref.autodiff.dispatch import call
 from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.interop.authors import from_authors, params_to_authors, to_authors
 from multires_ref.interop.cast import cast_model
 from multires_ref.network import Model, apply
+from multires_ref.ops.adam_update import adam_update
 
 EXACT = 1e-12  # of the largest number of the array, from init/
 OUTPUT, GRADIENT, STEPS = 3e-7, 1e-6, 3e-8  # what float32 storage allows, from the .pth
@@ -119,7 +119,7 @@ def train(name, arrays, model, steps=20):
         loss, gradient, state = loss_and_gradient(name, arrays, model)
         losses.append(loss)
         for key, g in flatten(gradient).items():
-            call("adam_update", flat[key], g, *moments[key], float(lr), 0.9, 0.999, 1e-8, WEIGHT_DECAY[name], step)
+            adam_update(flat[key], g, *moments[key], float(lr), 0.9, 0.999, 1e-8, WEIGHT_DECAY[name], step)
         model = Model(model.config, unflatten(flat), state)
     return np.array(losses), model
 

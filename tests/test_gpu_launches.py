@@ -16,10 +16,10 @@ from autograd.extend import vspace
 
 import multires_ref as mr
 from multires_ref import transform
-from multires_ref.autodiff import cupy_linear
 from multires_ref.bench.gpu_info import gpu_report
 from multires_ref.engines import ENGINES, cuda, gpu
-from multires_ref.tree import taps_per_level
+from multires_ref.ops.cupy import _products
+from multires_ref.tree import kept_per_level
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def launched(cupy, monkeypatch):
 def start_layer(cupy, L, J, K, dtype):
     """Both passes of a layer of 3 sequences and 5 channels."""
     shapes = ((3, 5, L), (5, K), (5, K), (5, J + 1), (5,))
-    arrays, taps = [cupy.asarray(np.ones(shape, dtype)) for shape in shapes], taps_per_level(J, K)
+    arrays, taps = [cupy.asarray(np.ones(shape, dtype)) for shape in shapes], kept_per_level(J, K)
     gpu.forward(*arrays, taps)
     gpu.backward(arrays[0], *arrays, taps)
 
@@ -164,10 +164,10 @@ def test_tf32_is_used_where_it_was_asked_for_and_then_put_back(setting, mode, cu
     if setting is not None:
         monkeypatch.setenv("CUPY_TF32", setting)
     monkeypatch.setattr(fake_cupy.ndarray, "data", type("Pointer", (), {"ptr": 0}), raising=False)
-    cupy_linear.product(cupy.asarray(np.ones((2, 3), np.float32)), cupy.asarray(np.ones((3, 4), np.float32)[None]))
+    _products.product(cupy.asarray(np.ones((2, 3), np.float32)), cupy.asarray(np.ones((3, 4), np.float32)[None]))
     assert modes == [mode, "s", 0]
     modes.clear()
-    cupy_linear.product(cupy.asarray(np.ones((2, 3))), cupy.asarray(np.ones((1, 3, 4))))
+    _products.product(cupy.asarray(np.ones((2, 3))), cupy.asarray(np.ones((1, 3, 4))))
     assert modes[1] == "d"
 
 

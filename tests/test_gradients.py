@@ -7,12 +7,16 @@ from autograd.extend import defvjp, primitive
 from autograd.test_util import check_grads
 from cases import conv_case, conv_cases, random_arguments
 
-from multires_ref import autodiff as ad
-from multires_ref.autodiff import channels, conv, norms, ops, pointwise
-from multires_ref.autodiff.dispatch import call
+from multires_ref import multires_conv, multires_conv_traced
+from multires_ref.engines import usable_engines
+from multires_ref.interop.gradients import cases
+from multires_ref.ops.dilated_conv import advance, delay, dilated_conv, dilated_correlate, dilated_taps
+from multires_ref.ops.embed import embed, embed_adjoint
+from multires_ref.ops.gelu import gelu
+from multires_ref.ops.masked_mean import masked_mean, masked_mean_adjoint
+from multires_ref.ops.registry import FUNCTIONS
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
-MASK = np.array([[0.0, 2.0, 2.0], [2.0, 0.0, 2.0]])[:, :, None]
 LENGTHS = np.array([3, 7])
 TOKENS = np.array([[0, 2, 2, 1, 0, 3, 3], [1, 1, 1, 1, 0, 0, 2]])
 
@@ -21,71 +25,25 @@ def inputs(rng, *shapes, dtype="float64"):
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-# name -> (function of differentiable arguments, their shapes, highest order of derivative checked)
-OPERATIONS = {
-    "dilated_conv": (lambda a, h: ad.dilated_conv(a, h, 2), [(2, 3, 7), (3, 4)], 2),
-    "dilated_correlate": (lambda a, h: ops.dilated_correlate(a, h, 2), [(2, 3, 7), (3, 4)], 2),
-    "dilated_taps": (lambda g, a: ops.dilated_taps(g, a, 2, 4), [(2, 3, 7), (2, 3, 7)], 2),
-    "delay": (lambda a: ad.delay(a, 3), [(2, 3, 7)], 2),
-    "advance": (lambda a: ops.advance(a, 3), [(2, 3, 7)], 2),
-    "gelu": (ad.gelu, [(2, 3, 7)], 2),
-    "gelu with dropout": (lambda x: ad.gelu(x, MASK), [(2, 3, 7)], 2),
-    "glu": (ad.glu, [(2, 6, 7)], 2),
-    "glu with dropout": (lambda u: ad.glu(u, MASK), [(2, 6, 7)], 2),
-    "conv1x1": (ad.conv1x1, [(2, 3, 7), (5, 3), (5,)], 2),
-    "linear": (ad.linear, [(2, 3), (5, 3), (5,)], 2),
-    "embed": (lambda table: ad.embed(table, TOKENS), [(4, 3)], 2),
-    "embed_adjoint": (lambda g: ops.embed_adjoint(g, TOKENS, 4), [(2, 3, 7)], 2),
-    "masked_mean": (ad.masked_mean, [(2, 3, 7)], 2),
-    "masked_mean with lengths": (lambda x: ad.masked_mean(x, LENGTHS), [(2, 3, 7)], 2),
-    "layer_norm": (ad.layer_norm, [(2, 5, 7), (2, 5, 7), (5,), (5,)], 2),
-    "batch_norm": (
-        lambda x, r, w, c: ad.batch_norm(x, r, w, c, *norms.batch_statistics(plain(x), plain(r)), True),
-        [(2, 3, 7), (2, 3, 7), (3,), (3,)],
-        1,
-    ),
-    "batch_norm in evaluation": (
-        lambda x, r, w, c: ad.batch_norm(x, r, w, c, np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 3.0]), False),
-        [(2, 3, 7), (2, 3, 7), (3,), (3,)],
-        2,
-    ),
-    "multires_conv": (ad.multires_conv, [(2, 2, 9), (2, 3), (2, 3), (2, 4), (2,)], 2),
-    "multires_conv untied": (ad.multires_conv, [(2, 2, 9), (3, 2, 3), (3, 2, 3), (2, 4), (2,)], 2),
-    "multires_conv uniform": (
-        lambda *args: ad.multires_conv(*args, tree_select="uniform", depth=3),
-        [(2, 2, 9), (2, 2), (2, 2), (2, 6), (2,)],
-        2,
-    ),
-    "multires_conv traced": (ad.multires_conv_traced, [(2, 2, 9), (2, 3), (2, 3), (2, 4), (2,)], 2),
-}
+CASES = {case.name: case for case in cases(usable_engines())}  # every registered operation with its examples
 
 
-def plain(array):
-    while hasattr(array, "_value"):
-        array = array._value
-    return array
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", CASES)
 def test_against_finite_differences(name, rng):
-    function, shapes, order = OPERATIONS[name]
-    check_grads(function, modes=["rev"], order=order)(*inputs(rng, *shapes))
+    order = 1 if name == "batch_norm, training" else 2  # its statistics are constants for the second derivative
+    check_grads(CASES[name].run, modes=["rev"], order=order)(*inputs(rng, *CASES[name].example.shapes))
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_is_kept_forward_and_backward(name, dtype, rng):
     """The gradient itself is looked at, before autograd casts it to the parameter's dtype."""
-    function, shapes, _ = OPERATIONS[name]
-    function_32 = function
-    args = inputs(rng, *shapes, dtype=dtype)
-    if "dropout" in name:
-        function_32 = lambda x: {"gelu": ad.gelu, "glu": ad.glu}[name.split()[0]](x, MASK.astype(dtype))  # noqa: E731
-    elif "evaluation" in name:
-        mean, var = np.full(3, 0.5, dtype), np.full(3, 2.0, dtype)
-        function_32 = lambda x, r, w, c: ad.batch_norm(x, r, w, c, mean, var, False)  # noqa: E731
+    case = CASES[name]
+    args = inputs(rng, *case.example.shapes, dtype=dtype)
+    rest = case.example.arguments(*args)[len(args) :]
+    rest = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in rest]
     for n, arg in enumerate(args):
-        vjp, out = make_vjp(lambda a, n=n: function_32(*args[:n], a, *args[n + 1 :]), 0)(arg)
+        vjp, out = make_vjp(lambda a, n=n: case.ours(*args[:n], a, *args[n + 1 :], *rest), 0)(arg)
         assert out.dtype == dtype
         gradient = vjp(np.ones(out.shape, dtype))
         assert gradient.dtype == dtype, f"gradient of argument {n}"
@@ -93,18 +51,18 @@ def test_dtype_is_kept_forward_and_backward(name, dtype, rng):
 
 
 ADJOINTS = {  # forward in one argument, its adjoint, the argument's shape
-    "delay": (lambda a: conv.delay(a, 3), lambda g: conv.advance(g, 3), (2, 3, 7)),
+    "delay": (lambda a: delay.definition(a, 3), lambda g: advance.definition(g, 3), (2, 3, 7)),
     "dilated_conv": (
-        lambda a: conv.dilated_conv(a, np.arange(12.0).reshape(3, 4), 2),
-        lambda g: conv.dilated_correlate(g, np.arange(12.0).reshape(3, 4), 2),
+        lambda a: dilated_conv.definition(a, np.arange(12.0).reshape(3, 4), 2),
+        lambda g: dilated_correlate.definition(g, np.arange(12.0).reshape(3, 4), 2),
         (2, 3, 7),
     ),
     "masked_mean": (
-        lambda x: channels.masked_mean(x, LENGTHS),
-        lambda g: channels.masked_mean_adjoint(g, np.zeros((2, 3, 7)), LENGTHS),
+        lambda x: masked_mean.definition(x, LENGTHS),
+        lambda g: masked_mean_adjoint.definition(g, np.zeros((2, 3, 7)), LENGTHS),
         (2, 3, 7),
     ),
-    "embed": (lambda t: channels.embed(t, TOKENS), lambda g: channels.embed_adjoint(g, TOKENS, 4), (4, 3)),
+    "embed": (lambda t: embed.definition(t, TOKENS), lambda g: embed_adjoint.definition(g, np.zeros((4, 3)), TOKENS), (4, 3)),
 }
 
 
@@ -129,7 +87,7 @@ def test_adjoint_identity_of_the_operator(tree_select, rng):
     np.testing.assert_allclose((g * y).sum(), (dw * args[3]).sum() + (dw_skip * args[4]).sum(), **EXACT)
 
 
-def forward_and_vjp(args, function=ad.multires_conv, **options):
+def forward_and_vjp(args, function=multires_conv, **options):
     from autograd.builtins import tuple as traced_tuple
     from autograd.core import make_vjp as core_make_vjp
 
@@ -137,7 +95,7 @@ def forward_and_vjp(args, function=ad.multires_conv, **options):
     return y, vjp
 
 
-@pytest.mark.parametrize("function", [ad.multires_conv, ad.multires_conv_traced])
+@pytest.mark.parametrize("function", [multires_conv, multires_conv_traced])
 @pytest.mark.parametrize("name", conv_cases())
 def test_the_authors_numbers(name, function):
     case = conv_case(name)
@@ -155,7 +113,7 @@ def test_fused_is_traced_to_any_order(rng):
         along = lambda t: (function(args[0] * t, args[1] * t, *args[2:]) ** 3).sum()  # noqa: E731
         return grad(grad(grad(along)))(0.7)
 
-    np.testing.assert_allclose(third(ad.multires_conv), third(ad.multires_conv_traced), rtol=1e-10)
+    np.testing.assert_allclose(third(multires_conv), third(multires_conv_traced), rtol=1e-10)
 
 
 def test_backward_stores_no_tree(rng):
@@ -164,7 +122,7 @@ def test_backward_stores_no_tree(rng):
 
     def peak(J):
         args = random_arguments(rng, B=64, D=16, L=512, K=2, J=J, dtype="float32")
-        vjp, y = make_vjp(lambda x: ad.multires_conv(x, *args[1:], engine="tree"), 0)(args[0])
+        vjp, y = make_vjp(lambda x: multires_conv(x, *args[1:], engine="tree"), 0)(args[0])
         tracemalloc.start()
         vjp(y)
         _, highest = tracemalloc.get_traced_memory()
@@ -179,12 +137,12 @@ def test_nothing_is_written_into_the_arguments(function, rng):
     shapes = {
         "gelu_adjoint": [(2, 4, 7), (2, 4, 7)],
         "glu_adjoint": [(2, 2, 7), (2, 4, 7)],
-        "conv1x1_adjoint": [(2, 5, 7), (2, 4, 7), (5, 4)],
-        "layer_norm_adjoint": [(2, 4, 7), (2, 4, 7), (2, 4, 7), (4,)],
+        "conv1x1_adjoint": [(2, 5, 7), (2, 4, 7), (5, 4), (5,)],
+        "layer_norm_adjoint": [(2, 4, 7), (2, 4, 7), (2, 4, 7), (4,), (4,)],
     }[function]
     args = inputs(rng, *shapes)
     copies = [a.copy() for a in args]
-    call(function, *args)
+    FUNCTIONS[function](*args)
     for a, copy in zip(args, copies, strict=True):
         np.testing.assert_array_equal(a, copy)
 
@@ -194,25 +152,27 @@ def test_a_planted_wrong_gradient_is_caught(rng):
 
     @primitive
     def conv_with_wrong_gradient(a, h):
-        return conv.dilated_conv(a, h, 2)
+        return dilated_conv.definition(a, h, 2)
 
     a, h = inputs(rng, (2, 3, 7), (3, 4))
     wrong = {
-        "factor": lambda g: 1.01 * conv.dilated_correlate(g, h, 2),
-        "shift": lambda g: conv.advance(conv.dilated_correlate(g, h, 2), 1),
-        "missing tap": lambda g: conv.dilated_correlate(g, h[:, :3], 2),
-        "forward for backward": lambda g: conv.dilated_conv(g, h, 2),
+        "factor": lambda g: 1.01 * dilated_correlate.definition(g, h, 2),
+        "shift": lambda g: advance.definition(dilated_correlate.definition(g, h, 2), 1),
+        "missing tap": lambda g: dilated_correlate.definition(g, h[:, :3], 2),
+        "forward for backward": lambda g: dilated_conv.definition(g, h, 2),
     }
     for rule in wrong.values():
         defvjp(
-            conv_with_wrong_gradient, lambda ans, a, h, rule=rule: rule, lambda ans, a, h: lambda g: conv.dilated_taps(g, a, 2, 4)
+            conv_with_wrong_gradient,
+            lambda ans, a, h, rule=rule: rule,
+            lambda ans, a, h: lambda g: dilated_taps.definition(g, a, 2, 4),
         )
         with pytest.raises(AssertionError):
             check_grads(conv_with_wrong_gradient, modes=["rev"], order=1)(a, h)
     defvjp(
         conv_with_wrong_gradient,
-        lambda ans, a, h: lambda g: conv.dilated_correlate(g, h, 2),
-        lambda ans, a, h: lambda g: conv.dilated_taps(g, a, 2, 4),
+        lambda ans, a, h: lambda g: dilated_correlate.definition(g, h, 2),
+        lambda ans, a, h: lambda g: dilated_taps.definition(g, a, 2, 4),
     )
     check_grads(conv_with_wrong_gradient, modes=["rev"], order=1)(a, h)
 
@@ -222,7 +182,7 @@ def test_gelu_is_exact():
     from scipy.stats import norm
 
     x = np.linspace(-6, 6, 101)
-    np.testing.assert_allclose(pointwise.gelu(x), x * norm.cdf(x), **EXACT)
+    np.testing.assert_allclose(gelu.definition(x), x * norm.cdf(x), **EXACT)
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 3)])
@@ -234,7 +194,7 @@ def test_only_one_number_has_a_gradient(shape):
         value_and_gradients(lambda params: params["a"] * 2, {"a": np.ones(shape)})
 
 
-@pytest.mark.parametrize("function", [ad.multires_conv, ad.multires_conv_traced])
+@pytest.mark.parametrize("function", [multires_conv, multires_conv_traced])
 def test_a_constant_gradient_is_differentiated_too(function, rng):
     """The plain sum of y: nothing traced arrives at the operator from above, and its second derivative is not zero."""
     x, h0, h1, w, s = random_arguments(rng, J=3)
@@ -246,7 +206,7 @@ def test_a_constant_gradient_is_differentiated_too(function, rng):
 
 def test_gradients_of_a_nest():
     """A nest like the parameters: sums over all uses, zeros where there is none, also where nothing depends on any."""
-    from multires_ref.autodiff.gradient import value_and_gradients
+    from multires_ref.ops.tracing import value_and_gradients
 
     params = {"a": np.array([1.0, 2.0]), "b": [np.float32([3.0]), {"unused": np.ones((2, 3), np.float32)}]}
     value, gradients = value_and_gradients(lambda p: (p["a"] ** 2 + 5 * p["a"]).sum() * p["b"][0], params)
@@ -265,8 +225,8 @@ def test_gradients_of_a_nest():
 
 def test_the_gradients_of_one_arrival_are_the_gradients(rng):
     """A g that is no column of ones, for every operation: <g, change of the output> is the change of <g, output>."""
-    for name, (function, shapes, _) in OPERATIONS.items():
-        args = inputs(rng, *shapes)
+    for name, case in CASES.items():
+        args, function = inputs(rng, *case.example.shapes), case.run
         for n, arg in enumerate(args):
             at = lambda a, args=args, n=n, f=function: f(*args[:n], a, *args[n + 1 :])  # noqa: E731
             vjp, out = make_vjp(at, 0)(arg)

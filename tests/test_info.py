@@ -10,10 +10,10 @@ import pytest
 from multires_ref import NetworkConfig
 from multires_ref.cli import main
 from multires_ref.engines import readout
+from multires_ref.engines.rings import plan_rings
 from multires_ref.network import parameter_shapes
 from multires_ref.network.account import parameters_by_part, streaming_memory, training_memory, work_by_part
-from multires_ref.network.rings import ring_numbers
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
 CONFIGS = [
     NetworkConfig(3, 10, 256, 10, 2, 1024),
@@ -74,7 +74,9 @@ def test_what_the_optimiser_holds():
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.d_model}")
 def test_memory_of_a_stream_is_what_its_rings_hold(config):
     for itemsize in (4, 8):
-        assert streaming_memory(config, itemsize) == config.n_layers * config.d_model * ring_numbers(config) * itemsize
+        kept = kept_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
+        elements = config.n_layers * config.d_model * plan_rings(kept, config.kernel_size).size
+        assert streaming_memory(config, itemsize) == elements * itemsize
 
 
 def test_memory_grows_with_the_batch():

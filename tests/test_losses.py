@@ -7,9 +7,8 @@ from autograd import grad
 from autograd.test_util import check_grads
 from numpy.testing import assert_allclose
 
-from multires_ref.autodiff.losses import bce_with_logits_adjoint, cross_entropy_adjoint
-from multires_ref.ops.bce_with_logits import bce_with_logits
-from multires_ref.ops.cross_entropy import cross_entropy
+from multires_ref.ops.bce_with_logits import bce_with_logits, bce_with_logits_adjoint
+from multires_ref.ops.cross_entropy import cross_entropy, cross_entropy_adjoint
 
 TOL = 1e-13
 

@@ -142,7 +142,7 @@ def test_values_gradients_and_statistics(norm, tree_select, tied, kind):
 
         def loss(values, rules=rules, shown=shown, new=new):
             given, signal = values if on_signal else (values, x)
-            out, after = apply(config, given, state, signal, lengths, probe=shown.__setitem__, **rules)
+            out, after = apply(config, given, state, signal, lengths, hook=shown.__setitem__, **rules)
             new.update(after)
             return (out * weights).sum()
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig
-from multires_ref.network.rings import ring_numbers
+from multires_ref.engines.rings import plan_rings
 from multires_ref.network.streaming import Stream
-from multires_ref.tree import taps_per_level
+from multires_ref.tree import kept_per_level
 
 KINDS = ("classifier", "autoregressive")
 
@@ -196,7 +196,8 @@ def test_what_is_no_number_is_passed_on(engine, value):
 )
 def test_the_rings_hold_what_is_counted(settings):
     config = make(**settings).config
-    taps = taps_per_level(config.J, 3, config.tree_select, config.m)
-    assert ring_numbers(config) == sum((max(3, 2 * t + 1) - 1) * 2**i for i, t in enumerate(taps))
+    taps = kept_per_level(config.J, 3, config.tree_select, config.m)
+    size = plan_rings(taps, 3).size
+    assert size == sum((max(3, 2 * t + 1) - 1) * 2**i for i, t in enumerate(taps))
     stream = Stream(make(**settings), batch=2)
-    assert stream.state()["ring"].size == 2 * 2 * 3 * ring_numbers(config)
+    assert stream.state()["ring"].size == 2 * 2 * 3 * size

@@ -6,10 +6,10 @@ from golden import CONFIGS, TOLD, WEIGHT_DECAY, group, reference
 from test_authors import KINDS, assert_same, random_model
 
 from multires_ref import Model, NetworkConfig, init_params, save_model
-from multires_ref.autodiff.dispatch import call
 from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.interop.authors import from_authors, params_to_authors, to_authors
 from multires_ref.network import apply
+from multires_ref.ops.adam_update import adam_update
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from multires_ref.interop.torch_model import MultiresNet, from_torch, to_torch  # noqa: E402
@@ -139,7 +139,7 @@ def test_twenty_steps_side_by_side(kind, rng):
         optimiser.step()
         ours, gradient, state = squares(config, unflatten(flat), state, x)
         for key, g in flatten(gradient).items():
-            call("adam_update", flat[key], g, *moments[key], 1e-2, 0.9, 0.999, 1e-8, 0.0, step)
+            adam_update(flat[key], g, *moments[key], 1e-2, 0.9, 0.999, 1e-8, 0.0, step)
         assert_near(ours, loss.item(), 1e-10, f"loss of step {step}")
     for key, array in to_authors(Model(config, unflatten(flat), state)).items():
         assert_near(array, module.state_dict()[key].numpy(), 1e-9, key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from ..base.checks import check_int
+from ..engines.rings import plan_rings
 from ..tree import kept_per_level
 from .config import NetworkConfig
 from .init import parameter_shapes
@@ -93,10 +94,7 @@ def training_memory(config: NetworkConfig, batch_size: int, itemsize: int = 4) -
 
 
 def streaming_memory(config: NetworkConfig, itemsize: int = 4) -> int:
-    """Bytes of past that one stream keeps: (K - 1)(2^J - 1) numbers a channel and layer for the fading tree, more for others.
-
-    A level of which the memory keeps t details needs the last (max(K, 2 t + K - 2) - 1) 2^(i-1) values of the level below it (see
-    `rings.py`).
+    """Bytes of past that one stream keeps: (K - 1)(2^J - 1) elements a channel and layer for the fading tree, more for others.
 
     Examples
     --------
@@ -104,6 +102,5 @@ def streaming_memory(config: NetworkConfig, itemsize: int = 4) -> int:
     >>> streaming_memory(config) == 10 * 256 * 1023 * 4
     True
     """
-    K, taps = config.kernel_size, taps_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
-    numbers = sum((max(K, 2 * t + K - 2) - 1) * 2**i for i, t in enumerate(taps))
-    return config.n_layers * config.d_model * numbers * itemsize
+    kept = kept_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
+    return config.n_layers * config.d_model * plan_rings(kept, config.kernel_size).size * itemsize

@@ -91,7 +91,7 @@ def conv_params(config: NetworkConfig, draw: Draw, dtype: str) -> dict[str, np.n
 
 
 def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
-    """The norms' running statistics, per block: for BatchNorm mean 0, variance 1 and number of batches seen; none for LayerNorm."""
+    """The norms' running statistics, per block: BatchNorm's mean 0, variance 1 and number of batches seen; none for LayerNorm."""
     check_size(config, np.dtype(dtype).itemsize)
     norm = NORMS[config.norm]
     return {"blocks": [norm.init_state(config.d_model, dtype) for _ in range(config.n_layers)]}

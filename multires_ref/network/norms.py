@@ -28,7 +28,7 @@ class Norm:
     apply : function (params, state, x, r, training) -> (out, the new norm state)
     by_definition : the same in evaluation, of the definitions alone: what a stream of single samples takes
     per_step : bool
-        Whether every time step is normalised by itself. Otherwise a sequence's padding and the rest of its batch matter in training.
+        Whether every time step is normalised by itself. If not, a sequence's padding and the rest of its batch matter in training.
     torch : str
         The class in `torch.nn`.
     parameters : the names of its parameters [D], and what each starts from
@@ -62,7 +62,7 @@ def apply_layer_norm(params: dict[str, Array], state: NormState, x: Array, r: Ar
 
 
 def apply_batch_norm(params: dict[str, Array], state: NormState, x: Array, r: Array, training: bool) -> tuple[Array, NormState]:
-    """BatchNorm: in training by the statistics of the batch, which also enter the running ones; in evaluation by the running ones."""
+    """BatchNorm: in training by the statistics of the batch, which enter the running ones; in evaluation by the running ones."""
     weight, bias = params["weight"], params["bias"]
     if not training:
         return batch_norm(x, r, weight, bias, state["mean"], state["var"], False), state

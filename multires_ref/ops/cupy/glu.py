@@ -8,9 +8,7 @@ from ._kernels import Kernel
 
 FORWARD = Kernel("glu", "T a, T b", "T y", "y = a * sigmoid(b)")
 FORWARD_MASKED = Kernel("glu_masked", "T a, T b, T mask", "T y", "y = mask * a * sigmoid(b)")
-ADJOINT = Kernel(
-    "glu_adjoint", "T g, T a, T b", "T da, T db", "const T s = sigmoid(b); da = g * s; db = g * a * s * (T(1) - s)"
-)
+ADJOINT = Kernel("glu_adjoint", "T g, T a, T b", "T da, T db", "const T s = sigmoid(b); da = g * s; db = g * a * s * (T(1) - s)")
 ADJOINT_MASKED = Kernel(
     "glu_adjoint_masked",
     "T g, T a, T b, T mask",
