@@ -154,9 +154,8 @@ def layer(
 ) -> Array:
     """The whole layer: y[n] = sum_r w[r] z_n[r] + w_skip x[n], channel by channel; x, y [B, D, L], w [D, m], w_skip [D].
 
-    `kept` is TreeSelect (`kept_per_level`). The memory need not be written down: the details that a level keeps are spaced
-    2^i, so their weighted sum is a dilated convolution of b_i. `multires_conv` is this, by any engine and with checks; `conv` lets
-    autograd's version of `dilated_conv` take its place.
+    `kept` is TreeSelect (`kept_per_level`). The memory need not be written down: the details kept of a level are spaced 2^i, so
+    their weighted sum is a dilated convolution of b_i. `multires_conv` is this, with checks and by any engine; `conv` is for it.
 
     Examples
     --------

@@ -28,7 +28,7 @@ class Norm:
     apply : function (params, state, x, r, training) -> (out, the new norm state)
     by_definition : the same in evaluation, of the definitions alone: what a stream of single samples takes
     per_step : bool
-        Whether every time step is normalised by itself. If not, a sequence's padding and the rest of its batch matter in training.
+        Whether every time step is normalised by itself. If not, padding and the rest of the batch matter in training.
     torch : str
         The class in `torch.nn`.
     parameters : the names of its parameters [D], and what each starts from
