@@ -11,7 +11,8 @@ from multires_ref import NetworkConfig
 from multires_ref.cli import main
 from multires_ref.engines import readout
 from multires_ref.network import parameter_shapes
-from multires_ref.network.account import parameters_by_part, training_memory, work_by_part
+from multires_ref.network.account import parameters_by_part, streaming_memory, training_memory, work_by_part
+from multires_ref.network.rings import ring_numbers
 from multires_ref.tree import taps_per_level
 
 CONFIGS = [
@@ -36,6 +37,44 @@ def test_work_of_the_tree_is_the_engines(config):
     a_channel = config.J * config.kernel_size + sum(q_i.shape[1] for q_i in q if q_i.shape[1]) + w_a.size
     skipped = int(taps[0] == 0)  # a level-1 filter of one tap, for the skip weight alone
     assert work_by_part(config)["tree"] == config.n_layers * config.d_model * (a_channel - skipped)
+
+
+def test_parameters_of_the_parts_by_hand():
+    """One row of each for every block: D = 64 channels, K = 4 taps, J = 9 levels of their own filters, m = 10."""
+    parts = parameters_by_part(NetworkConfig(3, 100, 64, 3, 4, 1024, kind="autoregressive", tied=False))
+    assert parts == {
+        "encoder": 64 * 3 + 64,
+        "filters h0, h1": 3 * 2 * 9 * 64 * 4,
+        "memory weights w": 3 * 64 * 10,
+        "skip weights": 3 * 64,
+        "1x1 maps": 3 * (128 * 64 + 128 + 64 * 64 + 64),
+        "norms": 3 * 2 * 64,
+        "decoder": 100 * 64 + 100,
+    }
+    assert parameters_by_part(CONFIGS[1])["encoder"] == 18 * 128  # a table of tokens has no bias
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.d_model}")
+def test_work_has_no_part_left_out(config):
+    work = work_by_part(config)
+    assert set(work) == {"encoder", "tree", "1x1 maps", *(["decoder"] if config.kind == "autoregressive" else [])}
+    assert work["1x1 maps"] == config.n_layers * config.d_model**2 * (3 if config.kind == "autoregressive" else 2)
+
+
+def test_what_the_optimiser_holds():
+    """The parameters, their gradients and two moments, of the numbers' own size."""
+    for itemsize in (4, 8):
+        memory = training_memory(CONFIGS[0], 50, itemsize)
+        assert memory["parameters, gradients, two moments"] == 4 * 1_365_514 * itemsize
+        assert memory["stored for the backward pass"] == 10 * 6 * 50 * 256 * 1024 * itemsize
+    with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
+        training_memory(CONFIGS[0], 0)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.kind}-{c.d_model}")
+def test_memory_of_a_stream_is_what_its_rings_hold(config):
+    for itemsize in (4, 8):
+        assert streaming_memory(config, itemsize) == config.n_layers * config.d_model * ring_numbers(config) * itemsize
 
 
 def test_memory_grows_with_the_batch():
@@ -96,6 +135,7 @@ def test_memory_is_what_a_step_holds(kind):
             held[n_layers] = tracemalloc.get_traced_memory()[0] - before
             return (out * out).sum()
 
+        value_and_gradients(loss, params)  # what is compiled and cached at the first use is not counted
         tracemalloc.start()
         value_and_gradients(loss, params)
         tracemalloc.stop()

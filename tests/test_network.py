@@ -188,7 +188,12 @@ def test_bad_input(x, lengths, error, words, rng):
 
 
 @pytest.mark.parametrize(
-    ("tokens", "words"), [(np.zeros((2, 20)), ["integer", "float64"]), (np.full((2, 20), 7), ["between 0 and 6", "7"])]
+    ("tokens", "words"),
+    [
+        (np.zeros((2, 20)), ["integer", "float64"]),
+        (np.full((2, 20), 7), ["between 0 and 6", "7"]),
+        (np.full((2, 20), -1), ["between 0 and 6", "-1"]),
+    ],
 )
 def test_bad_tokens(tokens, words, rng):
     model = Model.init(VARIANTS["tokens"], rng)

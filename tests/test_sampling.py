@@ -109,3 +109,78 @@ def test_temperature_zero_takes_the_likeliest_component_s_mean():
     out = two_components(0.0, logits=(0.3, 0.2), means=(-0.4, 0.8))
     for seed in range(5):
         assert draw_pixel(out, 1, 11, np.random.default_rng(seed), 0.0) == pytest.approx(-0.4)
+
+
+def sampled_by_hand(model, rng, n, L, temperature, given):
+    """The whole network for every pixel, and for every sequence its own loop: which draws are made, in which order."""
+    C, n_values, grid = model.config.d_input, model.config.n_values, np.linspace(-1, 1, model.config.n_values)
+    x, begin = np.zeros((n, C, L)), 0
+    if given is not None:
+        begin = given.shape[-1]
+        x[:, :, :begin] = given
+    for position in range(begin, L):
+        out = model(x, engine="tree")[:, :, position]
+        u = rng.random((n, 1))[:, 0]
+        groups = out.reshape(n, 1 + 2 * C + C * (C - 1) // 2, -1)
+        means, log_scales, coefficients = ([1], [2], []) if C == 1 else ([1, 4, 7], [2, 5, 8], [3, 6, 9])
+        chosen = []
+        for logits, number in zip(groups[:, 0], u, strict=True):
+            if temperature == 0:
+                chosen.append(int(logits.argmax()))
+                continue
+            share = np.exp(logits / temperature - np.max(logits / temperature))
+            below = np.cumsum(share / share.sum()) < number
+            chosen.append(min(int(below.sum()), len(logits) - 1))
+        for c in range(C):
+            for b, number in enumerate(rng.uniform(1e-5, 1 - 1e-5, n)):
+                of = groups[b, :, chosen[b]]
+                mean = of[means[c]]
+                for r, (colour, earlier) in enumerate([(1, 0), (2, 0), (2, 1)]):
+                    if colour == c and C == 3:
+                        mean += np.tanh(of[coefficients[r]]) * x[b, earlier, position]
+                scale = temperature * np.exp(max(of[log_scales[c]], -7))
+                drawn = mean + scale * np.log(number / (1 - number))
+                x[b, c, position] = grid[np.abs(grid - np.clip(drawn, -1, 1)).argmin()]
+    assert n_values == len(grid)
+    return x
+
+
+@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("temperature", [0.0, 0.4, 1.0])
+def test_the_draws_by_hand(C, temperature):
+    model = make(C=C, n_values=9, L=12, n_layers=1)
+    given = np.linspace(-1, 1, 9)[np.random.default_rng(2).integers(0, 9, (4, C, 3))]
+    for beginning, length in ((given, 9), (None, 7), (given, 3)):
+        expected = sampled_by_hand(model, np.random.default_rng(6), 4, length, temperature, beginning)
+        for draw in (sample, sample_by_recomputing):
+            x = draw(model, np.random.default_rng(6), n=4, length=length, temperature=temperature, given=beginning)
+            assert x.shape == (4, C, length)
+            np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12)
+
+
+def test_what_is_drawn_where_nothing_is_said():
+    """One sequence as long as the network's, at temperature 1; a longer one than that where it is asked for."""
+    model = make(L=12, n_layers=1)
+    for draw in (sample, sample_by_recomputing):
+        x = draw(model, np.random.default_rng(3))
+        assert x.shape == (1, 1, 12)
+        np.testing.assert_array_equal(x, draw(model, np.random.default_rng(3), n=1, length=12, temperature=1.0))
+        assert draw(model, np.random.default_rng(3), length=20).shape == (1, 1, 20)
+
+
+@pytest.mark.parametrize("draw", [sample, sample_by_recomputing])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"temperature": -0.1}, "temperature must be between"),
+        ({"temperature": float("nan")}, "temperature must be between"),
+        ({"n": 0}, "n must be at least 1"),
+        ({"length": 0}, "length must be at least 1"),
+        ({"given": np.zeros((2, 3))}, "given must have shape"),
+        ({"given": np.zeros((1, 13))}, r"given must have shape \[1, L0\] or \[1, 1, L0\], L0 <= 12"),
+        ({"given": np.zeros(3)}, "given must have shape"),
+    ],
+)
+def test_bad_input_to_either_sampler(draw, settings, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        draw(make(L=12, n_layers=1), np.random.default_rng(0), **settings)

@@ -93,7 +93,10 @@ def training_memory(config: NetworkConfig, batch_size: int, itemsize: int = 4) -
 
 
 def streaming_memory(config: NetworkConfig, itemsize: int = 4) -> int:
-    """Bytes of past that one stream keeps: (K - 1)(2^J - 1) numbers a channel and layer (fading tree).
+    """Bytes of past that one stream keeps: (K - 1)(2^J - 1) numbers a channel and layer for the fading tree, more for others.
+
+    A level of which the memory keeps t details needs the last (max(K, 2 t + K - 2) - 1) 2^(i-1) values of the level below it (see
+    `rings.py`).
 
     Examples
     --------
@@ -101,4 +104,6 @@ def streaming_memory(config: NetworkConfig, itemsize: int = 4) -> int:
     >>> streaming_memory(config) == 10 * 256 * 1023 * 4
     True
     """
-    return config.n_layers * config.d_model * (config.receptive_field - 1) * itemsize
+    K, taps = config.kernel_size, taps_per_level(config.J, config.kernel_size, config.tree_select, config.memory_size)
+    numbers = sum((max(K, 2 * t + K - 2) - 1) * 2**i for i, t in enumerate(taps))
+    return config.n_layers * config.d_model * numbers * itemsize

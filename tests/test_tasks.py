@@ -1,0 +1,138 @@
+"""What every task is: its name, its settings at both scales, and that a caller's settings win and are checked."""
+
+from dataclasses import replace
+
+import pytest
+
+from multires_ref.tasks import TASK_MODULES, get_task
+from multires_ref.tasks.cifar_data import CLASSES
+from multires_ref.tasks.task import LoadOptions, Task
+
+DIGITS = tuple("0123456789")
+OWN = {  # the tasks that the paper does not have: settings that are not a config's defaults
+    "digits": (
+        {"d_input": 1, "d_output": 10, "d_model": 48, "n_layers": 4, "kernel_size": 4, "max_length": 64, "norm": "batch"}
+        | {"dropout": 0.1},
+        {"epochs": 30, "batch_size": 50, "lr": 0.01, "weight_decay": 0.01},
+        "classification",
+    ),
+    "digits-density": (
+        {"d_input": 1, "d_output": 15, "d_model": 64, "n_layers": 6, "kernel_size": 4, "max_length": 64}
+        | {"kind": "autoregressive", "indep_res_init": True, "dropout": 0.1, "n_values": 17},
+        {"epochs": 40, "batch_size": 50, "lr": 0.005, "optimizer": "adam", "weight_decay": 0.0},
+        "density",
+    ),
+    "listops-short": (
+        {"d_input": 18, "d_output": 10, "d_model": 48, "n_layers": 4, "kernel_size": 4, "max_length": 48}
+        | {"encoder": "embedding", "norm": "batch", "indep_res_init": True},
+        {"epochs": 10, "batch_size": 50, "lr": 0.003, "weight_decay": 0.03, "warmup_epochs": 1.0},
+        "classification",
+    ),
+}
+OBJECTIVES = {"scifar10": "classification", "listops": "classification", "cifar10-density": "density", "ptbxl": "multilabel"}
+LARGE = {"d_model": 16, "n_layers": 2, "epochs": 2, "batch_size": 20}  # under scale "tiny", of the tasks with long sequences
+TINY = {
+    "digits": {"d_model": 8, "n_layers": 2, "epochs": 2},
+    "digits-density": {"d_model": 8, "n_layers": 2, "epochs": 2},
+    "listops-short": {"d_model": 8, "n_layers": 2, "epochs": 2},
+    "scifar10": LARGE,
+    "cifar10-density": LARGE,
+    "listops": LARGE,
+    "ptbxl": LARGE | {"batch_size": 16, "warmup_epochs": 0},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_settings_of_our_own_tasks(name):
+    task, (network, training, objective) = get_task(name), OWN[name]
+    assert task.network == type(task.network)(**network)
+    assert task.training == type(task.training)(**training)
+    assert (task.objective, task.published) == (objective, "")
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_what_the_papers_tasks_learn(name):
+    assert get_task(name).objective == OBJECTIVES[name]
+
+
+def test_the_list_of_tasks():
+    label_sets = ("diagnostic", "subdiagnostic", "superdiagnostic", "form", "rhythm")
+    assert set(TASK_MODULES) == {*OWN, *OBJECTIVES, *(f"ptbxl-{name}" for name in label_sets)}
+
+
+@pytest.mark.parametrize("name", TASK_MODULES)
+def test_names_and_the_tiny_scale(name):
+    """A task is found by its name; under "tiny" these settings change, and nothing else."""
+    task = get_task(name)
+    assert task.name == name
+    assert len(task.title) > 20
+    assert task.settings() == task.settings("full") == (task.network, task.training)
+    tiny = TINY["ptbxl" if name.startswith("ptbxl") else name]
+    network, training = task.settings("tiny")
+    assert network == replace(task.network, **{key: value for key, value in tiny.items() if key in task.network.to_dict()})
+    assert training == replace(task.training, **{key: value for key, value in tiny.items() if key in task.training.to_dict()})
+
+
+def test_labels():
+    options = LoadOptions()
+    assert get_task("scifar10").label_names(options) == CLASSES
+    assert CLASSES == ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    for name in ("digits", "listops", "listops-short"):
+        assert get_task(name).label_names(options) == DIGITS
+    for name in ("digits-density", "cifar10-density"):
+        assert get_task(name).label_names(options) == ()
+
+
+def test_labels_are_read_where_the_data_are(tmp_path):
+    asked = []
+    task = replace(get_task("digits"), read_labels=lambda options: asked.append(options) or ("a", "b"))
+    options = LoadOptions(str(tmp_path), "tiny")
+    assert task.label_names(options) == ("a", "b")
+    assert asked == [options]
+
+
+def test_a_callers_settings_win():
+    """Over the task's and over the tiny scale's, in the network and in the training alike."""
+    task = get_task("digits")
+    for scale in ("full", "tiny"):
+        network, training = task.settings(scale, d_model=10, epochs=7, lr=0.5)
+        assert (network.d_model, training.epochs, training.lr) == (10, 7, 0.5)
+        assert network.n_layers == (4 if scale == "full" else 2)
+    assert task.network.d_model == 48  # the task stays as it was
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("digits", {"d_modle": 8}, "setting must be one of .*did you mean 'd_model'"),
+        ("digits", {"epoch": 8}, "setting must be one of .*did you mean 'epochs'"),
+        ("digits", {"d_output": 5}, "d_output must be 10, as the data of task digits have it; got 5"),
+        ("digits", {"d_input": 5}, "d_input must be 1, as the data of task digits have it; got 5"),
+        ("digits", {"encoder": "embedding"}, "encoder must be 'linear', as the data of task digits"),
+        ("digits", {"kind": "autoregressive"}, "kind must be 'classifier' for classification"),
+        ("digits", {"lr": -1.0}, "lr must be between"),
+        ("digits-density", {"kind": "classifier"}, "kind must be 'autoregressive' for a density"),
+        ("digits-density", {"kind": "classifier", "n_values": 17}, "n_values is for kind='autoregressive' alone"),
+        ("digits-density", {"n_values": 16}, "n_values must be 17, as the data of task digits-density have it; got 16"),
+        ("digits-density", {"d_input": 3, "d_output": 10}, "d_input must be 1, as the data"),
+    ],
+)
+def test_settings_that_do_not_go_are_refused(name, changes, words):
+    with pytest.raises(ValueError, match=words):
+        get_task(name).settings(**changes)
+
+
+def test_a_density_may_have_another_number_of_components():
+    assert get_task("digits-density").settings(d_output=30)[0].d_output == 30
+
+
+def test_what_is_unknown_is_named():
+    with pytest.raises(ValueError, match="task must be one of .*did you mean 'digits'"):
+        get_task("digit")
+    with pytest.raises(ValueError, match="scale must be one of 'full', 'tiny'; got 'small'"):
+        LoadOptions(scale="small")
+    with pytest.raises(ValueError, match="scale must be one of 'full', 'tiny'; got 'small'"):
+        get_task("digits").settings("small")
+    network, training = get_task("digits").settings()
+    with pytest.raises(ValueError, match="objective must be one of .*got 'classify'"):
+        Task("x", "y", network, training, "classify", load=dict)
