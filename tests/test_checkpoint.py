@@ -120,6 +120,32 @@ def test_tensors_that_do_not_fit_are_named(path, change, message):
         load_run(path)
 
 
+def test_other_dtypes_are_refused(path):
+    tensors, metadata = read_checkpoint(path)
+    save_checkpoint(path, {name: a.astype("float16") if a.dtype == "float32" else a for name, a in tensors.items()}, metadata)
+    with pytest.raises(ValueError, match="got float16"):
+        load_run(path)
+
+
+def test_a_file_without_a_network_is_refused(path):
+    tensors, metadata = read_checkpoint(path)
+    for about in ({"network": None}, {"network": "small"}, {"format": None}, {"format": 2}):
+        save_checkpoint(path, tensors, metadata | about)
+        with pytest.raises(ValueError, match="expected settings of format 1 with a network"):
+            read_checkpoint(path)
+
+
+def test_a_folder_whose_run_has_no_finished_epoch_says_so(path):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*best\.safetensors"):
+        load_run(path.parent / "nowhere.safetensors" / "best.safetensors")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*best\.safetensors"):
+        load_run(path.parent)
+    (path.parent / "config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="the first epoch of that run has not finished"):
+        load_run(path.parent)
+
+
 def test_settings_that_are_not_valid_are_refused(path):
     tensors, metadata = read_checkpoint(path)
     save_checkpoint(path, tensors, metadata | {"network": metadata["network"] | {"norm": "other"}})

@@ -158,8 +158,16 @@ def test_bad_input_is_named():
     out, x = random_case(3, 256)
     with pytest.raises(ValueError, match="multiple of 10 channels for 3 colours"):
         mixture_nll(out[:, :-1].copy(), x)
+    for wrong in (x[..., :-1], x[:1], x[0], x[..., None]):  # one row would be taken for every row
+        with pytest.raises(ValueError, match="agree in B and L"):
+            mixture_nll(out, wrong)
     with pytest.raises(ValueError, match="agree in B and L"):
-        mixture_nll(out, x[..., :-1])
+        mixture_nll(out[0], x)
+    for n_values in (1, 0, 2.0, True):
+        with pytest.raises((TypeError, ValueError), match="n_values must be"):
+            mixture_nll(out, x, n_values)
+    with pytest.raises(TypeError, match="out must be a float32 or float64 array"):
+        mixture_nll(out.astype(int), x)
     with pytest.raises(TypeError, match="x has dtype float32 but out has float64"):
         mixture_nll(out, x.astype("float32"))
     assert bits_per_dimension(np.float32(np.log(2) * 6), 6) == pytest.approx(1)

@@ -24,7 +24,7 @@ from multires_ref.training.step import loss_and_gradients
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}  # float64; the two sides only differ in the order of a few operations
 SMALL = {"d_model": 5, "n_layers": 1, "max_length": 10}
-TRAINING = TrainingConfig(epochs=3, batch_size=8, lr=0.02, weight_decay=0.1, warmup_epochs=0.5, dtype="float64")
+TRAINING = TrainingConfig(epochs=3, batch_size=8, lr=0.02, weight_decay=0.1, warmup_epochs=0.45, dtype="float64")
 CLASSES = get_objective("classification")
 
 
@@ -46,12 +46,12 @@ def rate(step, steps, warmup, lr):
     return lr * step / warmup if step < warmup else lr / 2 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def adamw_by_hand(params, grads, moments, step, lr, decay):
+def adam_by_hand(params, grads, moments, step, lr, decay, decoupled):
     for name, p in flatten(params).items():
-        m, v, g = *moments.setdefault(name, [0.0, 0.0]), flatten(grads)[name]
+        m, v, g = *moments.setdefault(name, [0.0, 0.0]), flatten(grads)[name] + (0.0 if decoupled else decay * p)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         moments[name] = [m, v]
-        p -= lr * decay * p
+        p -= lr * decay * p if decoupled else 0.0
         p -= lr * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
 
 
@@ -62,11 +62,11 @@ def clipped(grads, largest):
 
 
 def replay(network, training, train, objective):
-    """The parameters after the run, the norm's state, and each epoch's mean training loss."""
+    """The parameters after the run, the norm's state, and of each epoch the mean training loss and the rate of its last step."""
     rng = np.random.default_rng(training.seed)
     params, state, moments, step = init_params(network, rng, "float64"), init_state(network, "float64"), {}, 0
     batches = math.ceil(len(train.x) / training.batch_size)
-    means = []
+    means, rates = [], []
     for _ in range(training.epochs):
         order = epoch_order(train, training.batch_size, rng, training.bucket)
         total = counted = 0
@@ -78,17 +78,25 @@ def replay(network, training, train, objective):
             lr = rate(step, training.epochs * batches, round(training.warmup_epochs * batches), training.lr)
             grads = flatten(grads) if training.clip is None else clipped(grads, training.clip)
             step += 1
-            adamw_by_hand(params, grads, moments, step, lr, training.weight_decay)
+            adam_by_hand(params, grads, moments, step, lr, training.weight_decay, training.optimizer == "adamw")
             size = batch.y.size if objective.summed else len(index)
             total, counted = total + (loss if objective.summed else loss * size), counted + size
         means.append(total / counted)
-    return params, state, means
+        rates.append(lr)
+    return params, state, means, rates
 
 
 def assert_same_parameters(path, params):
     tensors = read_checkpoint(path)[0]
     for name, p in flatten(params).items():
         np.testing.assert_allclose(tensors[f"params.{name}"], p, err_msg=name, **EXACT)
+
+
+def assert_same_lines(out, means, rates, batches):
+    table = rows(out)
+    assert [(row["epoch"], row["step"]) for row in table] == [(n, n * batches) for n in range(1, len(means) + 1)]
+    np.testing.assert_allclose([row["train_loss"] for row in table], means, **EXACT)
+    np.testing.assert_allclose([row["lr"] for row in table], rates, **EXACT)
 
 
 def rows(out):
@@ -102,6 +110,8 @@ CASES = {
     "buckets and LayerNorm": ({}, {"bucket": True}),
     "buckets and BatchNorm": ({"norm": "batch"}, {"bucket": True}),
     "another seed, no warm-up": ({}, {"seed": 9, "warmup_epochs": 0.0}),
+    "a warm-up of 2.4 steps": ({}, {"warmup_epochs": 0.3}),
+    "the decay of Adam": ({}, {"optimizer": "adam"}),
 }
 
 
@@ -109,23 +119,25 @@ CASES = {
 def test_a_run_is_what_its_definition_says(case, splits, tmp_path):
     network, training = replace(NetworkConfig(1, 2, **SMALL), **CASES[case][0]), replace(TRAINING, **CASES[case][1])
     loop.fit(network, training, splits, CLASSES, tmp_path / "run", quiet=True)
-    params, state, means = replay(network, training, splits["train"], CLASSES)
+    params, state, *lines = replay(network, training, splits["train"], CLASSES)
     assert_same_parameters(tmp_path / "run/last.safetensors", params)
     if network.norm == "batch":
         tensors = read_checkpoint(tmp_path / "run/last.safetensors")[0]
         np.testing.assert_allclose(tensors["state.blocks.0.var"], state["blocks"][0]["var"], **EXACT)
-    np.testing.assert_allclose([row["train_loss"] for row in rows(tmp_path / "run")], means, **EXACT)
+    assert_same_lines(tmp_path / "run", *lines, batches=8)  # of 61 examples
 
 
 def test_a_density_run_is_what_its_definition_says(rng, tmp_path):
     """Its losses are sums over numbers: the mean of an epoch weights every number once."""
     x = rng.integers(0, 4, (21, 1, 10)) * (2 / 3) - 1
-    network = NetworkConfig(1, 6, kind="autoregressive", **SMALL)
+    network = NetworkConfig(1, 6, kind="autoregressive", n_values=4, **SMALL)
     objective, training = get_objective("density", network), replace(TRAINING, batch_size=4)
     loop.fit(network, training, dict.fromkeys(("train", "val", "test"), Split(x, x)), objective, tmp_path / "run", quiet=True)
-    params, _, means = replay(network, training, Split(x, x), objective)
+    params, _, *lines = replay(network, training, Split(x, x), objective)
     assert_same_parameters(tmp_path / "run/last.safetensors", params)
-    np.testing.assert_allclose([row["train_loss"] for row in rows(tmp_path / "run")], means, **EXACT)
+    assert_same_lines(tmp_path / "run", *lines, batches=6)  # of 21 examples
+    with pytest.raises(AssertionError):  # the loss depends on how many values there are
+        assert_same_lines(tmp_path / "run", *replay(network, training, Split(x, x), get_objective("density"))[2:], batches=6)
 
 
 def score_by_hand(path, split):
@@ -204,18 +216,23 @@ def test_the_time_of_earlier_sessions_counts(splits, tmp_path, monkeypatch):
     assert 5000 < rows(tmp_path / "run")[-1]["seconds"] < 5100
 
 
-def test_a_resumed_run_with_clipping_is_the_unbroken_one_bit_for_bit(splits, tmp_path, monkeypatch):
+@pytest.mark.parametrize("steps", [5, 8])  # in mid-epoch, and after its last batch, which is a short one
+def test_a_resumed_run_with_clipping_is_the_unbroken_one_bit_for_bit(steps, splits, tmp_path, monkeypatch):
     """Parameters that come back from a file in another order would be summed in another order in the gradient's norm."""
     network, training = NetworkConfig(1, 2, **SMALL | {"n_layers": 3}), replace(TRAINING, clip=0.05, dtype="float32")
     loop.fit(network, training, splits, CLASSES, tmp_path / "whole", quiet=True)
     with monkeypatch.context() as patch:
-        stop_in_step(patch, 5)
+        stop_in_step(patch, steps)
         with pytest.raises(interrupt.RunInterrupted):
             loop.fit(network, training, splits, CLASSES, tmp_path / "broken", quiet=True)
     loop.fit(network, training, splits, CLASSES, tmp_path / "broken", resume=True, quiet=True)
-    whole, broken = (read_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "broken"))
-    for name, array in whole.items():
-        np.testing.assert_array_equal(broken[name], array, err_msg=name)
+    for file in ("last.safetensors", "best.safetensors"):
+        whole, broken = (read_checkpoint(tmp_path / name / file)[0] for name in ("whole", "broken"))
+        assert whole.keys() == broken.keys()
+        for name, array in whole.items():
+            np.testing.assert_array_equal(broken[name], array, err_msg=f"{file} {name}", strict=True)
+    whole, broken = ([row | {"seconds": 0} for row in rows(tmp_path / name)] for name in ("whole", "broken"))
+    assert whole == broken
 
 
 def test_the_model_in_the_folder_is_in_evaluation_mode(splits, tmp_path):

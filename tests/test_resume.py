@@ -105,8 +105,7 @@ def test_a_killed_run_resumes_exactly(kill, unbroken, tmp_path):
     assert process.wait() == -signal.SIGKILL
     process.stderr.close()
     about = read_checkpoint(tmp_path / "run/last.safetensors")[1]["run"]
-    if held is not None:
-        assert (about["epoch"], about["position"]) == held
+    assert (about["epoch"], about["position"]) == held
     resume(tmp_path)
     assert_same_result(tmp_path / "run", unbroken)
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from multires_ref import NetworkConfig
+from multires_ref.base.tensors import write_tensors
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint, save_checkpoint
 from multires_ref.training.config import TrainingConfig
@@ -177,6 +178,32 @@ def test_damaged_lines_are_refused_by_number(splits, stopped, text, words):
     refused(splits, stopped, words)
 
 
+@pytest.mark.parametrize("name", ["params.encoder.bias", "optimizer.m.encoder.bias", "optimizer.v.encoder.bias"])
+def test_arrays_that_are_not_finite_are_refused_by_name(splits, stopped, name):
+    """`save_checkpoint` does not write such a file; another program may."""
+    path = stopped / "last.safetensors"
+    tensors, about = read_checkpoint(path)
+    tensors = {key: array.copy() for key, array in tensors.items()}
+    tensors[name][1] = np.inf
+    write_tensors(path, tensors, json.dumps(about))
+    refused(splits, stopped, f"{name} holds numbers that are not finite")
+
+
+@pytest.mark.parametrize("name", ["state.blocks.0.var", "state.blocks.1.count", "optimizer.v.encoder.bias"])
+def test_counts_and_mean_squares_are_not_negative(splits, stopped, name):
+    path = stopped / "last.safetensors"
+    tensors, about = read_checkpoint(path)
+    save_checkpoint(path, {key: -array - 1 if key == name else array for key, array in tensors.items()}, about)
+    refused(splits, stopped, f"{name} must not be negative")
+
+
+def test_a_best_model_that_does_not_fit_its_settings_is_noticed(splits, stopped):
+    path = stopped / "best.safetensors"
+    tensors, about = read_checkpoint(path)
+    save_checkpoint(path, {name: array for name, array in tensors.items() if name != "params.encoder.bias"}, about)
+    refused(splits, stopped, r"best\.safetensors: tensor params.encoder.bias is missing")
+
+
 def test_another_best_model_is_noticed(splits, stopped):
     path = stopped / "best.safetensors"
     tensors, about = read_checkpoint(path)
@@ -197,7 +224,8 @@ def test_settings_that_claim_more_than_the_file_holds_are_refused_at_once(stoppe
 
 def test_a_finished_run_with_a_damaged_result_computes_it_again(splits, tmp_path):
     result = fit(splits, tmp_path / "run")
-    for text in ("{", "[]", '{"test_accuracy": null}'):
+    lacking = [json.dumps({name: value for name, value in result.items() if name != gone}) for gone in result]
+    for text in ("{", "[]", '{"test_accuracy": null}', *lacking):
         (tmp_path / "run/metrics.json").write_text(text)
         again = fit(splits, tmp_path / "run", resume=True)
         assert {**again, "seconds": 0} == {**result, "seconds": 0}

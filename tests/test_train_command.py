@@ -64,16 +64,21 @@ def test_a_run_loads_as_a_model(trained):
     assert accuracy == json.loads((trained / "metrics.json").read_text())["test_accuracy"]
 
 
-@pytest.mark.parametrize("part", ["train", "val", "test"])
-@pytest.mark.parametrize("file", ["best", "last"])
-def test_evaluate_scores_the_split_and_the_file_that_were_asked_for(part, file, tmp_path):
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
     """A run that is good on what it learnt, so that the three parts score differently."""
-    run = tmp_path / "run"
+    run = tmp_path_factory.mktemp("learnt") / "run"
     flags = ["--scale", "tiny", "--epochs", "12", "--lr", "0.02", "--batch-size", "16", "--seed", "3"]
     assert main(["train", "digits", "--quiet", *flags, "--out", str(run)]) == 0
-    where = run if file == "best" else run / "last.safetensors"
+    return run
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+@pytest.mark.parametrize("file", ["best", "last"])
+def test_evaluate_scores_the_split_and_the_file_that_were_asked_for(part, file, learnt):
+    where = learnt if file == "best" else learnt / "last.safetensors"
     assert main(["evaluate", str(where), "--split", part, "--batch-size", "7"]) == 0
-    report = json.loads((run / f"evaluate-{part}.json").read_text())
+    report = json.loads((learnt / f"evaluate-{part}.json").read_text())
     splits = load(LoadOptions(scale="tiny"))
     losses = {name: mean_cross_entropy(load_model(where), split) for name, split in splits.items()}
     assert min(abs(a - b) for a, b in combinations(losses.values(), 2)) > 1e-3
