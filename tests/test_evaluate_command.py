@@ -1,4 +1,4 @@
-"""`multires-ref evaluate`: every number that it prints and writes is computed again here, and every flag changes what it should."""
+"""`multires-ref evaluate`: every number that it prints and writes is computed again; every flag changes what it should."""
 
 import json
 import sys

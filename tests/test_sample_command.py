@@ -79,7 +79,7 @@ def test_bad_input_is_named(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     silent = untrained_run(tmp_path / "silent", "density")
     classifier = untrained_run(tmp_path / "classifier", "classes", task="digits")
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     for words, message in (
         ([str(tmp_path / "none")], "none"),
         ([str(run), "--n", "0"], "n must be at least 1"),
@@ -93,4 +93,4 @@ def test_bad_input_is_named(run, tmp_path, capsys, monkeypatch):
     ):
         assert main(["sample", *words]) == 2
         assert message in capsys.readouterr().err
-    assert {path for path in tmp_path.rglob("*")} == before
+    assert set(tmp_path.rglob("*")) == before
