@@ -28,6 +28,7 @@ NETWORK = {  # setting: (flags, what changes)
     "tied": (["--no-tied"], {"tied": False}),
     "untied": (["--untied"], {"tied": False}),
     "indep_res_init": (["--indep-res-init"], {"indep_res_init": True}),
+    "wavelet and taps": (["--wavelet", "db2", "--kernel-size", "4"], {"wavelet": "db2", "kernel_size": 4}),
     "none": (["--wavelet", "none", "--depth", "none"], {}),
 }
 TRAINING = {
@@ -67,6 +68,17 @@ def test_a_setting_changes_what_it_says_and_nothing_else(flags, changed, begun, 
     training = {name: value for name, value in changed.items() if hasattr(task.training, name)}
     assert begun[0]["network"] == replace(task.network, **network)
     assert begun[0]["training"] == replace(task.training, **training)
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_folder_in_use_is_noticed_before_the_data_are_read(more, begun, monkeypatch, tmp_path, capsys):
+    from multires_ref.base.lock import FolderLock
+
+    task = put_in_place(monkeypatch, "classes")
+    with FolderLock(tmp_path):
+        assert main(["train", "digits", "--out", str(tmp_path), *more]) == 2
+    assert f"{tmp_path} is in use by process" in capsys.readouterr().err
+    assert (task.seen, begun) == ([], [])
 
 
 def test_no_setting_is_left_out():

@@ -92,7 +92,9 @@ def test_a_task(name, batch, capsys):
 def test_each_result_stands_in_its_place(monkeypatch, capsys):
     put_in_place(monkeypatch, "classes")
     assert main(["info", "digits"]) == 0
-    assert printed(capsys)["digits: a stand-in of classes"] == {
+    shown = printed(capsys)
+    assert "memory of a training step, batch 4, 16 steps, float32" in shown  # the task's own batch
+    assert shown["digits: a stand-in of classes"] == {
         "published": "12.5 % in Table 9",
         "reproduced": "nothing yet",
         "training": "adamw, lr 0.01, weight decay 0.03, batch 4, 2 epochs, warm-up 0.5",
