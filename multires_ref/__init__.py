@@ -21,7 +21,7 @@ Glossary. Levels count here from fine (1) to coarse (J); the paper counts the ot
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree`, `response`; then the rooms `engines` (speed),
 `autodiff` (gradients), `network`, `training`, `tasks`, `interop` (PyWavelets, PyTorch), `plots`, and the command line.
-Importing the package loads NumPy and nothing else; the names below load what they need when first used.
+Importing the package loads nothing else, not even NumPy; the names below load what they need when first used.
 """
 
 from importlib import import_module
