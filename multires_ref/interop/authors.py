@@ -113,7 +113,7 @@ def state_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> Tenso
 
 
 def to_authors(model: Model) -> Tensors:
-    """A state dict of the authors' code, in its own order: names, shapes, packing and tap order; dtype kept, exact.
+    """A state dict of the authors' code: names, shapes, packing and tap order; dtype kept, exact; statistics come last.
 
     Raises
     ------
