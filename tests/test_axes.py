@@ -39,7 +39,9 @@ def test_what_does_not_fit_has_no_order():
     assert possible_orders((8, 8, 5), (8, 8, 5)) == {(0, 1, 2), (1, 0, 2)}
 
 
-@pytest.mark.parametrize(("D", "B", "L"), [(8, 8, 16), (8, 2, 32), (4, 5, 5), (2, 2, 4), (6, 12, 12), (1, 1, 1), (3, 3, 3)])
+@pytest.mark.parametrize(
+    ("D", "B", "L"), [(8, 8, 16), (8, 2, 32), (4, 5, 5), (2, 2, 4), (6, 12, 12), (8, 5, 2), (1, 1, 1), (3, 3, 3)]
+)
 def test_sizes_of_further_runs_tell_all_axes_apart(D, B, L):
     config = NetworkConfig(3, 10, D, 1, max_length=64)
     (first_B, first_L), (second_B, second_L) = distinct_sizes(config, B, L)

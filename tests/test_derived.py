@@ -188,6 +188,7 @@ def test_what_wrapping_puts_into_names_is_taken_out(word):
     assert without_prefix(names) == {"seq_layers.0.h0": 1, "encoder.bias": 2, f"loss_{word}weight": 3, "net2.x": 4}
     assert without_prefix({"seq_layers.0.activation.h0x": 1}) == {"seq_layers.0.activation.h0x": 1}
     assert without_prefix({"a.seq_layers.12.w": 1, "a.seq_layers.0.h1": 2}) == {"seq_layers.12.w": 1, "seq_layers.0.h1": 2}
+    assert without_prefix({"a.seq_layers.12.w": 1, "a.encoder.bias": 2}) == {"seq_layers.12.w": 1, "encoder.bias": 2}
 
 
 def test_casting_changes_the_dtype_and_nothing_else(rng):

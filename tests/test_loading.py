@@ -1,6 +1,7 @@
 """`load_model` and `save_model` with safetensors files, without PyTorch: what is said, what is passed on, what is refused."""
 
 import json
+import os
 import struct
 import warnings
 from dataclasses import replace
@@ -149,3 +150,6 @@ def test_a_failed_write_leaves_the_old_file(rng, tmp_path):
         save_model(wrong, path)
     assert_same(right, load_model(path))
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+    os.link(path, tmp_path / "kept.safetensors")
+    save_model(random_model(SMALL, rng), path)
+    assert_same(right, load_model(tmp_path / "kept.safetensors"))  # the new file took the old one's place

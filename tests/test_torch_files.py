@@ -1,6 +1,7 @@
 """PyTorch's files: under which names a network is found, what is refused and how, and that files are written whole."""
 
 import json
+import os
 from collections import OrderedDict
 
 import numpy as np
@@ -96,6 +97,9 @@ def test_a_failed_write_leaves_the_old_file(rng, tmp_path, monkeypatch):
             save_model(random_model(SMALL, rng), path)
     assert_same(model, load_model(path))
     assert [p.name for p in tmp_path.iterdir()] == ["x.pth"]
+    os.link(path, tmp_path / "kept.pth")
+    save_model(random_model(SMALL, rng), path)
+    assert_same(model, load_model(tmp_path / "kept.pth"))  # the new file took the old one's place, and was not written into it
 
 
 def test_tensors_as_arrays():
