@@ -171,6 +171,56 @@ def test_fresh_parameters_are_drawn_as_the_papers():
         np.testing.assert_allclose(np.abs(theirs[name]).max(), np.abs(ours[name]).max(), rtol=0.02)
 
 
+@pytest.mark.parametrize("K", [2, 5])
+def test_parameters_at_random_have_the_same_bounds(K):
+    """Without a wavelet and without its own start for the skip weight, which then is drawn as the other weights."""
+    torch.manual_seed(0)
+    config = NetworkConfig(3, 10, 400, 1, kernel_size=K, max_length=200)
+    ours = init_params(config, np.random.default_rng(0))["blocks"][0]["conv"]
+    theirs = from_torch(MultiresNet(config)).params["blocks"][0]["conv"]
+    for name, array in ours.items():
+        np.testing.assert_allclose(np.abs(theirs[name]).max(), np.abs(array).max(), rtol=0.02, err_msg=name)
+        assert abs(theirs[name].mean()) < 0.1 * np.abs(array).max()
+    assert not np.array_equal(theirs["h0"], theirs["h1"])
+
+
+def test_the_order_of_a_wavelets_taps_is_the_configs():
+    config = NetworkConfig(3, 10, 4, 1, kernel_size=4, max_length=32, wavelet="db2", filter_order="reversed")
+    ours = init_params(config, np.random.default_rng(0))["blocks"][0]["conv"]
+    theirs = from_torch(MultiresNet(config)).params["blocks"][0]["conv"]
+    for name in ("h0", "h1"):
+        np.testing.assert_array_equal(theirs[name], ours[name])
+
+
+@pytest.mark.parametrize("kind", ["classifier", "autoregressive"])
+def test_dropout_takes_whole_channels_after_the_activation_and_after_the_gate(kind, rng):
+    """Every channel of every sequence is as without dropout, times 1 / (1 - p), or zero; about a share p of them."""
+    config = NetworkConfig(3, 10, 64, 2, max_length=32, dropout=0.25, kind=kind)
+    module, x = to_torch(Model.init(config, rng)).train(), torch.randn(8, 64, 16)
+    torch.manual_seed(0)
+    conv, mixing = module.seq_layers[1], module.mixing_layers[1]
+    for dropped, still in ((conv(x), conv.activation(conv.conv(x))), (mixing[:3](x), mixing[:2](x))):
+        ratio = (dropped / still).detach()
+        zero = ratio == 0
+        assert torch.equal(zero.any(-1), zero.all(-1))
+        torch.testing.assert_close(ratio[~zero], torch.full_like(ratio[~zero], 1 / 0.75))
+        assert 0.15 < zero.float().mean() < 0.35
+
+
+def test_the_module_is_ready_and_apart_from_the_model(rng):
+    model = random_model(KINDS["batch norm"], rng, "float64")
+    before = {name: array.copy() for name, array in to_authors(model).items()}
+    module = to_torch(model)
+    assert not any(layer.training for layer in module.modules())
+    assert {str(p.dtype) for p in module.parameters()} == {"torch.float64"}
+    module.train()(torch.from_numpy(random_input(model.config, rng)))
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(1)
+    for name, array in to_authors(model).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
 def test_untied_is_refused():
     with pytest.raises(ValueError, match="tied must be True"):
         MultiresNet(NetworkConfig(3, 10, 8, 1, tied=False))
