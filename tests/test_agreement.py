@@ -70,6 +70,8 @@ def test_what_agrees():
     assert measure(at(RIGHT, 7, -np.inf), at(RIGHT, 7, -np.inf), 0.0).passed
     assert measure(RIGHT * np.float32(1 + 1e-6), RIGHT, 2e-6).passed
     assert measure(7, 7, 0.0).passed
+    assert measure([3.0], [2.0], 0.5).passed  # exactly at its limit
+    assert measure([3.0], [2.0], 0.0, noise=1.0).passed
     assert measure(np.array([3, 4]), np.array([3, 4]), 0.0).passed
     assert measure(RIGHT + 0.1j, RIGHT + 0.1j, 0.0).passed
 
