@@ -178,6 +178,21 @@ def test_a_pytorch_twin_that_gives_nan_or_little_else_is_refused(monkeypatch, rn
         assert row.torch == pytest.approx(abs(change - 1) / change if change else np.inf, abs=1e-15, nan_ok=True)
 
 
+def test_a_twin_with_the_same_mistake_hides_nothing(monkeypatch, rng):
+    """PyTorch's column agrees, finite differences do not."""
+    monkeypatch.setattr(gradients, "find_spec", lambda name: True)
+    monkeypatch.setattr(gradients, "torch_gradients", lambda op, arrays, g: [2.00001 * g])
+    (row,) = check_operation(Operation("doubled", doubled, [(2, 3)], (), "doubled"), rng)
+    assert row.torch == 0.0
+    assert not row.passed
+
+
+def test_every_engine_that_runs_here_is_checked():
+    for engine in gradients.cpu_engines():
+        rows = check_gradients(f"multires_conv, {engine} engine, fading")
+        assert [row.argument for row in rows] == [0, 1, 2, 3, 4]
+
+
 def test_your_own_operation_and_your_own_draws():
     """`also` is checked too and can be named; the generator is seeded with 0, and another one draws other arrays."""
     seen = []

@@ -70,6 +70,13 @@ def test_a_small_error_and_nan_are_caught(error, side, monkeypatch):
 
 
 def test_nothing_to_compare_is_no_agreement():
+    good, lost = (np.ones(3), np.ones(3)), (np.full(3, np.nan), np.full(3, np.nan))
+    for pairs in (
+        [good, lost],
+        [lost, good],
+        [good, (np.ones(3), np.ones(2))],
+    ):  # not the number beside a NaN
+        assert pywavelets.worst(pairs) == np.inf
     for pairs in ([], [(np.zeros(0), np.zeros(0))], [(np.full(3, np.nan), np.full(3, np.nan))], [(np.ones(3), np.ones(2))]):
         assert not pywavelets.worst(pairs) <= 1e-9
 
@@ -192,3 +199,16 @@ def test_the_worst_pair_counts(monkeypatch):
         ["B", "2.0e-03", "(<=", "1e-11)", "FAIL", "two"],
         ["F", "n/a", "(<=", "1e-10)", "ok", "three"],
     ]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_scaling_function_and_the_wavelet_are_read(which):
+    import pywt
+
+    class Wrong(pywt.Wavelet):
+        def wavefun(self, level=8):
+            found = list(super().wavefun(level=level))
+            found[which] = found[which] * (1 + 1e-9)
+            return found
+
+    assert {row.name for row in check_pywavelets(Wrong("db4")) if not row.passed} == {"G"}

@@ -223,6 +223,8 @@ def test_a_comparison_claims_no_more_than_was_compared():
         "not compared: layers that were not seen: blocks.0.gelu; the gradients of h0",
         "assumed, because it is not in the file: depth = 4, n = 2",
     ]
+    assert comparison(not_compared=["x", "y"]).conclusions()[1:] == ["not compared: x; y"]
+    assert comparison(assumed=["n = 2"]).conclusions()[1:] == ["assumed, because it is not in the file: n = 2"]
     fewer = comparison(gradients={"evaluation": [], "training": table(GOOD, GOOD)}, not_compared=["x"])
     assert "2 gradients (training mode)" in fewer.conclusions()[0]
     assert "gradients" not in comparison(gradients={}, not_compared=["x"]).conclusions()[0]
@@ -271,5 +273,9 @@ def test_suspects_in_words():
     other = Hit((tree,), "in every block", range(2))
     assert said(Finding((other,), None)) == [f"the module's tree is uniform with depth 4 (in every block): load it so; {agrees}"]
     assert said(Finding((other, tanh), None))[0].startswith("suspect: uniform tree of depth 4 (in every block) and tanh")
+    deeper = Hit((Suspect("fading tree of depth 3", {"tree": ("fading", 3)}, "or so"),), "in block 1 only", range(1, 2))
+    assert said(Finding((other, deeper), None))[0] == (
+        f"suspect: uniform tree of depth 4 (in every block) and fading tree of depth 3 (in block 1 only); {agrees}"
+    )
     made = comparison((GOOD, BAD), findings=[Finding((taps, tanh), None), Finding((other,), None)])
     assert made.suspects == ["taps in the opposite order", "tanh for exact GELU", "uniform tree of depth 4"]

@@ -8,7 +8,7 @@ import pytest
 from test_usual_mistakes import BATCH, CAUSAL, FADING, cases_of, problem
 
 from multires_ref.interop.quirks import RIGHT, Quirks, apply_with_quirks, steps
-from multires_ref.interop.search import Case, Search, in_order
+from multires_ref.interop.search import Case, Hit, Search, contradict, in_order, last_right, pairs
 from multires_ref.interop.suspects import SUSPECTS, acts_at, place_of, scopes, tree_size
 
 NAMED = {suspect.name: suspect for suspect in SUSPECTS}
@@ -197,6 +197,7 @@ def test_where_pairs_and_the_pre_norm_may_sit():
     assert scopes((pre, eps), "blocks.0.input", "encoder", 2) == {"in every block": range(2), "in block 0 only": range(1)}
     assert scopes((eps,), "blocks.0.input", "encoder", 2) == {}
     assert scopes((TAPS,), "blocks.1.conv", "blocks.0.norm", 2) == {"in block 1 only": range(1, 2)}
+    assert scopes((TAPS,), "blocks.1.conv", "blocks.0.conv", 2) == {"in block 1 only": range(1, 2)}
     assert scopes((TAPS,), "blocks.0.conv", "encoder", 1) == {"in every block": range(1)}
 
 
@@ -220,3 +221,23 @@ def test_the_input_stays_what_it_was(config, rng):
         for name, array in case.theirs.items():
             np.testing.assert_array_equal(array, copy[name])
     assert set(mistaken.network(model, x)) == set(copies[0][0])
+
+
+def test_the_last_layer_that_was_right():
+    seen = ["encoder", "blocks.0.norm.running_mean", "blocks.0.norm.running_var", "blocks.0.gelu"]
+    assert last_right("blocks.1.conv", seen) == "blocks.0.gelu"
+    assert last_right("blocks.1.norm.running_mean", seen) == "blocks.0.norm.running_mean"
+    assert last_right("encoder", []) is None
+    assert last_right("blocks.0.norm.running_mean", ["encoder"]) is None
+
+
+def test_two_mistakes_of_one_switch_need_two_blocks():
+    """The filters of a block cannot be read in two wrong ways; those of two blocks can."""
+    hits = (Hit((TANH,), "in block 0 only", range(1)),)
+    assert contradict(hits, Hit((RELU,), "in every block", range(2)))
+    assert contradict(hits, Hit((TAPS, RELU), "in block 0 only", range(1)))
+    assert not contradict(hits, Hit((RELU,), "in block 1 only", range(1, 2)))
+    assert not contradict(hits, Hit((TAPS,), "in every block", range(2)))
+    pool = [Hit((NAMED[name],), "outside the blocks", range(0)) for name in ("maximum over time", "sum over time")]
+    assert contradict((pool[0],), pool[1])
+    assert {(a.name, b.name) for a, b in pairs([TANH, RELU, TAPS])} == {(TANH.name, TAPS.name), (RELU.name, TAPS.name)}

@@ -3,12 +3,13 @@
 import dataclasses
 
 import mistaken
+import numpy as np
 import pytest
 from cases import assert_agrees
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.interop.quirks import Quirks, apply_with_quirks
+from multires_ref.interop.quirks import RIGHT, Quirks, apply_with_quirks, pool_with_quirks, steps
 from multires_ref.interop.record import random_input, record_model
 from multires_ref.interop.search import Case, Search
 from multires_ref.interop.suspects import SUSPECTS, other_trees, usual_suspects
@@ -33,7 +34,12 @@ def configs(suspect):
 
 CASES = [(suspect, config) for suspect in SUSPECTS for config in configs(suspect)]
 CASES += [(suspect, config) for config in (FADING, UNIFORM) for suspect in other_trees(config, 16)]
-IDS = [f"{suspect.name}, {config.norm}, {config.encoder}, {config.tree_select}" for suspect, config in CASES]
+EVEN = dataclasses.replace(FADING, kernel_size=4)  # an odd number of zeros, of which symmetric padding puts more on one side
+CASES += [(suspect, EVEN) for suspect in SUSPECTS if "padding" in suspect.quirks]
+IDS = [
+    f"{suspect.name}, K = {config.kernel_size}, {config.norm}, {config.encoder}, {config.tree_select}"
+    for suspect, config in CASES
+]
 
 
 def problem(config, rng, length=16):
@@ -122,3 +128,40 @@ def test_a_suspect_is_tried_where_it_is_possible():
         assert {c for c, found in names.items() if suspect.name in found} == only.get(suspect.name, set(names)), suspect.name
     short = dataclasses.replace(FADING, kernel_size=2)
     assert "dilations are powers of K" not in {s.name for s in usual_suspects(short, 16, False)}  # they are the right ones
+
+
+def test_trees_for_the_same_weights():
+    """Every uniform tree that has as many coefficients as there are weights, and the fading one; but not our own."""
+    assert FADING.m == 5  # which is the whole uniform tree of depth 2
+    assert [suspect.name for suspect in other_trees(FADING, 16)] == [f"uniform tree of depth {J}" for J in (2, 3, 4, 5)]
+    assert [suspect.name for suspect in other_trees(dataclasses.replace(FADING, depth=5), 16)][0] == "uniform tree of depth 3"
+    names = [suspect.name for suspect in other_trees(UNIFORM, 16)]  # nine weights
+    assert names == ["fading tree of depth 8", "uniform tree of depth 4", "uniform tree of depth 5"]
+    assert other_trees(dataclasses.replace(FADING, tied=False), 16) == []
+    assert usual_suspects(dataclasses.replace(FADING, tied=False), 16, False)
+
+
+def test_pooling_ends_at_the_length():
+    """Of values that grow with time the largest and the last are at the last true step."""
+    x, lengths = np.arange(24.0).reshape(2, 2, 6), np.array([4, 6])
+    ends = np.stack([x[0, :, 3], x[1, :, 5]])
+    for pooling in ("max", "last"):
+        np.testing.assert_array_equal(pool_with_quirks(x, lengths, Quirks(pooling=pooling)), ends)
+        np.testing.assert_array_equal(pool_with_quirks(x, None, Quirks(pooling=pooling)), x[..., -1])
+    np.testing.assert_allclose(pool_with_quirks(x, lengths, Quirks(pooling="sum")), [x[0, :, :4].sum(1), x[1].sum(1)])
+
+
+def test_some_channels_are_those_channels(rng):
+    """Of tied and of untied filters: what is computed of a few channels is what all give there."""
+    for tied in (True, False):
+        model, x, _ = problem(dataclasses.replace(FADING, tied=tied), rng)
+        values = dict(steps(model, x, None, [RIGHT] * 2, RIGHT, False))
+        few = steps(model, x, None, [RIGHT] * 2, RIGHT, False, few=(0, slice(1, 3)))
+        conv = next(value for name, value in few if name == "blocks.0.conv")
+        assert_agrees(conv, values["blocks.0.conv"][:, 1:3], 1e-14)
+
+
+def test_the_usual_constants_of_a_norm():
+    """Of Flax, TensorFlow, and what is written where nothing is wanted."""
+    assert {s.quirks["eps"] for s in SUSPECTS if "eps" in s.quirks} == {1e-3, 1e-6, 1e-8, 1e-12}
+    assert len({s.name for s in SUSPECTS}) == len(SUSPECTS) == 44

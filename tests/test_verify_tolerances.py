@@ -157,6 +157,10 @@ def test_who_is_nearer_to_float64(monkeypatch, rng):
     assert len(wide.notes) == 1
     assert {row.nearer_forward for row in narrow.rows if row.forward} == {"ours"}
     assert {row.nearer_gradient for row in narrow.rows} == {"ours"}
+    StandIn(monkeypatch, off_by(3e-6, 0.0))
+    rows = verify_pytorch(model, x, dtypes=("float32",)).sections[0].rows
+    assert {row.nearer_forward for row in rows if row.forward} == {"ours"}
+    assert {row.nearer_gradient for row in rows} == {"same"}
     truth = cast_model(model, "float64")(x.astype(float))
     ours = model(x)
     theirs = (ours * (1 + 3e-6)).astype(np.float32)
