@@ -106,6 +106,9 @@ def test_both_limits_hold_on_their_own():
     one = at(r, 3, 1.05)  # relative 0.005, largest 0.05
     assert not measure(one, r, 0.01).passed
     assert measure(one, r, 0.051).passed
+    beside = at(np.ones(10_000), 3, 3.0)  # relative 0.02, largest 2, over the largest of the reference and not of its own
+    assert not measure(beside, np.ones(10_000), 1.0).passed
+    assert measure(beside, np.ones(10_000), 2.0).ulp == 2.0 / 2.0**-52
     peak = at(r, 0, 1000.0)  # off by 1 % everywhere else: 1e-5 of the largest, 1e-4 of the norm
     assert not measure(at(1.01 * peak, 0, 1000.0), peak, 5e-5).passed
     assert measure(one, r, 0.0, noise=0.0501).passed
