@@ -18,7 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from ..interop import errors
 from .timing import machine, machine_line, threads
+
+AGREE = 1e-3  # relative, of the outputs; float32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,9 +94,9 @@ def check_agreement(model: Any, contestants: dict[str, Callable], n: int) -> Non
     stream = Stream(model, n, max_length=config.max_length)
     streamed = np.stack([stream.step(x[:, :, t]).copy() for t in range(config.max_length)], axis=2)
     for name, whole in contestants.items():
-        worst = float(np.abs(whole(x) - streamed).max() / np.abs(streamed).max())
-        if not worst < 1e-3:
-            raise ValueError(f"{name} and streaming disagree: {worst:.1e} of the largest output")
+        error = errors.measure(whole(x), streamed, AGREE)
+        if not error.passed:
+            raise ValueError(f"{name} and streaming disagree: {error.relative:.1e} of the norm (allowed {AGREE:.0e})")
 
 
 def measure(model: Any, contestants: dict[str, Callable], n: int, positions: set[int]) -> dict[str, list[float]]:

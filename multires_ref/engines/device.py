@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..base.agreement import measure
+
+AGREE = 1e-4  # relative, float32
 INSTALL = "pip install 'cupy-cuda13x[ctk]'"
 
 
@@ -77,5 +80,7 @@ def check_line() -> str:
         got = cupy.asnumpy(gpu.layer_forward(*(cupy.asarray(a) for a in (x, h0, h1, w, w_skip)), taps))
     except Exception as error:  # whatever the compiler or the driver say, this is where it should be read
         return f"  the layer's kernel does not run: {type(error).__name__}: {str(error).splitlines()[0]}"
-    worst = float(np.abs(got - wanted).max() / np.abs(wanted).max())
-    return f"  the layer's kernel compiled and ran: it differs from NumPy by {worst:.0e} of the largest number"
+    error = measure(got, wanted, AGREE)
+    if not error.passed:
+        return f"  the layer's kernel compiled and ran, but is WRONG: it differs from NumPy by {error.relative:.0e} of the norm"
+    return f"  the layer's kernel compiled and ran: it differs from NumPy by {error.relative:.0e} of the norm"
