@@ -1,4 +1,4 @@
-"""Pictures of examples, samples, runs and benchmarks: the artists hold the numbers given, at the place and under the name they have."""
+"""Pictures of examples, samples, runs, errors and benchmarks: the artists hold the numbers given, at their place and by name."""
 
 import matplotlib as mpl
 import numpy as np
