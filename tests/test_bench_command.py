@@ -323,6 +323,7 @@ def test_the_defaults_of_step_and_its_quick_size(monkeypatch, bench):
         seen.append((task.name, network.n_layers, network.d_model, len(batch.x), task.training.batch_size))
         return lambda: None
 
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: pytest.fail("no process is wanted"))
     monkeypatch.setattr(step, "has_torch", lambda: False)
     monkeypatch.setattr(paper_step, "our_step", our_step)
     monkeypatch.setattr(step, "matrix_products", lambda network, B: lambda: seen.append((network.d_model, B)))
