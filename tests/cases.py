@@ -1,4 +1,4 @@
-"""The authors' reference cases of the convolution, and random arguments for it."""
+"""The authors' reference cases of the convolution, random arguments for it, and how two arrays are held to each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import numpy as np
+
+from multires_ref.interop.errors import measure
 
 DATA = Path(__file__).parent / "data"
 
@@ -44,3 +46,17 @@ def gradients_of(g, args, **options):
     from multires_ref import multires_conv
 
     return make_vjp(lambda five: multires_conv(*five, **options), traced_tuple(tuple(args)))[0](g)
+
+
+def assert_agrees(got, wanted, tolerance, what="", noise=0.0):
+    """`measure`: nothing agrees that is not a number, that is empty, or that has another shape; each array by its own size."""
+    error = measure(got, wanted, tolerance, noise)
+    assert error.passed, f"{what}: {error}, shapes {np.shape(got)} and {np.shape(wanted)}"
+
+
+def distance(got, wanted):
+    """How far `got` is from `wanted`, by the norm or by the largest number, whichever is more; infinite where nothing agrees."""
+    error = measure(got, wanted, np.inf)
+    if not error.passed:
+        return np.inf
+    return max(error.relative, error.largest / max(float(np.abs(wanted).max()), 1e-300))

@@ -2,12 +2,18 @@
 
 import argparse
 import json
+import os
+import platform
+import subprocess
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
-from multires_ref.bench import busy, contestants, operator, pyramid, scaling, startup, step
+from multires_ref.bench import busy, contestants, operator, pyramid, scaling, startup, step, timing
 from multires_ref.bench.timing import alternate, machine, summary, table, threads
 from multires_ref.cli import main
 from multires_ref.engines.threads import num_threads
@@ -122,12 +128,22 @@ def test_repeats_are_the_rounds_that_count(tmp_path, monkeypatch, capsys):
     assert {r["rounds"] for part in ("forward", "forward and backward") for r in results[part].values()} == {3}
 
 
-def test_threads_are_limited_inside_only():
+def test_threads_are_limited_inside_only(monkeypatch):
     before = num_threads()
     with threads(1) as used:
         assert used == num_threads() == 1
-        assert machine(used)["threads"] == 1
+        assert threadpoolctl_threads() <= {1}
+        about = machine(used)
     assert num_threads() == before
+    assert (about["threads"], about["cores"]) == (1, os.cpu_count())
+    for name in ("numpy", "scipy", "autograd"):
+        assert about["versions"][name] == version(name)
+    monkeypatch.setattr(timing, "PACKAGES", ("a package that is not there",))
+    assert set(machine(1)["versions"].values()) == {platform.python_version(), "not installed"}
+
+
+def threadpoolctl_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
 def test_all_contestants_agree():
@@ -153,19 +169,68 @@ def test_pytorchs_formulations_agree():
     assert contestants.check_agreement(make, arguments, g) < contestants.AGREE
 
 
-@pytest.mark.parametrize("part", ["forward", "gradient"])
-def test_a_wrong_contestant_is_refused(part):
-    arguments, g = contestants.operator_arguments(3, 4, 64, 2)
+def spoilt(part, factor):
+    """A contestant wrong in one part: the answer of one of its two functions, or the gradient of that number."""
 
     def make(args, g):
         right = contestants.ours(args, g, "tree")
         y, gradients = right.both()
-        wrong_y = y * (1.001 if part == "forward" else 1)
-        wrong = (gradients[0], 1.001 * gradients[1], *gradients[2:]) if part == "gradient" else gradients
-        return {"wrong": contestants.Contestant(lambda: wrong_y, lambda: (wrong_y, wrong))}
+        gradients = [factor * d if n == part else d for n, d in enumerate(gradients)]
+        forward, both = (factor * y if part == name else y for name in ("forward", "both"))
+        return {"right": right, "wrong": contestants.Contestant(lambda: forward, lambda: (both, gradients)), "last": right}
 
+    return make
+
+
+@pytest.mark.parametrize("part", ["forward", "both", 0, 1, 2, 3, 4])
+def test_a_wrong_contestant_is_refused(part):
+    """Whatever part is wrong by a thousandth; what is within the tolerance is reported as the worst of all."""
+    arguments, g = contestants.operator_arguments(3, 4, 64, 2)
     with pytest.raises(ValueError, match="wrong does not agree"):
-        contestants.check_agreement(make, arguments, g)
+        contestants.check_agreement(spoilt(part, 1.001), arguments, g)
+    assert contestants.check_agreement(spoilt(part, 1.0001), arguments, g) == pytest.approx(1e-4, rel=0.02)
+
+
+def test_the_arguments_of_the_operator():
+    """The depth that covers the length, filters that keep the size of the signal, of the type asked for, the same each time."""
+    arguments, g = contestants.operator_arguments(2, 3, 65, 4, "float64")
+    x, h0, h1, w, w_skip = arguments
+    J = 5  # 3 (2^5 - 1) + 1 = 94 samples; one level less sees 46
+    assert [a.shape for a in (x, h0, h1, w, w_skip, g)] == [(2, 3, 65), (3, 4), (3, 4), (3, J + 1), (3,), (2, 3, 65)]
+    np.testing.assert_allclose(abs(h0).sum(axis=1), 1)
+    assert {a.dtype for a in (*arguments, g)} == {np.dtype("float64")}
+    assert {a.dtype for a in contestants.operator_arguments(2, 3, 65, 4)[0]} == {np.dtype("float32")}
+    for a, b in zip(arguments, contestants.operator_arguments(2, 3, 65, 4, "float64")[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("engine", ["tree", "fft"])
+def test_a_contestant_of_ours_is_the_engine_it_names(engine, monkeypatch):
+    """Forward and backward, with the gradients of sum(g y) by finite differences."""
+    arguments, g = contestants.operator_arguments(2, 3, 16, 2, "float64")
+    right, engines = contestants.multires_conv, []
+    monkeypatch.setattr(contestants, "multires_conv", lambda *args, engine: engines.append(engine) or right(*args, engine=engine))
+    one = contestants.ours(arguments, g, engine)
+    y, gradients = one.both()
+    np.testing.assert_allclose(one.forward(), y)
+    assert engines == [engine] * 2
+    for n, gradient in enumerate(gradients):
+        ways = []
+        for change in (1e-6, -1e-6):
+            moved = [a + change * (k == n) for k, a in enumerate(arguments)]
+            ways.append((g * right(*moved, engine="tree")).sum())
+        np.testing.assert_allclose(gradient.sum(), (ways[0] - ways[1]) / 2e-6, rtol=1e-6, atol=1e-7)
+
+
+def test_only_engines_that_can_run_are_contestants(monkeypatch):
+    arguments, g = contestants.operator_arguments(1, 2, 16, 2)
+    assert set(contestants.our_contestants(arguments, g, ("tree", "fft"))) == {"tree", "fft"}
+
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(contestants, "get_engine", missing)
+    assert contestants.our_contestants(arguments, g) == {}
 
 
 def test_a_wrong_pyramid_is_refused(monkeypatch):
@@ -228,14 +293,35 @@ def test_bad_arguments(capsys):
     assert "repeats must be at least 1" in capsys.readouterr().err
 
 
-def test_the_neighbour_is_busy_and_goes():
-    """Beside it another process uses processor time; afterwards there is none."""
-    resource = pytest.importorskip("resource", reason="not on Windows")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+def test_the_neighbour_is_busy_and_goes(monkeypatch):
+    """Another process uses processor time inside, as much as it gets; afterwards there is none."""
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+        def communicate(self):
+            try:
+                super().communicate(timeout=10)
+            finally:
+                self.kill()
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
     with busy.busy_neighbour():
-        time.sleep(0.3)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    assert used > 0.05
+        (process,) = started
+        assert process.poll() is None
+        used = Path(f"/proc/{process.pid}/stat")
+        if used.exists():
+            began, first = time.monotonic(), int(used.read_text().split()[13])
+            while int(used.read_text().split()[13]) < first + 3:  # hundredths of a second
+                assert time.monotonic() < began + 60
+                time.sleep(0.01)
+    assert process.returncode is not None
+    with pytest.raises(ZeroDivisionError), busy.busy_neighbour():
+        1 / 0  # noqa: B018
+    assert started[1].returncode is not None
 
 
 def test_ratios_are_the_right_way_up():

@@ -88,3 +88,160 @@ def test_one_operation_by_name(capsys):
 def test_without_pytorch(monkeypatch, rng):
     monkeypatch.setattr(gradients, "find_spec", lambda name: None)
     assert all(row.torch is None and row.passed for row in check_gradients("glu"))
+
+
+def rule(factor=1.0, add=0.0, spoil=None):
+    """An operation x^2 whose gradient is off as told."""
+
+    @primitive
+    def squared(x):
+        return x**2
+
+    def gradient(g, x):
+        d = 2 * g * x * factor + add
+        return d if spoil is None else spoil(d)
+
+    defvjp(squared, lambda ans, x: lambda g: gradient(g, x))
+    return Operation("squared", squared, [(20, 30)])
+
+
+def at_one_place(value):
+    def spoil(d):
+        d = d.copy()
+        d[13, 17] = value
+        return d
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("operation", "passed"),
+    [
+        (rule(), True),
+        (rule(1 + 5e-9), True),
+        (rule(1 + 2e-8), False),
+        (rule(-1), False),
+        (rule(add=1e-6), False),
+        (rule(spoil=at_one_place(np.nan)), False),
+        (rule(spoil=at_one_place(np.inf)), False),
+        (rule(spoil=at_one_place(0.0)), False),
+        (rule(spoil=lambda d: d * np.nan), False),
+    ],
+)
+def test_one_part_in_100_million_is_allowed_and_no_nan(operation, passed, rng):
+    (row,) = check_operation(operation, rng)
+    assert (row.operation, row.argument, row.torch, row.passed) == ("squared", 0, None, passed)
+    with_it = gradients.format_gradients([row])
+    assert f"{'ok' if passed else 'WRONG'}\n" in with_it
+    assert f"{int(passed)} of 1 gradients hold" in with_it
+
+
+def test_each_gradient_is_measured_by_its_own_size(rng):
+    """One argument a million times as steep as the other does not hide an error of one per cent in the other's gradient."""
+
+    @primitive
+    def steep(x, y):
+        return 1e6 * x + 1e-6 * y
+
+    defvjp(steep, lambda ans, x, y: lambda g: 1e6 * g, lambda ans, x, y: lambda g: 1.01e-6 * g)
+    first, second = check_operation(Operation("steep", steep, [(2, 3), (2, 3)]), rng)
+    assert (first.passed, first.argument, second.passed, second.argument) == (True, 0, False, 1)
+
+
+def test_the_table_of_gradients():
+    rows = [
+        gradients.GradientRow("conv", 0, 1e-12, 2e-14, True),
+        gradients.GradientRow("conv", 1, 3e-12, None, True),
+        gradients.GradientRow("gelu", 0, 4e-3, 5e-1, False),
+    ]
+    lines = gradients.format_gradients(rows).split("\n")
+    assert [line.split() for line in lines[1:4]] == [
+        ["conv", "0", "1.0e-12", "2.0e-14", "ok"],
+        ["1", "3.0e-12", "ok"],
+        ["gelu", "0", "4.0e-03", "5.0e-01", "WRONG"],
+    ]
+    assert lines[-2:] == ["tolerances (relative): finite differences 1e-08, PyTorch 1e-12", "2 of 3 gradients hold"]
+
+
+def test_a_pytorch_twin_that_gives_nan_or_little_else_is_refused(monkeypatch, rng):
+    """Both columns decide; PyTorch's is held to 1e-12, here with a stand-in for it."""
+    from multires_ref.autodiff import ops
+
+    operation = Operation("delay", ops.delay, [(2, 3, 7)], (3,), "delay")
+    monkeypatch.setattr(gradients, "find_spec", lambda name: True)
+    for change, passed in [(1.0, True), (1 + 5e-13, True), (1 + 2e-12, False), (np.nan, False), (0.0, False)]:
+        monkeypatch.setattr(gradients, "torch_gradients", lambda op, arrays, g, change=change: [change * ops.advance(g, 3)])
+        (row,) = check_operation(operation, rng)
+        assert row.passed is passed
+        assert row.finite < 1e-10
+        assert row.torch == pytest.approx(abs(change - 1) / change if change else np.inf, abs=1e-15, nan_ok=True)
+
+
+def test_a_twin_with_the_same_mistake_hides_nothing(monkeypatch, rng):
+    """PyTorch's column agrees, finite differences do not."""
+    monkeypatch.setattr(gradients, "find_spec", lambda name: True)
+    monkeypatch.setattr(gradients, "torch_gradients", lambda op, arrays, g: [2.00001 * g])
+    (row,) = check_operation(Operation("doubled", doubled, [(2, 3)], (), "doubled"), rng)
+    assert row.torch == 0.0
+    assert not row.passed
+
+
+def test_every_engine_that_runs_here_is_checked():
+    for engine in gradients.cpu_engines():
+        rows = check_gradients(f"multires_conv, {engine} engine, fading")
+        assert [row.argument for row in rows] == [0, 1, 2, 3, 4]
+
+
+def test_your_own_operation_and_your_own_draws():
+    """`also` is checked too and can be named; the generator is seeded with 0, and another one draws other arrays."""
+    seen = []
+
+    def ours(x):
+        if isinstance(x, np.ndarray):
+            seen.append(x.copy())
+        return doubled(x)
+
+    own = Operation("own, variant", ours, [(2, 3)])
+    for rng, seed in ((None, 0), (np.random.default_rng(7), 7)):
+        seen.clear()
+        (row,) = check_gradients("own", also=[own], rng=rng)
+        assert (row.operation, row.passed) == ("own, variant", False)
+        np.testing.assert_array_equal(seen[0], np.random.default_rng(seed).standard_normal((2, 3)))
+
+
+def test_what_is_checked():
+    """Every variant: with and without dropout, lengths, training; and each engine that runs here, in its three forms."""
+    names = [operation.name for operation in operations(["tree", "fft"])]
+    assert len(names) == len(set(names)) == 22 + 6
+    assert {name for name in names if "engine" in name} == {
+        f"multires_conv, {engine} engine, {form}" for engine in ("tree", "fft") for form in ("fading", "uniform", "untied")
+    }
+    assert set(gradients.cpu_engines()) >= {"tree"}
+    variants = {name for name in names if "," in name and "engine" not in name}
+    assert variants == {
+        "gelu, dropout", "glu, dropout", "masked_mean, lengths", "batch_norm, training", "batch_norm, evaluation",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="op must be one of"):
+        check_gradients("gelu, nothing")
+
+
+def test_variants_are_variants(rng):
+    """A mask, lengths and the mode of a norm change what an operation gives; an engine is the one that is named."""
+    from multires_ref.engines import fft, tree
+
+    table = {operation.name: operation for operation in operations(["tree", "fft"])}
+
+    def run(name, arrays):
+        return table[name].ours(*arrays, *table[name].rest)
+
+    for one, other in [("gelu", "gelu, dropout"), ("glu", "glu, dropout"), ("masked_mean", "masked_mean, lengths"),
+                       ("batch_norm, training", "batch_norm, evaluation")]:  # fmt: skip
+        arrays = [rng.standard_normal(shape) for shape in table[one].shapes]
+        assert not np.allclose(run(one, arrays), run(other, arrays))
+    for name, module in (("tree", tree), ("fft", fft)):
+        operation = table[f"multires_conv, {name} engine, fading"]
+        calls, right = [], module.forward
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "forward", lambda *a, right=right, calls=calls: calls.append(1) or right(*a))
+            operation.ours(*(rng.standard_normal(shape) for shape in operation.shapes), *operation.rest)
+        assert calls

@@ -66,6 +66,83 @@ def test_by_length_the_depth_covers_the_length():
     assert [(row.length, row.depth) for row in rows] == [(8, 3), (64, 6), (512, 9)]
 
 
+def test_a_row_holds_the_errors_of_its_engine(monkeypatch):
+    """Engines that are off by a known amount at one place: every field of a row by hand, and each engine with its own error."""
+    off = {"a": 1e-3, "b": 0.5}
+
+    def planted(engine, arrays):
+        y = truth(arrays)
+        y[0, 1, 4] += off[engine]
+        return y
+
+    monkeypatch.setattr(error_study, "run_engine", planted)
+    arrays = arguments(np.random.default_rng(1), depth=3, length=16, batch=1, channels=2, kernel_size=3)
+    arrays[0][0, 1, 2] = -7.5  # the largest value is a negative one
+    rows = error_study.study(arrays, ["a", "b"], ["float64", "float32"])
+    assert [(row.engine, row.dtype) for row in rows] == [("a", "float64"), ("b", "float64"), ("a", "float32"), ("b", "float32")]
+    for row in rows:
+        exact = truth([a.astype(row.dtype) for a in arrays]).astype(float)
+        assert (row.depth, row.length, row.peak) == (3, 16, 7.5)
+        assert row.largest == pytest.approx(off[row.engine], rel=1e-9)
+        assert row.relative == pytest.approx(off[row.engine] / np.linalg.norm(exact), rel=1e-9)
+        assert row.ulp == pytest.approx(off[row.engine] / float(np.spacing(np.abs(exact).max().astype(row.dtype))), rel=1e-9)
+    early = error_study.study(arrays, ["a"], ["float64"], until=4)
+    late = error_study.study(arrays, ["a"], ["float64"], until=5)
+    assert (early[0].largest, late[0].largest) == (0.0, pytest.approx(1e-3, rel=1e-9))
+    table = format_study(rows).splitlines()
+    assert table[2].split() == ["b", "float64", "3", "16", "7.5e+00", f"{rows[1].relative:.1e}", "5.0e-01", f"{rows[1].ulp:.1f}"]
+
+
+def test_the_arguments_are_drawn_as_a_network_starts():
+    """Uniform within sqrt(1 / K) for the filters and sqrt(1 / (m + 1)) for the weights; the signal normal."""
+    x, h0, h1, w, w_skip = arguments(np.random.default_rng(0), depth=4, length=500, batch=3, channels=400, kernel_size=5)
+    assert [a.shape for a in (x, h0, h1, w, w_skip)] == [(3, 400, 500), (400, 5), (400, 5), (400, 5), (400,)]
+    for array, bound in ((h0, 5), (h1, 5), (w, 6), (w_skip, 6)):
+        assert 0.95 < np.abs(array).max() * bound**0.5 <= 1
+        assert abs(array.mean()) < 0.1
+    assert abs(x.std() - 1) < 0.01
+    assert not np.array_equal(h0, h1)
+
+
+def test_each_study_takes_what_it_is_given(monkeypatch):
+    """Engines (all of this machine where none are named), dtypes, a generator; the spike is where the docstring says."""
+    monkeypatch.setattr(error_study, "engines_here", lambda: ["tree", "numba"])
+    seen = []
+    monkeypatch.setattr(error_study, "run_engine", lambda engine, arrays: seen.append((engine, arrays)) or truth(arrays))
+    studies = {
+        "depth": lambda **given: error_by_depth([2, 3], 32, **given),
+        "length": lambda **given: error_by_length([16, 32], **given),
+        "peak": lambda **given: error_by_peak([1.0, 50.0], 32, 3, **given),
+    }
+    for name, run in studies.items():
+        seen.clear()
+        rows = run()
+        dtypes = ["float32"] if name == "peak" else ["float32", "float64"]
+        assert {(row.engine, row.dtype) for row in rows} == {(engine, d) for engine in ("tree", "numba") for d in dtypes}
+        assert {str(arrays[0].dtype) for _, arrays in seen} == set(dtypes)
+        default = [arrays[1] for _, arrays in seen]
+        assert [getattr(row, name) for row in rows] == sorted(getattr(row, name) for row in rows)
+        assert len({getattr(row, name) for row in rows}) == 2
+        seen.clear()
+        assert [row.engine for row in run(engines=["other"], dtypes=["float64"], rng=np.random.default_rng(7))] == ["other"] * 2
+        assert not np.array_equal(seen[0][1][1], default[0])
+        seen.clear()
+        run()
+        np.testing.assert_array_equal(seen[0][1][1], default[0])  # without a generator the same numbers every time
+    spiked = seen[-1][1][0]
+    assert np.all(spiked[..., 24] == 50)
+    assert np.abs(spiked[..., :24]).max() < 10
+
+
+def test_pytorch_is_studied_too():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert engines_here()[-1] == "PyTorch"
+    for row in error_by_depth([1, 6], 64, engines=["PyTorch"]):
+        assert EPS[row.dtype] / 64 <= row.relative <= 16 * EPS[row.dtype]
+    rows = error_by_peak([1.0, 1e6], 64, 4, engines=["PyTorch"])
+    assert rows[0].relative == rows[1].relative
+
+
 def by_fourier(arrays):
     """The layer as one long kernel, by a Fourier transform in the arrays' dtype."""
     x, w = arrays[0], arrays[3]

@@ -3,12 +3,13 @@
 import errno
 import json
 import os
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
-from multires_ref.base import files, tensors
+from multires_ref.base import files, lock, memory, optional, resources, tensors
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
@@ -113,3 +114,126 @@ def test_damaged_safetensors(tmp_path, content, words):
     with pytest.raises(ValueError, match=words) as caught:
         tensors.read_tensors(path)
     assert "x.safetensors" in str(caught.value)
+
+
+def test_json_comes_back_and_nan_is_refused(tmp_path):
+    values = {"a": [1, 2.5, None, True], "é": "ü"}
+    files.write_json(tmp_path / "x.json", values)
+    assert files.read_json(tmp_path / "x.json") == values
+    assert (tmp_path / "x.json").read_bytes().endswith(b"}\n")
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            files.write_json(tmp_path / "x.json", {"a": bad})
+    assert files.read_json(tmp_path / "x.json") == values
+
+
+def test_texts_are_utf_8_and_of_a_bounded_size(tmp_path, monkeypatch):
+    (tmp_path / "x.txt").write_bytes("größer".encode())
+    assert files.read_text(tmp_path / "x.txt") == "größer"
+    monkeypatch.setattr(files, "LARGEST_TEXT", 8)
+    assert files.read_text(tmp_path / "x.txt") == "größer"
+    monkeypatch.setattr(files, "LARGEST_TEXT", 7)
+    with pytest.raises(ValueError, match=r"x\.txt is too large: 8 bytes, at most 7 were expected"):
+        files.read_text(tmp_path / "x.txt")
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_is_replaced(tmp_path, monkeypatch):
+    """And a folder that the file system refuses to sync is no error: the file is safe."""
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def sync(number):
+        calls.append("file" if os.fstat(number).st_size == 3 and not os.path.isdir(f"/proc/self/fd/{number}") else "folder")
+        if calls[-1] == "folder":
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
+    files.write_whole(tmp_path / "x", b"123")
+    assert calls == ["file", "replace", "folder"]
+    assert (tmp_path / "x").read_bytes() == b"123"
+
+
+def test_a_process_of_another_user_is_alive(monkeypatch):
+    for error, alive in ((PermissionError(), True), (ProcessLookupError(), False), (OverflowError(), False), (None, True)):
+
+        def kill(process, number, error=error):
+            if error:
+                raise error
+
+        monkeypatch.setattr(os, "kill", kill)
+        assert files.is_alive(4711) is alive
+
+
+def test_a_lock_on_a_file_that_was_removed_counts_for_nothing(tmp_path, monkeypatch):
+    """Its last holder removed the file after it was opened here: the next try makes a new one, which others see."""
+    tries, lock_file = [], lock.lock_file
+
+    def removed_at_first(number):
+        if not tries:
+            (tmp_path / ".lock").unlink()
+        tries.append(number)
+        return lock_file(number)
+
+    monkeypatch.setattr(lock, "lock_file", removed_at_first)
+    with lock.FolderLock(tmp_path):
+        assert (len(tries), (tmp_path / ".lock").exists()) == (2, True)
+        with pytest.raises(lock.FolderInUse):
+            lock.check_free(tmp_path)
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path, monkeypatch):
+    answers = iter([False, False, True])
+    monkeypatch.setattr(lock, "lock_file", lambda number: next(answers))
+    with lock.FolderLock(tmp_path):
+        assert next(answers, "used up") == "used up"
+    lock.check_free(tmp_path / "nothing")  # what is not there is free
+
+
+def test_an_error_that_is_not_about_locks_is_named(tmp_path, monkeypatch):
+    def broken(number):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(lock, "lock_file", broken)
+    with pytest.raises(OSError, match=r"Input/output error.*\.lock"):
+        lock.FolderLock(tmp_path).__enter__()
+
+
+@pytest.mark.parametrize(("limit", "wanted"), [("1000000\n", 10**6), ("max\n", 2**42), (str(2**60), 2**42), (None, 2**42)])
+def test_memory_is_the_machines_or_the_containers(limit, wanted, tmp_path, monkeypatch):
+    if limit is not None:
+        (tmp_path / "max").write_text(limit)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path / "max")
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2**30, "SC_PAGE_SIZE": 2**12}.__getitem__)
+    assert memory.memory_bytes() == wanted
+
+
+def test_memory_where_the_system_does_not_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "CGROUP", tmp_path / "none")
+    monkeypatch.delattr(os, "sysconf")
+    assert memory.memory_bytes() == memory.UNKNOWN
+
+
+def test_resources_of_a_wheel_and_of_a_checkout(tmp_path, monkeypatch):
+    """The installed ones come first; a folder that is in neither place is an error that names it."""
+    monkeypatch.setattr(resources, "INSTALLED", tmp_path / "package/resources")
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "package")
+    (tmp_path / "tutorials").mkdir()
+    (tmp_path / "package/resources").mkdir(parents=True)
+    assert resources.resource_folder("tutorials") == tmp_path / "tutorials"
+    (tmp_path / "package/resources/tutorials").mkdir()
+    assert resources.resource_folder("tutorials") == tmp_path / "package/resources/tutorials"
+    with pytest.raises(FileNotFoundError, match="no folder 'figures/data' came with this installation"):
+        resources.resource_folder("figures/data")
+
+
+@pytest.mark.parametrize("how", ["missing", "broken"])
+def test_a_pytorch_that_does_not_load_is_as_good_as_none(how, tmp_path, monkeypatch):
+    if how == "missing":
+        monkeypatch.setitem(sys.modules, "torch", None)
+    else:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+        (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13 is missing')")
+        monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match="^drawing circles needs PyTorch: pip install torch$"):
+        optional.import_torch("drawing circles")

@@ -8,6 +8,7 @@ shown by `test_pth_is_init_rounded`: the float32 parameters are those of `init/`
 
 import numpy as np
 import pytest
+from cases import assert_agrees
 from golden import CONFIGS, DATA, LOSSES, TOLD, WEIGHT_DECAY, group, reference
 
 from multires_ref import load_model
@@ -28,11 +29,6 @@ def model_from(source, name, arrays):
         return Model(*from_authors(group(arrays, "init"), **TOLD[name]))
     pytest.importorskip("torch", reason="PyTorch is not installed")
     return cast_model(load_model(DATA / f"{name}.pth", **TOLD[name]), "float64")
-
-
-def assert_near(ours, theirs, tolerance, what):
-    error = np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-300)
-    assert error <= tolerance, f"{what}: {error:.2e}"
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -70,10 +66,10 @@ def test_pth_is_init_rounded(name):
 def test_outputs(name, source):
     arrays = reference(name)
     model, tolerance = model_from(source, name, arrays), EXACT if source == "init" else OUTPUT
-    assert_near(model(arrays["x"], arrays.get("lengths")), arrays["eval_output"], tolerance, "evaluation")
+    assert_agrees(model(arrays["x"], arrays.get("lengths")), arrays["eval_output"], tolerance, "evaluation")
     out, _ = apply(model.config, model.params, model.state, arrays["x"], arrays.get("lengths"), training=True)
-    assert_near(out, arrays["train_output"], tolerance, "training")
-    assert_near(LOSSES[name](out, arrays["target"]), arrays["loss"], tolerance, "loss")
+    assert_agrees(out, arrays["train_output"], tolerance, "training")
+    assert_agrees(LOSSES[name](out, arrays["target"]), arrays["loss"], tolerance, "loss")
 
 
 def loss_and_gradient(name, arrays, model):
@@ -102,7 +98,7 @@ def test_gradients(name, source):
     assert set(ours) == set(theirs)
     for key, expected in theirs.items():
         assert ours[key].dtype == np.float64
-        assert_near(ours[key], expected, tolerance, key)
+        assert_agrees(ours[key], expected, tolerance, key)
 
 
 def train(name, arrays, model, steps=20):
@@ -130,8 +126,8 @@ def test_twenty_steps(name, source):
     arrays = reference(name)
     model, tolerance = model_from(source, name, arrays), EXACT if source == "init" else STEPS
     losses, model = train(name, arrays, model)
-    assert_near(losses, arrays["traj_loss"], tolerance, "losses")
+    assert_agrees(losses, arrays["traj_loss"], tolerance, "losses")
     if source == "init":
         final = group(arrays, "final")
         for key, array in to_authors(model).items():
-            assert_near(array, final[key], EXACT, key)
+            assert_agrees(array, final[key], EXACT, key)

@@ -148,3 +148,47 @@ def test_an_embedding_takes_tokens():
     for wrong, message in (([[0.5, 1.0]], "whole numbers from 0 to 17"), ([[0.0, 18.0]], "between 0 and 17")):
         with pytest.raises(ValueError, match=message):
             check_signal(np.array(wrong), config, "x")
+
+
+def test_sizes_endings_and_rates(tmp_path, monkeypatch):
+    """An ending in capitals is taken; a file that is too large is not read; a rate must be finite."""
+    from multires_ref.base import signals
+
+    np.save(tmp_path / "x.npy", X)
+    (tmp_path / "x.npy").rename(tmp_path / "X.NPY")
+    x, rate = read_signal(tmp_path / "X.NPY", rate=0.5)
+    assert rate == 0.5
+    np.testing.assert_array_equal(x, X)
+    for bad in (0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="rate must be a positive number of samples a second"):
+            read_signal(tmp_path / "X.NPY", rate=bad)
+    size = (tmp_path / "X.NPY").stat().st_size
+    monkeypatch.setattr(signals, "LARGEST_FILE", size)
+    read_signal(tmp_path / "X.NPY")
+    monkeypatch.setattr(signals, "LARGEST_FILE", size - 1)
+    with pytest.raises(ValueError, match=f"is too large: {size} bytes, at most {size - 1} are read"):
+        read_signal(tmp_path / "X.NPY")
+
+
+def test_how_many_numbers_are_not_finite(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[1.0, np.nan, np.inf], [0.0, 1.0, -np.inf]]))
+    with pytest.raises(ValueError, match=r"channel 0 holds nan at step 1 \(3 such in all\)"):
+        read_signal(tmp_path / "x.npy")
+    np.save(tmp_path / "x.npy", np.arange(4, dtype="uint8"))  # whole numbers of a .npy file are taken as they are
+    np.testing.assert_array_equal(read_signal(tmp_path / "x.npy")[0], [[0.0, 1.0, 2.0, 3.0]])
+
+
+def test_wav_files_with_notes_and_without_a_rate(tmp_path):
+    """A chunk beside the sound is passed over; a rate of 0 is refused."""
+    wavfile.write(tmp_path / "x.wav", 8000, (X.T * 2**14).astype("int16"))
+    data = bytearray((tmp_path / "x.wav").read_bytes())
+    more = data + b"note" + (4).to_bytes(4, "little") + b"hear"
+    more[4:8] = (len(more) - 8).to_bytes(4, "little")
+    (tmp_path / "x.wav").write_bytes(more)
+    x, rate = read_signal(tmp_path / "x.wav")
+    assert rate == 8000.0
+    np.testing.assert_array_equal(x, X / 2)
+    data[24:32] = bytes(8)  # samples and bytes a second
+    (tmp_path / "x.wav").write_bytes(data)
+    with pytest.raises(ValueError, match="says that it has 0 samples a second"):
+        read_signal(tmp_path / "x.wav")

@@ -3,7 +3,6 @@
 import argparse
 import json
 from dataclasses import fields
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -52,49 +51,10 @@ def test_evaluate_repeats_the_test_score(trained, capsys):
     assert "true \\ said" in capsys.readouterr().out
 
 
-def test_evaluate_takes_a_checkpoint_and_a_split(trained):
-    assert main(["evaluate", str(trained / "last.safetensors"), "--split", "val", "--batch-size", "10"]) == 0
-    report = json.loads((trained / "evaluate-val.json").read_text())
-    assert (report["checkpoint"], report["split"]) == ("last.safetensors", "val")
-
-
 def test_a_run_loads_as_a_model(trained):
     split = load(LoadOptions(scale="tiny"))["test"]
     accuracy = (load_model(trained)(split.x).argmax(axis=1) == split.y).mean()
     assert accuracy == json.loads((trained / "metrics.json").read_text())["test_accuracy"]
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory):
-    """A run that is good on what it learnt, so that the three parts score differently."""
-    run = tmp_path_factory.mktemp("learnt") / "run"
-    flags = ["--scale", "tiny", "--epochs", "12", "--lr", "0.02", "--batch-size", "16", "--seed", "3"]
-    assert main(["train", "digits", "--quiet", *flags, "--out", str(run)]) == 0
-    return run
-
-
-@pytest.mark.parametrize("part", ["train", "val", "test"])
-@pytest.mark.parametrize("file", ["best", "last"])
-def test_evaluate_scores_the_split_and_the_file_that_were_asked_for(part, file, learnt):
-    where = learnt if file == "best" else learnt / "last.safetensors"
-    assert main(["evaluate", str(where), "--split", part, "--batch-size", "7"]) == 0
-    report = json.loads((learnt / f"evaluate-{part}.json").read_text())
-    splits = load(LoadOptions(scale="tiny"))
-    losses = {name: mean_cross_entropy(load_model(where), split) for name, split in splits.items()}
-    assert min(abs(a - b) for a, b in combinations(losses.values(), 2)) > 1e-3
-    assert report["loss"] == pytest.approx(losses[part], rel=1e-4)
-    assert report["split"] == part
-    assert report["examples"] == len(splits[part])
-    said = load_model(where)(splits[part].x).argmax(axis=1)
-    table = np.zeros((10, 10), int)
-    np.add.at(table, (splits[part].y, said), 1)  # a row for each true class
-    assert report["confusion"] == table.tolist()
-
-
-def mean_cross_entropy(model, split):
-    logits = model(split.x).astype(float)
-    right = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return -right[range(len(split)), split.y].mean()
 
 
 @pytest.mark.parametrize(("wavelet", "taps"), [("haar", 2), ("db3", 6), ("sym4", 8)])
@@ -105,23 +65,6 @@ def test_a_wavelet_brings_its_kernel_size(wavelet, taps, tmp_path):
     assert (network["wavelet"], network["kernel_size"]) == (wavelet, taps)
     h0 = load_model(tmp_path / "run").params["blocks"][0]["conv"]["h0"]
     assert h0.shape[1] == taps
-
-
-def test_data_counts_every_class(tmp_path, capsys):
-    """The numbers of examples of each class, in the order of the classes, and the share of the commonest."""
-    from multires_ref.commands.data import count_lines
-
-    assert count_lines(np.array([2, 0, 2, 2]), ("cat", "dog", "owl")) == [
-        "  cat 1, dog 0, owl 3",
-        "  always saying owl is right for 75.0 %",
-    ]
-    assert count_lines(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), ("fast", "slow")) == ["  fast 2, slow 0"]
-    assert main(["data", "digits", "--out", str(tmp_path / "a.png")]) == 0
-    printed = capsys.readouterr().out
-    splits = load(LoadOptions())
-    for split in splits.values():
-        counts = np.bincount(split.y, minlength=10)
-        assert f"0 {counts[0]}, 1 {counts[1]}, 2 {counts[2]}" in printed
 
 
 def test_settings_reach_the_run(tmp_path):

@@ -74,7 +74,8 @@ TINY = """# %% [markdown]
 # # Tiny
 
 # %%
-print(1 + 1)
+from pathlib import Path
+print(1 + 1, Path("01_tiny.py").exists())
 
 # %% tags=["varies"]
 import ipywidgets
@@ -88,7 +89,7 @@ def test_building_twice_gives_the_same_bytes(tmp_path):
     once = build(source).read_bytes()
     assert build(source).read_bytes() == once
     cells = json.loads(once)["cells"]
-    assert cells[1]["outputs"][0]["text"] == ["2\n"]
+    assert cells[1]["outputs"][0]["text"] == ["2 True\n"]  # it runs in the folder of its source
     assert cells[2]["outputs"] == []
 
 
@@ -98,6 +99,31 @@ def test_an_error_in_a_cell_stops_the_build(tmp_path):
     with pytest.raises(Exception, match="AssertionError"):
         build(source)
     assert not source.with_suffix(".ipynb").exists()
+
+
+def test_the_command_builds_those_that_are_named_in_the_time_that_is_given(tmp_path, capsys, monkeypatch):
+    from multires_ref.commands import tutorials
+
+    built = []
+    monkeypatch.setattr(tutorials, "execute", lambda notebook, folder, timeout: built.append((folder, timeout)) or notebook)
+    for name in ("02_b.py", "01_a.py", "01_b.py", "helper.py", "notes.txt"):
+        (tmp_path / name).write_text("# %%\nprint(2)\n")
+    for flags, names, timeout in (
+        (["--build"], ["01_a", "01_b", "02_b"], 120),
+        (["--build", "01", "--timeout", "7"], ["01_a", "01_b"], 7),
+        (["--build", "02", "01_b"], ["01_b", "02_b"], 120),
+    ):
+        assert main(["tutorials", "--folder", str(tmp_path), *flags]) == 0
+        assert capsys.readouterr().out.splitlines() == [str(tmp_path / f"{name}.ipynb") for name in names]
+        assert built == [(tmp_path, timeout)] * len(names)
+        built.clear()
+
+
+def test_equal_cells_have_different_ids(tmp_path):
+    (tmp_path / "01_twice.py").write_text("# %%\nprint(2)\n\n# %%\nprint(2)\n\n# %% [markdown]\n# print(2)\n")
+    first, second, text = (cell.id for cell in read_source(tmp_path / "01_twice.py").cells)
+    assert len({first, second, text}) == 3
+    assert second == f"{first}-2"
 
 
 def test_command_builds_what_it_is_told(tmp_path, capsys):

@@ -2,7 +2,8 @@
 
 All in one process on one device, alternating, timed by CUDA events; medians and quartiles. The limits are measured in the same
 run: the copy bandwidth (bytes read and written by a copy of the layer's input) and the matrix rate (a float32 product, TF32 off).
-Equal precision: TF32 is off on both sides. Results are compared before anything is timed.
+Equal precision: TF32 is off on both sides. Before anything is timed, the layer's results are compared with each other, and for
+one sequence with the tree engine in float64 on the CPU.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ..interop.errors import measure
 from ..tasks import TASK_MODULES
+from .contestants import ours
 
 Contestants = dict[str, Callable[[], Any]]
-TOLERANCE = 1e-4  # of the largest number, float32
+TOLERANCE = 1e-4  # of the norm, float32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,12 +117,13 @@ def measure_layer(args: argparse.Namespace, L: int, K: int) -> list[dict[str, An
     conv = Model.init(config, np.random.default_rng(0)).params["blocks"][0]["conv"]
     B = max(1, args.batch * 1024 // L)
     arrays = np.random.default_rng(1).standard_normal((2, B, args.width, L)).astype(np.float32)  # x and g
-    ours = our_layer(config, conv, *arrays)
+    here = our_layer(config, conv, *arrays)
     theirs = {} if args.no_torch else torch_layers(config, conv, *arrays, not args.no_compile)
+    exact = first_sequence(conv, *arrays)
     rows = []
     for part in ("forward", "both"):
-        calls = {"here": ours[part]} | {name: layer[part] for name, layer in theirs.items()}
-        check_agreement(calls)
+        calls = {"here": here[part]} | {name: layer[part] for name, layer in theirs.items()}
+        check_agreement(calls, exact[part])
         for name, times in milliseconds(calls, args.rounds).items():
             rows.append({"B": B, "L": L, "K": K, "J": config.J, "part": part, "who": name, "ms": quartiles(times)})
             rows[-1]["bytes"] = arrays[0].nbytes * (2 if part == "forward" else 5)  # x, y; then g, x again and dx
@@ -177,13 +181,25 @@ def equal_precision(torch: Any) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
 
-def check_agreement(calls: Contestants) -> None:
-    """All give the same array, to `TOLERANCE` of its largest number; this also compiles what is to be compiled."""
-    wanted = to_host(calls["here"]())
+def first_sequence(conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> dict[str, np.ndarray]:
+    """y and dx of the batch's first sequence, by the tree engine in float64 on the CPU."""
+    params = [conv[name] for name in ("h0", "h1", "w", "w_skip")]
+    x, g, *params = (a.astype(np.float64) for a in (x[:1], g[:1], *params))
+    y, gradients = ours((x, *params), g, "tree").both()
+    return {"forward": y, "both": gradients[0]}
+
+
+def check_agreement(calls: Contestants, exact: np.ndarray) -> None:
+    """All give the same array, and its first sequence is the exact one; this also compiles what is to be compiled."""
+    here = to_host(calls["here"]())
     for name, call in calls.items():
-        worst = float(np.abs(to_host(call()) - wanted).max() / np.abs(wanted).max())
-        if not worst < TOLERANCE:
-            raise ValueError(f"{name} and the engine here disagree: {worst:.1e} of the largest number")
+        array = to_host(call())
+        for whose, error in (
+            ("the engine here", measure(array, here, TOLERANCE)),
+            ("the tree in float64", measure(array[:1], exact, TOLERANCE)),
+        ):
+            if not error.passed:
+                raise ValueError(f"{name} and {whose} disagree: {error.relative:.1e} of the norm (allowed {TOLERANCE:.0e})")
 
 
 def to_host(array: Any) -> np.ndarray:
@@ -205,9 +221,9 @@ def layer_lines(rows: list[dict[str, Any]], limit: dict[str, float]) -> list[str
 
 def table(rows: list[dict[str, Any]], title: str) -> list[str]:
     """Milliseconds of each contestant, and how many times as long as here."""
-    ours = rows[0]["ms"][1]
-    lines = [title, f"  {'':<20}{'ms':>10}{'quartiles':>20}{'x here':>9}"]
+    here = rows[0]["ms"][1]
+    lines = [title, f"  {'':<20}{'ms':>10}{'quartiles':>22}{'x here':>9}"]
     for row in rows:
         low, middle, high = row["ms"]
-        lines.append(f"  {row['who']:<20}{middle:>10.3f}{f'{low:.3f} to {high:.3f}':>20}{middle / ours:>9.1f}")
+        lines.append(f"  {row['who']:<20}{middle:>10.3f}{f'{low:.3f} to {high:.3f}':>22}{middle / here:>9.1f}")
     return lines

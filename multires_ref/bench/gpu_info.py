@@ -6,10 +6,14 @@ from types import ModuleType
 
 import numpy as np
 
+from ..base.agreement import measure
+
 from ..engines import get_engine
 from ..engines.cuda import limits
 from ..engines.cuda.plan import backward_threads, layer_of
 from ..engines.gpu import INSTALL
+
+AGREE = 1e-4  # relative, float32
 
 
 def gpu_report() -> list[str]:
@@ -76,5 +80,7 @@ def check_line() -> str:
         got = cupy.asnumpy(get_engine("gpu").forward(*(cupy.asarray(a) for a in arrays), kept))
     except Exception as error:  # whatever the compiler or the driver say, it should be read here
         return f"  the layer's kernel does not run: {type(error).__name__}: {str(error).splitlines()[0]}"
-    worst = float(np.abs(got - wanted).max() / np.abs(wanted).max())
-    return f"  the layer's kernel compiled and ran: it differs from NumPy by {worst:.0e} of the largest number"
+    error = measure(got, wanted, AGREE)
+    if not error.passed:
+        return f"  the layer's kernel compiled and ran, but is WRONG: it differs from NumPy by {error.relative:.0e} of the norm"
+    return f"  the layer's kernel compiled and ran: it differs from NumPy by {error.relative:.0e} of the norm"

@@ -17,13 +17,14 @@ import numpy as np
 
 from ..base.checks import check_int
 
+_sections: list[int | None] = [None]  # what the `threads` sections around this one allow
 PACKAGES = ("numpy", "scipy", "numba", "torch", "autograd", "PyWavelets")
 
 
 def alternate(
-    contestants: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float] = time.perf_counter
+    contestants: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float] | None = None
 ) -> dict[str, list[float]]:
-    """Seconds of every contestant in every round; one round before them warms up and is not counted.
+    """Seconds of every contestant in every round by `time.perf_counter`; one round before them warms up and is not counted.
 
     Examples
     --------
@@ -32,6 +33,7 @@ def alternate(
     {'a': [1, 1], 'b': [1, 1]}
     """
     check_int("repeats", repeats, 1)
+    clock = clock or time.perf_counter
     for run in contestants.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
@@ -62,19 +64,24 @@ def threads(n: int | None) -> Iterator[int]:
 
     from ..engines.threads import num_threads, set_num_threads
 
-    set_num_threads(n)
-    used = num_threads()
     try:
         import torch
-
-        torch.set_num_threads(used)
     except ImportError:
-        pass
+        torch = None
+    before = torch.get_num_threads() if torch else None
+    set_num_threads(n)
+    _sections.append(n)
+    used = num_threads()
     try:
+        if torch:
+            torch.set_num_threads(used)
         with threadpool_limits(used):
             yield used
     finally:
-        set_num_threads(None)
+        _sections.pop()
+        set_num_threads(_sections[-1])
+        if torch:
+            torch.set_num_threads(before)
 
 
 def machine(used_threads: int) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def state_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> Tenso
 
 
 def to_authors(model: Model) -> Tensors:
-    """A state dict of the authors' code, in its own order: names, shapes, packing and tap order; dtype kept, exact.
+    """A state dict of the authors' code: names, shapes, packing and tap order; dtype kept, exact; statistics come last.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def state_to_authors(model: Model) -> Tensors:
         if state:
             out[f"norms.{i}.running_mean"] = own(state["mean"])
             out[f"norms.{i}.running_var"] = own(state["var"])
-            out[f"norms.{i}.num_batches_tracked"] = np.asarray(state["count"], dtype=np.int64)
+            out[f"norms.{i}.num_batches_tracked"] = np.array(state["count"], dtype=np.int64)
     return out
 
 

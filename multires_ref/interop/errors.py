@@ -1,76 +1,15 @@
-"""How two arrays differ, in the three ways a report shows, and which of two is nearer to a truth."""
+"""The errors of a report: `measure`, the noise of a sum that cancels, which of two is nearer to a truth, and the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ..base.agreement import Error, measure
 
-class Error(NamedTuple):
-    """The difference between two arrays, and whether it is tolerated."""
-
-    relative: float  # |a - reference| / |reference|, Euclidean norms over the whole array
-    largest: float  # max |a - reference|
-    ulp: float  # largest, in units in the last place of the largest |reference|
-    tolerance: float  # for `relative`
-    passed: bool
-
-
-def measure(a: Any, reference: Any, tolerance: float, noise: float = 0.0, dtype: Any = None) -> Error:
-    """How far `a` is from `reference`, the side that is taken to be right and whose size is divided by.
-
-        relative = |a - r| / |r|        largest = max |a - r|        ulp = largest / spacing(max |r|)
-
-    Parameters
-    ----------
-    a, reference : arrays of the same shape
-    tolerance : float
-        `relative` must not exceed it,
-    noise : float
-        or `largest` must not exceed this: for a sum that vanishes by cancellation, the rounding error of its terms.
-    dtype : the dtype whose spacing counts; that of `a` by default
-
-    Returns
-    -------
-    error : Error
-        Not passed, whatever the tolerance, where a NaN is on either side, infinities differ (equal ones agree), the shapes do
-        not fit, or there is nothing to compare.
-
-    Examples
-    --------
-    >>> measure(np.array([1.0, 2.0]), np.array([1.0, 2.0 + 2**-51]), tolerance=1e-12).ulp
-    1.0
-    >>> measure(np.array([np.nan]), np.array([np.nan]), tolerance=1e-12).passed
-    False
-    """
-    a, reference = np.asarray(a), np.asarray(reference)
-    if a.shape != reference.shape or a.size == 0:
-        return Error(np.inf, np.inf, np.inf, tolerance, False)
-    dtype = np.dtype(dtype or a.dtype)
-    wide = np.longdouble if dtype == np.longdouble else np.float64
-    a, r = a.astype(wide), reference.astype(wide)
-    same = np.isinf(r) & (a == r)
-    a, r = np.where(same, 0, a), np.where(same, 0, r)
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(a - r)
-        largest, peak = float(difference.max()), float(np.abs(r).max())
-        relative = float(ratio(euclidean(difference), euclidean(r)))
-        spacing = float(np.spacing(dtype.type(peak))) if dtype.kind == "f" else 1.0
-    ulp = largest / spacing if np.isfinite(peak) and np.isfinite(spacing) else np.inf
-    return Error(relative, largest, ulp, tolerance, bool(np.isfinite(largest) and (relative <= tolerance or largest <= noise)))
-
-
-def euclidean(array: np.ndarray) -> Any:
-    """The Euclidean norm, without overflow or underflow of the squares; NaN or infinite where the array is."""
-    peak = np.abs(array).max()
-    return peak * np.sqrt(np.sum((array / peak) ** 2)) if 0 < peak < np.inf else peak
-
-
-def ratio(part: Any, whole: Any) -> Any:
-    """part / whole; 0 / 0 is 0, as nothing differs there."""
-    return part / whole if whole != 0 else 0.0 if part == 0 else np.inf if part == part else part
+__all__ = ["Error", "cancellation_noise", "error_cells", "measure", "nearer", "text_table"]
 
 
 def cancellation_noise(terms: Any) -> float:

@@ -151,7 +151,13 @@ class Pair:
 
     def random_layers(self) -> list[str]:
         """The layers that differ between runs in evaluation mode, dropout being as the module has it."""
-        x, lengths = self.x[:1], None if self.lengths is None else self.lengths[:1]  # one example shows it
+        try:  # one example shows it
+            return self.moving_layers(self.x[:1], None if self.lengths is None else self.lengths[:1])
+        except ValueError:  # of a module that is made for one batch size
+            return self.moving_layers(self.x, self.lengths)
+
+    def moving_layers(self, x: np.ndarray, lengths: Any) -> list[str]:
+        """The layers that differ between runs on x in evaluation mode."""
 
         def run(dropout: bool, seed: int) -> dict[str, np.ndarray]:
             return self.arrays(self.runner.run(x, lengths, self.layers, dropout=dropout, seed=seed))

@@ -29,14 +29,14 @@ from ..transform import causal_delay, causal_iswt
 from ..tree import pyramid
 from .errors import measure
 
-EXACT = 1e-12  # relative to the largest value; rounding only
+EXACT = 1e-12  # relative; rounding only
 EARLY = 1e-11  # where a long filter has only begun to see the signal: such an array is small beside the terms of its sums
 TABLES = 1e-10  # where the digits of PyWavelets' filter tables limit perfect reconstruction
 EXTENSIONS = ("symmetric", "reflect", "periodic", "smooth", "constant", "antisymmetric", "antireflect")
 
 
 class Relation(NamedTuple):
-    """One row of the report: `error` is the largest absolute difference over the largest value; None where it does not apply."""
+    """One row of the report: `error` is the largest relative error of its arrays; None where the relation does not apply."""
 
     name: str
     meaning: str

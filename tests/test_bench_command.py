@@ -1,0 +1,384 @@
+"""`multires-ref bench PART` with a clock of our own: every figure it prints and writes is the one of the known durations."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from clock import TICK, Clock, expected, figures_of, rows_of
+
+from multires_ref.bench import busy, contestants, operator, paper_step, pyramid, scaling, startup, step
+from multires_ref.cli import main
+from multires_ref.engines.threads import num_threads
+from multires_ref.tasks import get_task
+
+THEIRS = ("PyTorch conv1d", "PyTorch tree", "PyTorch fft", "PyTorch compiled")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def bench(tmp_path, capsys, monkeypatch):
+    """Runs a part, without the chart; gives what bench.json holds of it, and the lines printed."""
+    monkeypatch.setattr("multires_ref.commands.bench.chart", lambda results, path: None)
+
+    def run(part, *words):
+        assert main(["bench", part, "--out", str(tmp_path), *words]) == 0
+        return json.loads((tmp_path / "bench.json").read_text())[part], capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def check_rows(rows, durations, rounds):
+    """The rows of bench.json are those of the durations, by name and in this order."""
+    assert list(rows) == list(durations)
+    for name, seconds in durations.items():
+        assert rows[name] == pytest.approx(expected(seconds, rounds)), name
+
+
+def check_table(lines, rows, against):
+    """The printed table is that of the rows, in milliseconds, with how many times as long as each of `against`."""
+    printed = rows_of(lines)
+    assert set(printed) == set(rows)
+    for name, row in rows.items():
+        figures = [1e3 * row[key] for key in ("median", "low", "high")]
+        ratios = [row["median"] / rows[other]["median"] for other in against]
+        assert printed[name] == pytest.approx([*figures, *ratios], abs=0.006), name
+
+
+def test_operator(clock, bench, monkeypatch):
+    """Forward and backward are timed apart, and the ratios are those of the medians."""
+    seconds = {"tree": 0.5, "fft": 0.4, "fused": 0.1, **dict(zip(THEIRS, (2.0, 0.8, 0.7, 0.3), strict=True))}
+    right, engines = contestants.ours, []
+
+    def ours(args, g, engine, name=None):
+        if args[0].dtype == np.float64:  # the exact one
+            assert engine == "tree"
+            return right(args, g, engine)
+        engines.append(engine)
+        one, duration = right(args, g, engine), seconds[name or engine]
+        return contestants.Contestant(clock.takes(duration, one.forward), clock.takes(3 * duration, one.both))
+
+    def theirs(args, g):
+        return {name: ours(args, g, "tree", name) for name in THEIRS}
+
+    monkeypatch.setattr(contestants, "ours", ours)
+    monkeypatch.setattr(operator, "torch_contestants", theirs)
+    monkeypatch.setattr(operator, "QUICK", (4, 3, 64, 2))
+    copied = []
+    monkeypatch.setattr(
+        np, "copyto", clock.takes(0.02, lambda target, x: copied.append((target is x, target.shape, float(x.sum()))))
+    )
+    result, lines = bench("operator", "--quick", "--repeats", "3")
+    assert result["shape"] == {"B": 4, "D": 3, "L": 64, "K": 2, "dtype": "float32"}
+    x = contestants.operator_arguments(4, 3, 64, 2)[0][0]
+    assert set(copied) == {(False, x.shape, float(x.sum()))}
+    assert {"tree", "fft", "fused"} <= set(engines)
+    new = {"copying x once": 0.02, "copying to a new array": 0.0}
+    check_rows(result["forward"], new | seconds, 3)
+    check_rows(result["forward and backward"], {name: 3 * s for name, s in seconds.items()}, 3)
+    title, middle = lines.index(" forward"), lines.index(" forward and backward")
+    agreement = f"{result['agreement']:.0e}"
+    assert lines[title - 1] == f"operator: batch 4, 3 channels, 64 steps, K = 2, float32; all agree to {agreement} of the norm"
+    assert 0 < result["agreement"] < 1e-6
+    check_table(lines[title:middle], result["forward"], ("copying x once", "fused", "fft"))
+    check_table(lines[middle:], result["forward and backward"], ("fused", "fft"))
+    assert figures_of(lines) == pytest.approx(
+        {
+            "fused, forward, over copying x once": (0.2 + TICK) / (0.04 + TICK),
+            "PyTorch conv1d over fused": 20.0,
+            "the fastest in PyTorch over fused": 3.0,
+            "PyTorch conv1d over fft": 5.0,
+            "PyTorch fft over fft": 1.75,
+        },
+        abs=0.02,
+    )
+
+
+def test_the_full_size_is_the_default(monkeypatch):
+    """Without --quick the operator has its full size, and with it the small one."""
+    seen = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(*shape):
+        seen.append(shape)
+        raise Enough
+
+    monkeypatch.setattr(operator, "operator_arguments", stop)
+    for words in ([], ["--quick"]):
+        with pytest.raises(Enough):
+            main(["bench", "operator", *words])
+    assert seen == [(50, 256, 1024, 2), (8, 32, 512, 2)]
+
+
+@pytest.mark.parametrize(("asked", "rounds"), [(3, 15), (17, 17)])
+def test_pyramid(clock, bench, monkeypatch, asked, rounds):
+    import pywt
+
+    seen = []
+
+    def called(function):
+        return lambda x, wavelet, level: seen.append((x.shape, wavelet, level)) or function(x, wavelet, level)
+
+    monkeypatch.setattr(pyramid, "causal_swt", clock.takes(0.02, called(pyramid.causal_swt), before=2))  # looked at, warm
+    monkeypatch.setattr(pywt, "swt", clock.takes(0.05, called(pywt.swt), before=2))
+    result, lines = bench("pyramid", "--quick", "--repeats", str(asked))
+    assert set(seen) == {((4096,), "db4", 6)}
+    assert (result["L"], result["level"]) == (4096, 6)
+    check_rows(result["rows"], {"causal_swt": 0.02, "pywt.swt": 0.05}, rounds)
+    assert "pyramid: one signal of 4,096 samples, db4, 6 levels, float64" in lines
+    check_table(lines, result["rows"], ("causal_swt",))
+    ratio = result["rows"]["pywt.swt"]["median"] / result["rows"]["causal_swt"]["median"]
+    assert figures_of(lines) == pytest.approx({"pywt.swt over causal_swt": ratio}, abs=0.006)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("which", [0, 1])
+def test_any_wrong_coefficients_of_the_pyramid_are_refused(monkeypatch, level, which):
+    """Approximations and details, at the coarsest level, the finest and between."""
+    right = pyramid.causal_swt
+
+    def wrong(*args):
+        pairs = [list(pair) for pair in right(*args)]
+        pairs[3 - level][which] = pairs[3 - level][which] + 1e-6
+        return pairs
+
+    x = np.random.default_rng(0).standard_normal(512)
+    pyramid.check_same(x, 3)
+    monkeypatch.setattr(pyramid, "causal_swt", wrong)
+    with pytest.raises(ValueError, match=f"disagree at level {level}"):
+        pyramid.check_same(x, 3)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_scaling(clock, bench, monkeypatch, quick):
+    """Equally large arrays at every length; times a step and channel, and the worst growth over that of J."""
+    if not quick:
+        monkeypatch.setattr(scaling, "NUMBERS", 2**20)
+    exponents = (10, 12, 14) if quick else (10, 12, 14, 16, 18, 20)
+    growth = dict(zip(exponents, (1.0, 1.5, 4.0, 2.0, 2.5, 3.0), strict=False))  # of the time a step
+
+    def ours(args, g, engine):
+        x, h0, h1, w, w_skip = args
+        B, D, L = x.shape
+        e = L.bit_length() - 1
+        assert (engine, B, g.shape, x.dtype) == ("auto", 1, x.shape, np.float32)
+        assert h0.shape == h1.shape == (D, 2)
+        assert w.shape == (D, e + 1)
+        assert w_skip.shape == (D,)
+        return contestants.Contestant(clock.takes(0.001), clock.takes(growth[e]))
+
+    monkeypatch.setattr(scaling, "ours", ours)
+    result, lines = bench("scaling", *(["--quick"] if quick else []), "--repeats", "3")
+    numbers = 2**16 if quick else 2**20
+    assert [(row["L"], row["D"], row["J"]) for row in result["rows"]] == [(2**e, numbers >> e, e) for e in exponents]
+    for row, e in zip(result["rows"], exponents, strict=True):
+        assert row["forward"] == pytest.approx(expected(0.001, 3))
+        assert row["forward and backward"] == pytest.approx(expected(growth[e], 3))
+        assert row["engine"] == "fused"
+        time = 2 * growth[e] + TICK
+        cells = next(line for line in lines if line.startswith(f"  {2**e:>10,}")).split()
+        assert cells[:4] == [f"{2**e:,}", f"{numbers >> e:,}", str(e), "fused"]
+        figures = (1e3 * time, 1e9 * time / numbers, time / (2 + TICK), e / 10)
+        assert [float(cell.replace(",", "")) for cell in cells[4:]] == pytest.approx(figures, abs=0.006)
+    worst = (8 + TICK) / (2 + TICK) / 1.4  # at 2^14
+    assert list(figures_of(lines).values()) == pytest.approx([worst], abs=0.006)
+
+
+@pytest.mark.parametrize(("words", "rounds"), [(["--quick"], 3), ([], 15), (["--repeats", "16"], 16)])
+def test_startup(clock, bench, monkeypatch, words, rounds):
+    """Whole processes of this Python, against one that does nothing and one that imports NumPy."""
+    seconds = {"pass": 0.01, "import numpy": 0.1, "import multires_ref": 0.02, "from multires_ref import multires_conv": 0.3}
+    seconds = {name: seconds.get(name, 0.2) for name in startup.STATEMENTS}
+    runs = {name: clock.takes(duration) for name, duration in seconds.items()}
+
+    def run(command, **options):
+        assert command[:2] == [sys.executable, "-c"]
+        assert options["check"]
+        runs[command[2]]()
+
+    monkeypatch.setattr(subprocess, "run", run)
+    result, lines = bench("startup", *words)
+    check_rows(result["rows"], seconds, rounds)
+    check_table(lines, result["rows"], ("pass", "import numpy"))
+    assert {"import multires_ref", "from multires_ref import multires_conv"} < set(seconds)
+
+
+def test_a_process_that_fails_is_not_timed(monkeypatch, bench):
+    monkeypatch.setattr(startup, "STATEMENTS", ("raise SystemExit(3)",))
+    with pytest.raises(subprocess.CalledProcessError):
+        bench("startup", "--quick")
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_busy(clock, bench, monkeypatch, quick):
+    """Four combinations of threads and neighbour, each timed where it says, in seconds of one step."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    neighbours = []
+
+    @contextmanager
+    def neighbour():
+        neighbours.append(1)
+        yield
+        neighbours.pop()
+
+    seconds = {(4, 0): 0.01, (1, 0): 0.02, (4, 1): 0.15, (1, 1): 0.04}
+    digits = get_task("digits")
+
+    def our_step(network, task, batch):
+        assert (network, task.name, batch.x.shape) == (digits.network, "digits", (50, 1, 64))
+
+        def one_step():
+            clock.now += seconds[num_threads(), len(neighbours)]
+
+        return one_step
+
+    monkeypatch.setattr(busy, "busy_neighbour", neighbour)
+    monkeypatch.setattr(paper_step, "our_step", our_step)
+    result, lines = bench("busy", *(["--quick"] if quick else []), "--repeats", "3", "--threads", "4")
+    steps = 2 if quick else 20
+    assert result["steps"] == steps
+    wanted = {busy.IDLE: (4, 0), busy.ONE: (1, 0), busy.BUSY: (4, 1), busy.ONE_BUSY: (1, 1)}
+    assert list(result["rows"]) == list(wanted)
+    for name, key in wanted.items():
+        assert result["rows"][name]["median"] == pytest.approx(seconds[key] + TICK / steps)
+        assert result["rows"][name]["rounds"] == 3
+    check_table(lines, result["rows"], (busy.IDLE, busy.ONE))
+    ratios = {"one busy neighbour / idle": 15, "idle / one thread": 0.5, "one busy neighbour / the same with one thread": 3.75}
+    assert figures_of(lines) == pytest.approx(ratios, rel=0.05)
+
+
+@pytest.mark.parametrize("torch_is_there", [True, False])
+def test_step(clock, bench, monkeypatch, torch_is_there):
+    """Two settings: seconds, losses that agree, and the memory that a fresh process took beyond what it held before."""
+    seconds = {"ours": 0.2, "PyTorch": 0.6, "matrix products": 0.05}
+    asked = []
+
+    def fake(who, before=1):
+        def make(network, task, batch):
+            paper = get_task(task.name)
+            asked.append((who, task.name, network.n_layers))
+            assert network.d_model == paper.network.d_model
+            assert len(batch.x) == paper.training.batch_size
+            return clock.takes(seconds[who])
+
+        return make
+
+    def products(network, B):
+        assert get_task("ptbxl").training.batch_size == B or network.encoder == "embedding"
+        return clock.takes(seconds["matrix products"])
+
+    peaks = {("ptbxl", "ours"): (3.5, 0.5), ("ptbxl", "torch"): (5.0, 1.0), ("listops", "torch"): (5.0, 1.0)}
+
+    def run(command, **options):
+        assert command[:3] == [sys.executable, "-m", "multires_ref.bench.paper_step"]
+        name, side, layers, steps, gib = command[3:]
+        assert (layers, steps) == ("3", "1")
+        assert float(gib) > 8
+        peak = peaks.get((name, side))
+        text = json.dumps({"peak_gib": peak[0], "before_gib": peak[1]} if peak else {"error": "memory"})
+        return subprocess.CompletedProcess(command, 0, f"a warning\n{text}\n", "")
+
+    monkeypatch.setattr(step, "has_torch", lambda: torch_is_there)
+    monkeypatch.setattr(step, "check_losses", lambda network, task, batch: 3e-6)
+    monkeypatch.setattr(step, "matrix_products", products)
+    monkeypatch.setattr(paper_step, "our_step", fake("ours"))
+    monkeypatch.setattr(paper_step, "torch_step", fake("PyTorch"))
+    monkeypatch.setattr(subprocess, "run", run)
+    result, lines = bench("step", "--settings", "ptbxl", "listops", "--layers", "3", "--repeats", "3")
+    assert result["layers"] == 3
+    assert lines[1].startswith("training step: 3 layers")
+    assert list(result["rows"]) == ["ptbxl", "listops"]
+    who = ["ours", "PyTorch"] if torch_is_there else ["ours"]
+    assert asked == [(side, name, 3) for name in result["rows"] for side in who]
+    wanted = {name: seconds[name] for name in (*who, "matrix products")}
+    for name, row in result["rows"].items():
+        check_rows(row["seconds"], wanted, 3)
+        assert row["agreement"] == (3e-6 if torch_is_there else None)
+        assert f" {name} (first losses agree to 3e-06)" in lines or (not torch_is_there and f" {name}" in lines)
+    memory = {name: row["memory_gib"] for name, row in result["rows"].items()}
+    theirs = {"PyTorch": 4.0} if torch_is_there else {}
+    assert memory == {"ptbxl": {"ours": 3.0} | theirs, "listops": {"ours": None} | theirs}
+    check_table(lines, result["rows"]["ptbxl"]["seconds"], ("ours",))
+    ratios = {f"{name}: a step in PyTorch eager over one here": 3.0 for name in result["rows"]}
+    ratios["ptbxl: peak memory here over PyTorch's"] = 0.75
+    assert figures_of(lines) == pytest.approx(ratios if torch_is_there else {}, abs=0.01)
+    assert ("  peak memory of the step: 3.00 GiB, PyTorch 4.00 GiB" in lines) is torch_is_there
+
+
+def test_the_defaults_of_step_and_its_quick_size(monkeypatch, bench):
+    """Three settings of two layers; quick ones are narrow, take four sequences, and no process of their own."""
+    seen = []
+
+    def our_step(network, task, batch):
+        seen.append((task.name, network.n_layers, network.d_model, len(batch.x), task.training.batch_size))
+        return lambda: None
+
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: pytest.fail("no process is wanted"))
+    monkeypatch.setattr(step, "has_torch", lambda: False)
+    monkeypatch.setattr(paper_step, "our_step", our_step)
+    monkeypatch.setattr(step, "matrix_products", lambda network, B: lambda: seen.append((network.d_model, B)))
+    result, _ = bench("step", "--quick", "--repeats", "1")
+    assert seen[::3] == [(name, 2, 32, 4, 4) for name in ("scifar10", "listops", "ptbxl")]
+    assert set(seen[1::3]) == set(seen[2::3]) == {(32, 4)}
+    assert [row["memory_gib"] for row in result["rows"].values()] == [{"ours": None}] * 3
+
+
+def test_the_matrix_products_are_those_of_the_step(monkeypatch):
+    """Of each layer and sequence: u = W x [2D, L], and the gradients of x and W: 3 products of 2 (2D) D L operations."""
+    from multires_ref import NetworkConfig
+
+    right, operations = np.matmul, []
+
+    def matmul(a, b, out):
+        operations.append(2 * a.shape[0] * a.shape[1] * b.shape[1])
+        return right(a, b, out=out)
+
+    run = step.matrix_products(NetworkConfig(1, 2, d_model=6, n_layers=3, max_length=10), 4)
+    monkeypatch.setattr(np, "matmul", matmul)
+    run()
+    assert operations == [2 * 12 * 6 * 10] * (3 * 3 * 4)
+
+
+def test_all_parts_are_measured_one_after_the_other(monkeypatch, tmp_path, capsys):
+    """`bench` and `bench all` measure every part, with the threads asked for, even after a part that sets its own."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    seen = []
+
+    def measure(name):
+        def measured(args):
+            seen.append((name, num_threads(), args.repeats, args.quick))
+            if name == "busy":
+                with busy.threads(1):
+                    assert num_threads() == 1
+            return {"rows": {name: expected(1.0, 3)}}
+
+        return measured
+
+    parts = {"operator": operator, "step": step, "busy": busy, "scaling": scaling, "pyramid": pyramid, "startup": startup}
+    for name, module in parts.items():
+        monkeypatch.setattr(module, "measure", measure(name))
+        monkeypatch.setattr(module, "lines", lambda result: [f"lines of {next(iter(result['rows']))}"])
+    monkeypatch.setattr("multires_ref.commands.bench.chart", lambda results, path: path.write_text(" ".join(results)))
+    out = str(tmp_path / "out")
+    assert main(["bench", "all", "--threads", "3", "--repeats", "2", "--out", out]) == 0
+    assert seen == [(name, 3, 2, False) for name in parts]
+    assert json.loads((tmp_path / "out/bench.json").read_text())["machine"]["threads"] == 3
+    printed = capsys.readouterr().out
+    assert [line for line in printed.splitlines() if line.startswith("lines")] == [f"lines of {name}" for name in parts]
+    assert " 3 threads;" in printed
+    monkeypatch.chdir(tmp_path)
+    seen.clear()
+    assert main(["bench"]) == 0
+    assert seen == [(name, 8, 7, False) for name in parts]
+    assert [path.name for path in tmp_path.glob("runs/bench-*/*")] != []
