@@ -212,7 +212,7 @@ def test_the_command(cupy, monkeypatch, capsys, tmp_path, words):
         return [row(5.0)]
 
     monkeypatch.setattr("multires_ref.training.device.check_device", lambda device: asked.append(device))
-    monkeypatch.setattr("multires_ref.engines.device.gpu_report", lambda: ["a device"])
+    monkeypatch.setattr("multires_ref.bench.gpu_info.gpu_report", lambda: ["a device"])
     monkeypatch.setattr(gpu, "limits", lambda args: {"bytes_per_second": 3e9, "flops": 7e12})
     monkeypatch.setattr(gpu, "measure_layer", measure_layer)
     monkeypatch.setattr(gpu_step, "measure_step", measure_step)

@@ -1,5 +1,7 @@
 """`multires-ref verify gradients`: the checker covers every operation, and catches wrong gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from autograd.core import primitive_vjps
@@ -11,6 +13,10 @@ from multires_ref.interop.gradients import Case, cases, check_case, check_gradie
 from multires_ref.ops import OPERATIONS, Example
 
 ENGINES = ["tree"]
+
+
+def case_of(name, ours, shapes, rest=(), in_torch=None):
+    return Case(name, ours, Example(shapes, rest), in_torch)
 
 
 def test_every_gradient_holds():
@@ -43,16 +49,16 @@ defvjp(swapped, lambda ans, x, y: lambda g: g * x, lambda ans, x, y: lambda g: g
 
 def test_a_wrong_gradient_is_caught(rng):
     """Wrong by one part in 200,000; and wrong in one of two arguments."""
-    (row,) = check_case(Case("doubled", doubled, Example([(2, 3)])), rng)
+    (row,) = check_case(case_of("doubled", doubled, [(2, 3)]), rng)
     assert not row.passed
     assert row.finite == pytest.approx(5e-6, rel=1e-3)
-    wrong, right = check_case(Case("swapped", swapped, Example([(2, 3), (2, 3)])), rng)
+    wrong, right = check_case(case_of("swapped", swapped, [(2, 3), (2, 3)]), rng)
     assert (wrong.passed, right.passed) == (False, True)
 
 
 def test_a_wrong_gradient_gives_status_1(monkeypatch, capsys):
     right = gradients.cases
-    monkeypatch.setattr(gradients, "cases", lambda engines: [*right(ENGINES), Case("doubled", doubled, Example([(2, 3)]))])
+    monkeypatch.setattr(gradients, "cases", lambda engines: [*right(ENGINES), case_of("doubled", doubled, [(2, 3)])])
     assert main(["verify", "gradients", "--op", "gelu"]) == 0
     assert main(["verify", "gradients", "--op", "doubled"]) == 1
     out = capsys.readouterr().out
@@ -65,7 +71,7 @@ def test_a_wrong_pytorch_twin_is_caught(rng):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     from multires_ref.ops.dilated_conv import delay
 
-    (row,) = check_case(Case("delay", delay, Example([(2, 3, 7)], (3,)), "advance"), rng)
+    (row,) = check_case(case_of("delay", delay, [(2, 3, 7)], (3,), "advance"), rng)
     assert row.finite < 1e-10
     assert not row.passed
 
@@ -74,7 +80,7 @@ def test_finite_differences_are_of_fourth_order():
     """Exact, but for rounding, for polynomials up to degree 4; of x^5 the error is 4 h^4."""
     x = np.array([0.5])
     for degree, expected in ((4, 4 * 0.5**3), (5, 5 * 0.5**4 - 4 * gradients.STEP**4)):
-        operation = Case("power", lambda x, degree=degree: x**degree, Example([(1,)]))
+        operation = case_of("power", lambda x, degree=degree: x**degree, [(1,)])
         assert finite_differences(operation, [x], 0, np.ones(1))[0] == pytest.approx(expected, abs=2e-13)
 
 
@@ -102,7 +108,7 @@ def rule(factor=1.0, add=0.0, spoil=None):
         return d if spoil is None else spoil(d)
 
     defvjp(squared, lambda ans, x: lambda g: gradient(g, x))
-    return Operation("squared", squared, [(20, 30)])
+    return case_of("squared", squared, [(20, 30)])
 
 
 def at_one_place(value):
@@ -129,7 +135,7 @@ def at_one_place(value):
     ],
 )
 def test_one_part_in_100_million_is_allowed_and_no_nan(operation, passed, rng):
-    (row,) = check_operation(operation, rng)
+    (row,) = check_case(operation, rng)
     assert (row.operation, row.argument, row.torch, row.passed) == ("squared", 0, None, passed)
     with_it = gradients.format_gradients([row])
     assert f"{'ok' if passed else 'WRONG'}\n" in with_it
@@ -144,7 +150,7 @@ def test_each_gradient_is_measured_by_its_own_size(rng):
         return 1e6 * x + 1e-6 * y
 
     defvjp(steep, lambda ans, x, y: lambda g: 1e6 * g, lambda ans, x, y: lambda g: 1.01e-6 * g)
-    first, second = check_operation(Operation("steep", steep, [(2, 3), (2, 3)]), rng)
+    first, second = check_case(case_of("steep", steep, [(2, 3), (2, 3)]), rng)
     assert (first.passed, first.argument, second.passed, second.argument) == (True, 0, False, 1)
 
 
@@ -165,13 +171,13 @@ def test_the_table_of_gradients():
 
 def test_a_pytorch_twin_that_gives_nan_or_little_else_is_refused(monkeypatch, rng):
     """Both columns decide; PyTorch's is held to 1e-12, here with a stand-in for it."""
-    from multires_ref.autodiff import ops
+    from multires_ref.ops.dilated_conv import advance, delay
 
-    operation = Operation("delay", ops.delay, [(2, 3, 7)], (3,), "delay")
+    operation = case_of("delay", delay, [(2, 3, 7)], (3,), "delay")
     monkeypatch.setattr(gradients, "find_spec", lambda name: True)
     for change, passed in [(1.0, True), (1 + 5e-13, True), (1 + 2e-12, False), (np.nan, False), (0.0, False)]:
-        monkeypatch.setattr(gradients, "torch_gradients", lambda op, arrays, g, change=change: [change * ops.advance(g, 3)])
-        (row,) = check_operation(operation, rng)
+        monkeypatch.setattr(gradients, "torch_gradients", lambda op, arrays, g, change=change: [change * advance(g, 3)])
+        (row,) = check_case(operation, rng)
         assert row.passed is passed
         assert row.finite < 1e-10
         assert row.torch == pytest.approx(abs(change - 1) / change if change else np.inf, abs=1e-15, nan_ok=True)
@@ -181,13 +187,13 @@ def test_a_twin_with_the_same_mistake_hides_nothing(monkeypatch, rng):
     """PyTorch's column agrees, finite differences do not."""
     monkeypatch.setattr(gradients, "find_spec", lambda name: True)
     monkeypatch.setattr(gradients, "torch_gradients", lambda op, arrays, g: [2.00001 * g])
-    (row,) = check_operation(Operation("doubled", doubled, [(2, 3)], (), "doubled"), rng)
+    (row,) = check_case(case_of("doubled", doubled, [(2, 3)], (), "doubled"), rng)
     assert row.torch == 0.0
     assert not row.passed
 
 
 def test_every_engine_that_runs_here_is_checked():
-    for engine in gradients.cpu_engines():
+    for engine in gradients.usable_engines():
         rows = check_gradients(f"multires_conv, {engine} engine, fading")
         assert [row.argument for row in rows] == [0, 1, 2, 3, 4]
 
@@ -201,7 +207,7 @@ def test_your_own_operation_and_your_own_draws():
             seen.append(x.copy())
         return doubled(x)
 
-    own = Operation("own, variant", ours, [(2, 3)])
+    own = case_of("own, variant", ours, [(2, 3)])
     for rng, seed in ((None, 0), (np.random.default_rng(7), 7)):
         seen.clear()
         (row,) = check_gradients("own", also=[own], rng=rng)
@@ -211,12 +217,12 @@ def test_your_own_operation_and_your_own_draws():
 
 def test_what_is_checked():
     """Every variant: with and without dropout, lengths, training; and each engine that runs here, in its three forms."""
-    names = [operation.name for operation in operations(["tree", "fft"])]
-    assert len(names) == len(set(names)) == 22 + 6
+    names = [operation.name for operation in cases(["tree", "fft"])]
+    assert len(names) == len(set(names)) == 21 + 6
     assert {name for name in names if "engine" in name} == {
         f"multires_conv, {engine} engine, {form}" for engine in ("tree", "fft") for form in ("fading", "uniform", "untied")
     }
-    assert set(gradients.cpu_engines()) >= {"tree"}
+    assert set(gradients.usable_engines()) >= {"tree"}
     variants = {name for name in names if "," in name and "engine" not in name}
     assert variants == {
         "gelu, dropout", "glu, dropout", "masked_mean, lengths", "batch_norm, training", "batch_norm, evaluation",
@@ -227,21 +233,17 @@ def test_what_is_checked():
 
 def test_variants_are_variants(rng):
     """A mask, lengths and the mode of a norm change what an operation gives; an engine is the one that is named."""
-    from multires_ref.engines import fft, tree
+    from multires_ref.engines import ENGINES
 
-    table = {operation.name: operation for operation in operations(["tree", "fft"])}
-
-    def run(name, arrays):
-        return table[name].ours(*arrays, *table[name].rest)
-
+    table = {case.name: case for case in cases(["tree", "fft"])}
     for one, other in [("gelu", "gelu, dropout"), ("glu", "glu, dropout"), ("masked_mean", "masked_mean, lengths"),
                        ("batch_norm, training", "batch_norm, evaluation")]:  # fmt: skip
-        arrays = [rng.standard_normal(shape) for shape in table[one].shapes]
-        assert not np.allclose(run(one, arrays), run(other, arrays))
-    for name, module in (("tree", tree), ("fft", fft)):
-        operation = table[f"multires_conv, {name} engine, fading"]
-        calls, right = [], module.forward
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "forward", lambda *a, right=right, calls=calls: calls.append(1) or right(*a))
-            operation.ours(*(rng.standard_normal(shape) for shape in operation.shapes), *operation.rest)
-        assert calls
+        arrays = [rng.standard_normal(shape) for shape in table[one].example.shapes]
+        assert not np.allclose(table[one].run(*arrays), table[other].run(*arrays))
+    calls, by_tree = [], ENGINES["tree"].forward
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENGINES, "fft", replace(ENGINES["fft"], forward=lambda *a: calls.append("fft") or by_tree(*a)))
+        for name in ("tree", "fft"):
+            case = table[f"multires_conv, {name} engine, fading"]
+            case.run(*(rng.standard_normal(shape) for shape in case.example.shapes))
+    assert calls == ["fft"]

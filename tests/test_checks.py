@@ -9,8 +9,8 @@ import pytest
 from autograd import grad
 from fake_cupy import installed
 
-from multires_ref import checks
-from multires_ref.arrays import family, get_xp, is_traced
+from multires_ref.base import checks
+from multires_ref.base.arrays import family, get_xp, is_traced
 from multires_ref.base.names import assigned, named_as_flags, spelled
 
 

@@ -7,8 +7,8 @@ import pytest
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
+from multires_ref.base.pytrees import flatten
 from multires_ref.interop.record import random_input
-from multires_ref.training.flat import flatten
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import planted as p  # noqa: E402

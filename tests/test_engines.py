@@ -18,7 +18,6 @@ from multires_ref import engines
 from multires_ref.base import compiled
 from multires_ref.engines import fft, fused, tree
 from multires_ref.engines.numba import rows
-from multires_ref.interop.errors import measure
 
 CPU = engines.usable_engines()
 TIGHT = 1e-12  # relative to the largest number, float64

@@ -9,7 +9,7 @@ from stand_in import NAMES, OBJECTIVES, StandIn, data, put_in_place, untrained_r
 
 from multires_ref import load_model
 from multires_ref.cli import main
-from multires_ref.training.mixture import mixture_nll
+from multires_ref.ops.mixture_nll import mixture_nll
 
 
 def loss_and_score(kind, model, split):

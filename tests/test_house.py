@@ -14,7 +14,7 @@ import multires_ref
 PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
-    *("base", "arrays", "checks", "definition", "filters", "tree", "response", "engines", "transform", "autodiff", "network"),
+    *("base", "definition", "filters", "tree", "response", "engines", "transform", "ops", "network"),
     *("training", "tasks", "interop", "bench", "plots", "commands", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -115,7 +115,7 @@ def test_a_run(kind, flags, batch, tmp_path, capsys):
 
 
 def test_the_machine_and_its_gpu(monkeypatch, capsys):
-    monkeypatch.setattr("multires_ref.engines.device.gpu_report", lambda: ["gpu: one of wood"])
+    monkeypatch.setattr("multires_ref.bench.gpu_info.gpu_report", lambda: ["gpu: one of wood"])
     from multires_ref.commands import info
 
     monkeypatch.setattr(info, "PACKAGES", ("numpy", "no-such-package"))

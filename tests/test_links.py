@@ -7,10 +7,10 @@ import pytest
 from test_authors import KINDS, SMALL, random_model
 
 from multires_ref import Model
+from multires_ref.base.pytrees import flatten
 from multires_ref.interop.authors import to_authors
 from multires_ref.interop.layers import authors_layers, our_layers, prefix_of
 from multires_ref.interop.parameters import different_numbers, link_parameters
-from multires_ref.training.flat import flatten
 
 
 def parameters_of(model):

@@ -5,9 +5,9 @@ import pytest
 from autograd import grad
 from test_authors import KINDS, random_model
 
+from multires_ref.base.pytrees import flatten
 from multires_ref.interop.record import random_input, record_model
 from multires_ref.network import apply
-from multires_ref.training.flat import flatten
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -16,7 +16,7 @@ def test_a_record_holds_what_autograd_gives(kind, training, rng):
     model = random_model(KINDS[kind], rng, "float64")
     x, lengths = random_input(model, rng, 3, 20)
     probed = {}
-    out, state = apply(model.config, model.params, model.state, x, lengths, training=training, probe=probed.__setitem__)
+    out, state = apply(model.config, model.params, model.state, x, lengths, training=training, hook=probed.__setitem__)
     g = rng.standard_normal(out.shape)
 
     def loss(params, x):

@@ -204,9 +204,9 @@ def test_where_pairs_and_the_pre_norm_may_sit():
 @pytest.mark.parametrize(("J", "K", "size"), [(1, 2, 2), (2, 2, 4), (3, 2, 8), (4, 2, 16), (2, 3, 5), (3, 3, 12), (2, 4, 6)])
 def test_the_size_of_the_whole_memory(J, K, size):
     """One a_J, and of level J one detail; of each level below all its coefficients that the level above is made of."""
-    from multires_ref.tree import taps_per_level
+    from multires_ref.tree import kept_per_level
 
-    assert tree_size(J, K) == size == 1 + sum(taps_per_level(J, K, "uniform", 10_000))
+    assert tree_size(J, K) == size == 1 + sum(kept_per_level(J, K, "uniform", 10_000))
 
 
 @pytest.mark.parametrize("config", [FADING, CAUSAL])

@@ -5,8 +5,9 @@ import pytest
 from autograd import value_and_grad
 
 from multires_ref import multires_conv
-from multires_ref.training.losses import bce_with_logits, cross_entropy
-from multires_ref.training.mixture import mixture_nll
+from multires_ref.ops.bce_with_logits import bce_with_logits
+from multires_ref.ops.cross_entropy import cross_entropy
+from multires_ref.ops.mixture_nll import mixture_nll
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from multires_ref.interop import torch_operations  # noqa: E402

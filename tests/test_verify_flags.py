@@ -8,7 +8,7 @@ from golden import DATA, TOLD, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import Model, NetworkConfig, save_model
-from multires_ref.checks import FLOATS
+from multires_ref.base.checks import FLOATS
 from multires_ref.cli import main
 from multires_ref.interop import error_study, gradients
 from multires_ref.interop import verify as interop_verify

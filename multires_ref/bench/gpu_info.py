@@ -7,7 +7,6 @@ from types import ModuleType
 import numpy as np
 
 from ..base.agreement import measure
-
 from ..engines import get_engine
 from ..engines.cuda import limits
 from ..engines.cuda.plan import backward_threads, layer_of
