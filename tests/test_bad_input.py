@@ -23,6 +23,7 @@ from multires_ref import (
     receptive_field,
     wavelet_filters,
 )
+from multires_ref.engines import usable_engines
 from multires_ref.network.streaming import Stream
 from multires_ref.training.config import TrainingConfig
 
@@ -197,11 +198,9 @@ def masked(a):
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # NumPy's, of its matrix
 @pytest.mark.parametrize("kind", ["masked", "matrix"])
-@pytest.mark.parametrize("engine", ["auto", "tree", "fft", "fused"])
+@pytest.mark.parametrize("engine", ["auto", *usable_engines()])
 def test_masked_arrays_and_matrices_are_refused_one_way(kind, engine):
     """A mask would be lost, and a matrix multiplies otherwise: one error wherever arrays come in, whatever the engine."""
-    if engine == "fused":
-        pytest.importorskip("numba", reason="Numba is not installed")
     change = {"x": masked(X)} if kind == "masked" else {"h0": np.asmatrix(H0)}
     with pytest.raises(
         TypeError, match=r"x must be a plain array; got a masked array.*x\.filled|h0 must be a plain array; got a np.matrix"

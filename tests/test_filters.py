@@ -5,7 +5,8 @@ import pytest
 import pywt
 
 from multires_ref import random_filters, wavelet_filters
-from multires_ref.filters import energy_centre, wavelet_length, wavelet_names
+from multires_ref.base.layer_checks import as_wavelet, wavelet_names
+from multires_ref.filters import energy_centre
 
 
 @pytest.mark.parametrize("name", wavelet_names())
@@ -14,7 +15,7 @@ def test_every_wavelet_in_lag_order(name):
     wavelet = pywt.Wavelet(name)
     np.testing.assert_array_equal(h0, wavelet.dec_lo)
     np.testing.assert_array_equal(h1, wavelet.dec_hi)
-    assert len(h0) == wavelet_length(name)
+    assert len(h0) == as_wavelet(name).dec_len
     x = np.arange(1.0, 21.0)
     cA, cD = pywt.dwt(x, wavelet, mode="zero")  # cA[m] = (lo * x)[2 m + 1]
     np.testing.assert_allclose(np.convolve(h0, x)[1 : 2 * len(cA) : 2], cA, atol=1e-11)

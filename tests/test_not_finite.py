@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
+<<<<<<< HEAD
 from multires_ref.base.compiled import numba_works
+=======
+from multires_ref.ops.multires_conv import multires_conv_traced
+>>>>>>> heng
 from multires_ref.definition import multires_conv_loops
 from multires_ref.engines import fft, risky, tree
 from multires_ref.ops.multires_conv import multires_conv_traced
 from multires_ref.tree import kept_per_level
 
-PATHS = ("tree", "fft", *(("fused",) if numba_works() else ()), "traced")
+PATHS = (*engines.usable_engines(), "traced")
 BAD = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 TOLERANCE = {"float64": 1e-11, "float32": 1e-4}  # of the largest finite number
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 24))
