@@ -8,11 +8,6 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
-<<<<<<< HEAD
-from multires_ref.base.compiled import numba_works
-=======
-from multires_ref.ops.multires_conv import multires_conv_traced
->>>>>>> heng
 from multires_ref.definition import multires_conv_loops
 from multires_ref.engines import fft, risky, tree
 from multires_ref.ops.multires_conv import multires_conv_traced
