@@ -114,4 +114,4 @@ def test_a_network_that_no_memory_holds_is_refused(sizes, largest):
         lambda: parameter_shapes(config),
     ):
         with pytest.raises(ValueError, match=rf"this network would have [\d,]+ parameters .*{largest}"):
-            make(config)
+            make()
