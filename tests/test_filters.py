@@ -75,7 +75,7 @@ def test_random_filters_are_two_draws_of_the_generator(dtype, J):
 
 
 def test_the_levels_count_among_the_numbers_drawn_at_once():
-    with pytest.raises(ValueError, match=r"D, K and J must ask for at most 134,217,728 numbers; got .*\(1000000+, 1, 2\)"):
+    with pytest.raises(ValueError, match=r"D, K and J must ask for at most 134,217,728 elements; got .*\(1000000+, 1, 2\)"):
         random_filters(np.random.default_rng(0), D=1, K=2, J=10**15)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig, init_params, init_state, wavelet_filters
-from multires_ref.network import apply, layer, parameter_shapes
+from multires_ref.network import apply, parameter_shapes
+from multires_ref.network import block as blocks
 from multires_ref.network.block import dropout_masks
 from multires_ref.network.config import mixture_channels
 from multires_ref.network.norms import updated_statistics
@@ -223,7 +224,7 @@ def test_both_masks_of_a_block_act():
     shown = {}
     for name, masks in {"none": (ones, ones), "first": (0 * ones, ones), "second": (ones, 0 * ones)}.items():
         shown[name] = {}
-        layer.block(config, params, {}, x, masks, True, shown[name].__setitem__)
+        blocks.block(config, params, {}, x, masks, True, shown[name].__setitem__)
     assert not shown["first"]["gelu"].any()
     assert shown["first"]["glu"].any()  # a bias passes the gate
     assert shown["second"]["gelu"].any()

@@ -77,17 +77,17 @@ def test_compiled_levels_are_the_tree(dtype, rows, L, J, wavelet):
 
 
 def test_auto_compiles_for_long_signals_only(monkeypatch):
-    from multires_ref import transform
+    from multires_ref.engines import pyramid
 
-    monkeypatch.setattr(transform, "numba_works", lambda: True)
-    assert transform.compiles("auto", np.zeros(2**16), 80)
-    assert transform.compiles("auto", np.zeros((64, 2**10)), 80)  # of all rows together
-    assert not transform.compiles("auto", np.zeros(2**10), 80)
-    monkeypatch.setattr(transform, "numba_works", lambda: False)
+    monkeypatch.setattr(pyramid, "numba_works", lambda: True)
+    assert pyramid.compiles("auto", np.zeros(2**16), 80)
+    assert pyramid.compiles("auto", np.zeros((64, 2**10)), 80)  # of all rows together
+    assert not pyramid.compiles("auto", np.zeros(2**10), 80)
+    monkeypatch.setattr(pyramid, "numba_works", lambda: False)
     monkeypatch.setattr("multires_ref.base.compiled.numba_problem", lambda: "pip install numba")
-    assert not transform.compiles("auto", np.zeros(2**16), 80)
+    assert not pyramid.compiles("auto", np.zeros(2**16), 80)
     with pytest.raises(ImportError, match="pip install numba"):
-        transform.compiles("fused", np.zeros(2**16), 80)
+        pyramid.compiles("fused", np.zeros(2**16), 80)
 
 
 @pytest.mark.parametrize(

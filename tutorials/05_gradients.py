@@ -22,8 +22,7 @@ from autograd import grad
 from autograd.test_util import check_grads
 
 from multires_ref import multires_conv, multires_conv_traced
-from multires_ref.autodiff import ops
-from multires_ref.autodiff.conv import advance, delay, dilated_conv, dilated_correlate, dilated_taps
+from multires_ref.ops.dilated_conv import advance, delay, dilated_conv, dilated_correlate, dilated_taps
 
 # %% [markdown]
 # ## By hand
@@ -64,7 +63,7 @@ print("da", da, " dh", dh)
 assert np.array_equal(da, [1, 20, 0, 2]) and np.array_equal(dh, [9, 4])
 
 # %% [markdown]
-# In the package they are `dilated_correlate` and `dilated_taps` in `autodiff/conv.py`, for signals [batch, channel, time].
+# In the package they are `dilated_correlate` and `dilated_taps` in `ops/dilated_conv.py`, for signals [batch, channel, time].
 
 # %%
 assert np.array_equal(dilated_correlate(g[None, None], h[None], 2)[0, 0], da)
@@ -114,12 +113,12 @@ assert np.isclose(slope, dilated_taps(g_out, a, 4, 4)[1, 2], rtol=1e-7)
 #
 # Nobody wants to do a whole network by hand. **autograd** does it: it runs the function with boxes in place of arrays, each box writes down what
 # was done to it (the *tape*), and then the tape is played backwards, one adjoint after the other. To be played, an operation must have
-# told autograd its adjoints. Ours do so in one file, `autodiff/ops.py`, one line for each argument.
+# told autograd its adjoints. Ours do so in `ops/`, in the file of each operation.
 
 # %%
 import autograd.numpy as anp
 
-traced_loss = lambda h: anp.sum(anp.tanh(ops.dilated_conv(a, h, 4)))  # noqa: E731
+traced_loss = lambda h: anp.sum(anp.tanh(dilated_conv(a, h, 4)))  # noqa: E731
 assert np.allclose(grad(traced_loss)(h), dilated_taps(g_out, a, 4, 4))
 check_grads(traced_loss, modes=["rev"], order=2)(h)  # moves everything a little, for the second derivative too
 
@@ -272,4 +271,4 @@ dx = grad(lambda x: anp.sum(one_time * multires_conv(x, *arrays[1:])))(x)
 assert not dx[..., 41:].any() and dx[..., 40].all()
 assert not np.allclose(per_level[0], by_tape[1])
 gh = rng.standard_normal(h.shape)
-assert np.allclose(grad(lambda g: anp.sum(gh * ops.dilated_taps(g, a, 4, 4)))(g), dilated_conv(a, gh, 4))
+assert np.allclose(grad(lambda g: anp.sum(gh * dilated_taps(g, a, 4, 4)))(g), dilated_conv(a, gh, 4))
