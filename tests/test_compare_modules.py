@@ -185,6 +185,7 @@ FUNCTIONS = [
     torch.dropout,
     torch.feature_dropout,
     KEYWORDS,
+    lambda x, p, training: torch.dropout(input=x, p=p, train=training),
 ]
 
 
