@@ -15,10 +15,11 @@ from multires_ref import load_model
 from multires_ref.autodiff.dispatch import call
 from multires_ref.interop.authors import from_authors, params_to_authors, to_authors
 from multires_ref.interop.cast import cast_model
+from multires_ref.interop.errors import measure
 from multires_ref.network import Model, apply
 from multires_ref.training.flat import flatten, unflatten
 
-EXACT = 1e-12  # of the largest number of the array, from init/
+EXACT = 1e-12  # relative, from init/
 OUTPUT, GRADIENT, STEPS = 3e-7, 1e-6, 3e-8  # what float32 storage allows, from the .pth
 SOURCES = ["init", "pth"]
 
