@@ -15,7 +15,6 @@ from multires_ref import load_model
 from multires_ref.autodiff.dispatch import call
 from multires_ref.interop.authors import from_authors, params_to_authors, to_authors
 from multires_ref.interop.cast import cast_model
-from multires_ref.interop.errors import measure
 from multires_ref.network import Model, apply
 from multires_ref.training.flat import flatten, unflatten
 
