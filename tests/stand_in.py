@@ -71,7 +71,8 @@ class StandIn:
         named = lambda options: tuple(f"{name} {options.data_dir or ''}".strip() for name in NAMES)  # noqa: E731
         return Task(
             self.name, f"a stand-in of {self.kind}", NETWORKS[self.kind], training, OBJECTIVES[self.kind], self.load,
-            read_labels=None if self.kind == "tokens" else named, published="12.5 % in Table 9", reproduced="nothing yet",
+            read_labels=None if self.kind == "tokens" else named, published="12.5 % in Table 9",
+            reproduced="nothing yet", tiny={"n_layers": 2},
         )  # fmt: skip
 
     def labels(self, folder: str | None = None) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ def archive(path, members):
     return path
 
 
-def link(kind):
-    info = tarfile.TarInfo("two")
+def link(kind, name="two"):
+    info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, "/etc/passwd"
     return info
 
@@ -45,6 +45,8 @@ def test_known_files_come_out_and_others_are_passed_over(tmp_path):
         ([*GOOD, ("/etc/x", b"")], "'/etc/x' leads out of its folder"),
         ([*GOOD[:3], (link(tarfile.SYMTYPE), b"")], "two is a link"),
         ([*GOOD[:3], (link(tarfile.LNKTYPE), b"")], "two is a link"),
+        ([*GOOD, (link(tarfile.GNUTYPE_SPARSE, "more"), b"")], "more is a link, a device or a sparse file"),
+        ([*GOOD, (link(tarfile.CHRTYPE, "more"), b"")], "more is a link, a device or a sparse file"),
         ([*GOOD, ("large", bytes(2 * SLACK))], "it holds more than the expected files"),
     ],
 )

@@ -17,14 +17,15 @@ from multires_ref.base.names import assigned, named_as_flags, spelled
 @pytest.mark.parametrize(
     ("check", "arguments", "taken", "refused"),
     [
-        (checks.check_int, (2, 4), [2, 3, 4, np.int8(3)], [1, 5, True, np.True_, 3.0, "3", None, np.array([3])]),
-        (checks.check_int, (2,), [2, 10**30], [1, np.False_]),
-        (checks.check_number, (0, 1), [0, 1, 0.5, np.float32(0.5)], [-1e-9, 1 + 1e-9, np.nan, np.inf, "0.5", True, np.ones(1)]),
-        (checks.check_bool, (), [True, np.False_], [0, 1, None, "yes", np.ones(1, bool)]),
-        (checks.check_choice, (["ab", "cd"],), ["ab", "cd"], ["abc", None, 3, np.zeros(2)]),
+        ("check_int", (2, 4), [2, 3, 4, np.int8(3)], [1, 5, True, np.True_, 3.0, "3", None, np.array([3])]),
+        ("check_int", (2,), [2, 10**30], [1, np.False_]),
+        ("check_number", (0, 1), [0, 1, 0.5, np.float32(0.5)], [-1e-9, 1 + 1e-9, np.nan, np.inf, "0.5", True, np.ones(1)]),
+        ("check_bool", (), [True, np.False_], [0, 1, None, "yes", np.ones(1, bool)]),
+        ("check_choice", (["ab", "cd"],), ["ab", "cd"], ["abc", None, 3, np.zeros(2)]),
     ],
 )
 def test_what_is_taken_and_what_is_refused(check, arguments, taken, refused):
+    check = getattr(checks, check)
     for value in taken:
         result = check("a_b", value, *arguments)
         assert result == value
@@ -78,7 +79,7 @@ def test_arrays():
     with pytest.raises(TypeError, match=r"h has dtype float64 but x has float32: .*h\.astype\(x\.dtype\)"):
         checks.check_same_dtype(x=one, g=one, h=two)
     assert checks.check_floats("x", [[1.0, 2.0]], "[A]").shape == (1, 2)
-    assert checks.check_floats("x", np.float32(3), "[]").shape == ()
+    assert checks.check_floats("x", 3.0, "[]").shape == checks.check_floats("x", np.float32(3), "[]").shape == ()
     for wrong in (np.zeros(2, "float16"), np.zeros(2, int), [1, 2], np.zeros(2, complex), ["a"]):
         with pytest.raises(TypeError, match="x must be a float32 or float64 array"):
             checks.check_floats("x", wrong, "[A]")

@@ -91,10 +91,21 @@ def test_layers_are_found_by_type_in_every_kind_of_network(kind, rng):
     calls = record_calls(module, lambda: module(x))
     some = ["encoder", "norms.0", "norms.1", last]
     assert [call.name for call in calls if call.name in some] == some
+    module.lns = module.norms
+    del module.norms  # one kind of layers with another name, the others with the authors'
+    assert set(default_layers(module, model.config).values()) == set(expected.values())
     renamed = Wrapped(module)
     renamed.net.blocks, renamed.net.gates = module.seq_layers, module.mixing_layers
     del module.seq_layers, module.mixing_layers
     assert set(default_layers(renamed, model.config).values()) == set(expected.values())
+
+
+def test_the_decoder_is_the_last_map_of_its_shape(rng):
+    """As many outputs as channels: the second 1x1 convolutions have that shape too."""
+    model = random_model(dataclasses.replace(KINDS["autoregressive"], d_output=8, d_input=8), rng)
+    found = layers_by_type(to_torch(model), model.config)
+    assert (found["encoder"], found["decoder"]) == ("encoder", "decoder")
+    assert (found["mixing_layers.0.3"], found["mixing_layers.1.3"]) == ("blocks.0.mix2", "blocks.1.mix2")
 
 
 # ---- what stays as it was --------------------------------------------------
@@ -174,6 +185,7 @@ FUNCTIONS = [
     torch.dropout,
     torch.feature_dropout,
     KEYWORDS,
+    lambda x, p, training: torch.dropout(input=x, p=p, train=training),
 ]
 
 

@@ -62,6 +62,13 @@ def test_a_gradient_wrong_in_training_alone_is_said_to_be(rng):
     assert "the first gradient to depart is that of input (x, training mode)" in str(report)
 
 
+def test_an_input_that_no_gradient_reaches_is_seen(rng):
+    module, model, x, _ = right(rng)
+    report = compare(module, model, x, call=lambda m, x: m(x.detach()))
+    assert (report.passed, report.first.name) == (False, "input")
+    assert [row.name for row in report.gradients["evaluation"] if not row.error.passed] == ["input"]
+
+
 @pytest.mark.parametrize(("dtype", "seen", "unseen"), [("float64", 3e-10, 3e-11), ("float32", 3e-5, 3e-6)])
 def test_how_wrong_an_output_may_be(dtype, seen, unseen, rng):
     for off, passed in ((seen, False), (unseen, True)):

@@ -104,6 +104,7 @@ def test_what_belongs_to_the_run_and_not_to_the_settings(begun, monkeypatch, tmp
     assert second["about"] == {"task": "digits", "scale": "tiny", "data_dir": "theirs"}
     assert [(options.data_dir, options.scale) for options in task.seen] == [(None, "full"), ("theirs", "tiny")]
     assert [len(run["splits"]["train"]) for run in begun] == [11, 10]
+    assert [run["network"].n_layers for run in begun] == [1, 2]  # the task's own, and its tiny one
     assert (first["quiet"], second["quiet"]) == (False, True)
     assert {(run["device"], run["resume"], run["objective"]) for run in begun} == {("cpu", False, "classification")}
     assert (first["out"].parts[0], str(second["out"])) == ("runs", "my run")

@@ -18,7 +18,7 @@ from multires_ref.interop.cast import cast_model
 from multires_ref.network import Model, apply
 from multires_ref.ops.adam_update import adam_update
 
-EXACT = 1e-12  # of the largest number of the array, from init/
+EXACT = 1e-12  # relative, from init/
 OUTPUT, GRADIENT, STEPS = 3e-7, 1e-6, 3e-8  # what float32 storage allows, from the .pth
 SOURCES = ["init", "pth"]
 

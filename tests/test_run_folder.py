@@ -250,7 +250,8 @@ def test_a_run_that_nobody_watches_is_completed(start, end, tmp_path):
 def test_a_closed_stream_does_not_become_a_file(tmp_path):
     """Number 2 must not be given to the next file that is opened: what C code prints there would be written into it."""
     code = "import os; from multires_ref.cli import main; main(['--version'])"
-    code = f"import atexit, os; atexit.register(lambda: open('n', 'w').write(str(os.open('x', os.O_CREAT)))); {code}"
+    note = "lambda number=None: (number := os.open('x', os.O_CREAT), open('n', 'w').write(str(number)))"
+    code = f"import atexit, os; atexit.register({note}); {code}"
     shell(f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} 2>&- >&-", tmp_path)
     assert int((tmp_path / "n").read_text()) > 2
 

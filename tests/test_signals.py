@@ -84,6 +84,7 @@ BAD_TEXTS = {
     "names only": ("a,b\n", "is empty"),
     "ragged": ("1,2\n3\n", "line 2: 1 columns, but 2 above"),
     "a word": ("t,x\n1,2\n3,x4\n", "line 3: 'x4' is no number"),
+    "words below": ("1,2\na,b\n", "line 2: 'a' is no number"),
     "a gap": ("1,2\n,4\n", "line 2: '' is no number"),
     "NaN": ("1,2\n3,nan\n", "channel 1 holds nan at step 1"),
 }

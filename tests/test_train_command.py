@@ -181,6 +181,8 @@ def test_fit_refuses_what_cannot_work_together(tmp_path):
 def test_a_number_that_is_none_says_so(capsys):
     assert main(["train", "digits", "--d-model", "wide"]) == 2
     assert "invalid int value: 'wide'" in capsys.readouterr().err
+    assert main(["train", "digits", "--epochs", "none"]) == 2  # none is for settings that may be left out
+    assert "invalid int value: 'none'" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_ends_with_status_1(tmp_path, capsys):

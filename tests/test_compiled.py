@@ -1,0 +1,89 @@
+"""Where compiled code is kept, and why Numba cannot be used, in words that help; in this process."""
+
+import os
+import sys
+import tempfile
+from types import SimpleNamespace
+
+import pytest
+
+from multires_ref.base import compiled
+
+
+class Dispatcher:
+    """A compiled function that finds a place for its code only in some folders."""
+
+    def __init__(self, config, refuses):
+        self.config, self.refuses, self.tried = config, refuses, []
+        self._cache = SimpleNamespace(load_overload=lambda: "loaded", save_overload=lambda: None)
+
+    def enable_caching(self):
+        self.tried.append(self.config.CACHE_DIR)
+        if len(self.tried) <= self.refuses:
+            raise RuntimeError("cannot cache function: no locator available")
+
+
+@pytest.mark.parametrize("refuses", [0, 1, 2])
+def test_numbas_own_setting_is_put_back(refuses, tmp_path, monkeypatch):
+    """First Numba's own place, then the temporary one, then none; afterwards other code keeps what it had set."""
+    pytest.importorskip("numba", reason="Numba is not installed")
+    from numba.core import config
+
+    monkeypatch.setattr(config, "CACHE_DIR", "the user's own")
+    monkeypatch.setattr(compiled, "temporary_cache", lambda: str(tmp_path))
+    dispatcher = Dispatcher(config, refuses)
+    assert compiled.keep(dispatcher) is dispatcher
+    assert dispatcher.tried == ["the user's own", str(tmp_path)][: refuses + 1]
+    assert config.CACHE_DIR == "the user's own"
+    assert dispatcher._cache.load_overload() == "loaded"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files as POSIX has them")
+@pytest.mark.parametrize(("mode", "taken"), [(0o700, True), (0o750, False), (0o720, False), (0o702, False), (0o705, False)])
+def test_a_temporary_folder_is_for_this_user_alone(mode, taken, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"multires_ref-numba-{os.getuid()}"
+    folder.mkdir()
+    folder.chmod(mode)
+    compiled.temporary_cache.cache_clear()
+    try:
+        if taken:
+            assert compiled.temporary_cache() == str(folder)
+        else:
+            with pytest.raises(PermissionError, match="belongs to somebody else, or others can write to it"):
+                compiled.temporary_cache()
+    finally:
+        compiled.temporary_cache.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "pip install numba"),
+        (
+            "raise ModuleNotFoundError('No module named llvmlite', name='llvmlite')",
+            "the installed Numba does not load: No",
+        ),
+        ("raise ImportError('it needs NumPy 1.99')", "pip install numba (the installed one does not load: it needs NumPy 1.99)"),
+        ("", ""),
+    ],
+)
+def test_why_numba_cannot_be_used(text, problem, tmp_path, monkeypatch):
+    if text is None:
+        monkeypatch.setitem(sys.modules, "numba", None)
+    else:
+        (tmp_path / "numba.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "numba", raising=False)
+    compiled.numba_problem.cache_clear()
+    try:
+        found = compiled.numba_problem()
+        assert found.startswith(problem)
+        assert compiled.numba_works() == (text == "") == (not found)
+        if problem:
+            with pytest.raises(ImportError, match="^engine 'x' needs Numba: "):
+                compiled.require_numba("engine 'x'")
+        if text is None:
+            assert found == problem
+    finally:
+        compiled.numba_problem.cache_clear()
