@@ -163,6 +163,21 @@ def test_decision_parts_add_up_to_gradient_times_output(network):
     np.testing.assert_allclose(parts[-1].sum(), (g * skip).sum(), rtol=1e-10, atol=1e-12)
 
 
+def test_decision_parts_are_sums_over_channels_and_times(network):
+    """parts[r, t] = sum over d, n of g[d, n] w[d, r] M[d, r, t] v[d, n-t], and the skip's stand at lag 0 alone."""
+    x = np.random.default_rng(12).standard_normal((1, 16))
+    parts, _ = decision_parts(network, x, target=0)
+    v, c = last_layer(network, x)
+    g, conv = margin_gradient(network, v, c, 0)[0], network.params["blocks"][-1]["conv"]
+    M, _ = memory_matrix(conv["h0"], conv["h1"], network.config.J)
+    wanted = np.zeros_like(parts)
+    for t in range(16):
+        moments = (g[:, t:] * v[0, :, : 16 - t]).sum(axis=1)
+        wanted[:-1, t] = (conv["w"] * M[:, :, t] * moments[:, None]).sum(axis=0)
+    wanted[-1, 0] = (conv["w_skip"] * (g * v[0]).sum(axis=1)).sum()
+    np.testing.assert_allclose(parts, wanted, rtol=1e-10, atol=1e-12)
+
+
 def test_decision_parts_by_row_are_weights_times_their_gradients(network):
     """Scaling row r of the memory by 1 + e changes the margin by e times the part of row r: a finite difference."""
     x, target, r, e = np.random.default_rng(11).standard_normal((1, 16)), 1, 2, 1e-6

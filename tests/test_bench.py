@@ -333,3 +333,27 @@ def test_ratios_are_the_right_way_up():
         "  idle / one thread: 0.50",
         "  one busy neighbour / the same with one thread: 0.50",
     ]
+
+
+def test_pytorch_has_the_same_threads_inside_and_its_own_again_afterwards():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with threads(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_chart_is_written_from_what_was_measured(tmp_path, monkeypatch, capsys):
+    """bench.svg is drawn of the same numbers that bench.json holds."""
+    drawn = []
+    monkeypatch.setattr("multires_ref.plots.speed.plot_bench", lambda results: drawn.append(results) or plot_bench(results))
+    rows = {"causal_swt": row(0.002), "pywt.swt": row(0.005)}
+    monkeypatch.setattr(pyramid, "measure", lambda args: {"L": 4096, "level": 6, "rows": rows})
+    assert main(["bench", "pyramid", "--out", str(tmp_path)]) == 0
+    assert drawn == [json.loads((tmp_path / "bench.json").read_text())]
+    assert f"wrote {tmp_path / 'bench.json'} and {tmp_path / 'bench.svg'}" in capsys.readouterr().out
+    assert (tmp_path / "bench.svg").read_text().startswith("<?xml")

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """`multires-ref bench PART` with a clock of our own: every figure it prints and writes is the one of the known durations."""
 
 import json
@@ -72,6 +71,7 @@ def test_operator(clock, bench, monkeypatch):
     monkeypatch.setattr(contestants, "ours", ours)
     monkeypatch.setattr(operator, "torch_contestants", theirs)
     monkeypatch.setattr(operator, "QUICK", (4, 3, 64, 2))
+    monkeypatch.setattr(operator, "FULL", (1, 1, 8, 2))
     copied = []
     monkeypatch.setattr(
         np, "copyto", clock.takes(0.02, lambda target, x: copied.append((target is x, target.shape, float(x.sum()))))
@@ -383,86 +383,3 @@ def test_all_parts_are_measured_one_after_the_other(monkeypatch, tmp_path, capsy
     assert main(["bench"]) == 0
     assert seen == [(name, 8, 7, False) for name in parts]
     assert [path.name for path in tmp_path.glob("runs/bench-*/*")] != []
-=======
-"""`multires-ref bench`: which parts are measured, with what they are told, what is written, and whose status is handed back."""
-
-import json
-from importlib import import_module
-
-import pytest
-
-from multires_ref.cli import main
-from multires_ref.commands import bench
-from multires_ref.engines import num_threads
-
-TOGETHER = ["operator", "step", "busy", "scaling", "pyramid", "startup"]
-APART = ["sample", "paper", "gpu"]
-
-
-@pytest.fixture
-def measured(monkeypatch):
-    """What each part is told, instead of measuring it."""
-    seen = []
-    for name in TOGETHER:
-        part = import_module(f"multires_ref.bench.{name}")
-
-        def measure(args, name=name):
-            seen.append((name, args.quick, args.repeats, num_threads()))
-            return {"rows": {name: 1}}
-
-        monkeypatch.setattr(part, "measure", measure)
-        monkeypatch.setattr(part, "lines", lambda result: [f"measured {list(result['rows'])}"])
-    for name in APART:
-        part = import_module(f"multires_ref.bench.{name}")
-        monkeypatch.setattr(part, "run", lambda args, name=name: seen.append((name, vars(args))) or 3)
-    monkeypatch.setattr(bench, "chart", lambda results, path: seen.append((results, path)))
-    return seen
-
-
-@pytest.mark.parametrize(("words", "parts"), [([], TOGETHER), (["all"], TOGETHER), *(([name], [name]) for name in TOGETHER)])
-def test_the_parts_that_were_asked_for(words, parts, measured, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["bench", *words]) == 0
-    *told, (results, picture) = measured
-    assert told == [(name, False, 7, num_threads()) for name in parts]
-    assert picture.parts[0] == "runs"
-    written = json.loads((tmp_path / picture).with_name("bench.json").read_text())
-    assert written == json.loads(json.dumps(results))
-    assert list(written) == ["machine", *parts]
-    assert [written[name] for name in parts] == [{"rows": {name: 1}} for name in parts]
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1:-1] == [f"measured {[name]}" for name in parts]
-    assert lines[-1] == f"wrote {picture.with_name('bench.json')} and {picture}"
-
-
-def test_flags_reach_the_part(measured, tmp_path):
-    out = tmp_path / "there"
-    assert main(["bench", "step", "--quick", "--repeats", "2", "--threads", "1", "--out", str(out)]) == 0
-    assert measured[0] == ("step", True, 2, 1)
-    assert (out / "bench.json").exists()
-    assert json.loads((out / "bench.json").read_text())["machine"]["threads"] == 1
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"), [(["--repeats", "0"], "repeats must be at least 1"), (["--threads", "0"], "threads must be at least 1")]
-)
-def test_bad_numbers_are_refused_before_anything_is_measured(flags, message, measured, tmp_path, capsys):
-    assert main(["bench", "step", *flags, "--out", str(tmp_path / "there")]) == 2
-    assert message in capsys.readouterr().err
-    assert measured == []
-    assert not (tmp_path / "there").exists()
-
-
-@pytest.mark.parametrize("name", APART)
-def test_parts_of_their_own_hand_their_status_back(name, measured):
-    assert main(["bench", name]) == 3
-    assert [told[0] for told in measured] == [name]
-
-
-def test_a_gpu_is_the_part_for_gpus(measured):
-    """`bench --device gpu` is `bench gpu` with its defaults."""
-    assert main(["bench", "--device", "gpu"]) == 3
-    assert main(["bench", "gpu"]) == 3
-    (_, first), (_, second) = measured
-    assert {name: second[name] for name in first} == first
->>>>>>> hcmd

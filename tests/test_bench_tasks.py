@@ -131,3 +131,18 @@ def test_a_noisy_difference_is_not_carried_on(monkeypatch):
 def test_the_budget_ends_it(capsys):
     assert paper.run(parsed(paper, "--budget", "0", "--no-torch")) == 0
     assert capsys.readouterr().out.count("no time left of --budget 0") == 4
+
+
+@pytest.mark.parametrize("objective", ["classification", "multilabel"])
+def test_losses_of_labels_in_pytorch(objective):
+    """On outputs that have nothing to do with the labels, so that every part of the loss counts."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from multires_ref import NetworkConfig
+    from multires_ref.bench.torch_losses import LOSSES
+    from multires_ref.training.objectives import get_objective
+
+    rng = np.random.default_rng(3)
+    out = 3 * rng.standard_normal((8, 5))
+    y = rng.integers(0, 5, 8) if objective == "classification" else (rng.random((8, 5)) < 0.4).astype(float)
+    ours = get_objective(objective, NetworkConfig(1, 5, 4, 1, max_length=8)).loss(out, y)
+    np.testing.assert_allclose(ours, LOSSES[objective](torch.from_numpy(out), torch.from_numpy(y), None).item(), rtol=1e-6)
