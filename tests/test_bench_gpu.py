@@ -95,8 +95,9 @@ def test_the_limits_are_bytes_read_and_written_and_operations_a_second(cupy, clo
         clock.now += 0.25 * next(rounds["product"])
 
     made.copyto, made.matmul = copyto, matmul
-    monkeypatch.setitem(sys.modules, "cupy", made)
-    limits = gpu.limits(parsed(*SMALL))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", made)
+        limits = gpu.limits(parsed(*SMALL))
     assert limits == pytest.approx({"bytes_per_second": 2 * 4 * 2 * 3 * 1024 / 0.5, "flops": 2 * 4096**3 / 0.25}, rel=1e-3)
 
 
