@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cases import assert_agrees, distance
+from cases import assert_agrees, distance, plant_engine
 
 from multires_ref.bench import contestants
 from multires_ref.bench import gpu as bench_gpu
@@ -219,10 +219,10 @@ def test_the_benchmark_of_the_operator_refuses(how):
 @pytest.mark.parametrize("how", [None, *HOW])
 def test_info_says_where_the_kernel_is_wrong(how, monkeypatch):
     """The line of `info --device gpu`, with a device that is NumPy and a kernel that is the definition, or not quite."""
+    from multires_ref.bench import gpu_info
     from multires_ref.definition import multires_conv_loops
-    from multires_ref.engines import device, gpu
 
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(asarray=np.asarray, asnumpy=np.asarray))
-    monkeypatch.setattr(gpu, "layer_forward", lambda *args: spoilt(multires_conv_loops(*args[:5]), how))
-    assert ("WRONG" in device.check_line()) == (how is not None)
-    assert "compiled and ran" in device.check_line()
+    plant_engine(monkeypatch, "gpu", forward=lambda *args: spoilt(multires_conv_loops(*args[:5]), how))
+    assert ("WRONG" in gpu_info.check_line()) == (how is not None)
+    assert "compiled and ran" in gpu_info.check_line()

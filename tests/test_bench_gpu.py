@@ -9,6 +9,7 @@ from dataclasses import replace
 import fake_cupy
 import numpy as np
 import pytest
+from cases import plant_engine
 from clock import TICK, Clock
 
 from multires_ref import Model, NetworkConfig, multires_conv
@@ -36,8 +37,7 @@ def cupy(monkeypatch):
             *params, taps = rest
             return [module.asarray(d) for d in contestants.ours(tuple(host((x, *params))), g.get(), "tree").both()[1]]
 
-        monkeypatch.setattr("multires_ref.engines.gpu.layer_forward", forward)
-        monkeypatch.setattr("multires_ref.engines.gpu.layer_backward", backward)
+        plant_engine(monkeypatch, "gpu", forward=forward, backward=backward)
         yield module
 
 
@@ -50,14 +50,14 @@ def parsed(*words):
 SMALL = ("--batch", "2", "--width", "3", "--lengths", "64", "--kernel-sizes", "2", "--rounds", "3")
 
 
-def take(monkeypatch, clock, module, name, seconds):
-    right = getattr(module, name)
+def slowed(clock, seconds, function):
+    """The function, every call of which takes so long."""
 
     def timed(*args):
         clock.now += seconds
-        return right(*args)
+        return function(*args)
 
-    monkeypatch.setattr(module, name, timed)
+    return timed
 
 
 def test_milliseconds_are_those_of_one_call_and_contestants_take_turns(cupy, clock):
@@ -103,10 +103,10 @@ def test_the_limits_are_bytes_read_and_written_and_operations_a_second(cupy, clo
 
 def test_a_layer_s_rows(cupy, clock, monkeypatch):
     """Forward takes 0.1 s, backward 0.3 s, PyTorch twice that: milliseconds, bytes, and what is printed."""
-    from multires_ref.engines import gpu as engine
+    from multires_ref.engines import ENGINES
 
-    take(monkeypatch, clock, engine, "layer_forward", 0.1)
-    take(monkeypatch, clock, engine, "layer_backward", 0.3)
+    for part, seconds in (("forward", 0.1), ("backward", 0.3)):
+        plant_engine(monkeypatch, "gpu", **{part: slowed(clock, seconds, getattr(ENGINES["gpu"], part))})
 
     def torch_layers(config, conv, x, g, compiled):
         assert compiled
@@ -169,7 +169,7 @@ def test_a_table_names_the_quartiles_and_compares_with_the_first_row():
 @pytest.mark.parametrize("mistake", ["a percent", "NaN", "the last sequence of another contestant"])
 def test_nothing_is_timed_where_the_layer_is_wrong(cupy, monkeypatch, part, mistake):
     """The engine is compared with the tree on the CPU even where there is no PyTorch, and PyTorch with the engine."""
-    from multires_ref.engines import gpu as engine
+    from multires_ref.engines import ENGINES
 
     def spoilt(array):
         array = array.get()
@@ -189,11 +189,11 @@ def test_nothing_is_timed_where_the_layer_is_wrong(cupy, monkeypatch, part, mist
 
         monkeypatch.setattr(gpu, "torch_layers", torch_layers)
     elif part == "forward":
-        right = engine.layer_forward
-        monkeypatch.setattr(engine, "layer_forward", lambda *args: spoilt(right(*args)))
+        right = ENGINES["gpu"].forward
+        plant_engine(monkeypatch, "gpu", forward=lambda *args: spoilt(right(*args)))
     else:
-        right = engine.layer_backward
-        monkeypatch.setattr(engine, "layer_backward", lambda *args: [spoilt(d) for d in right(*args)])
+        right = ENGINES["gpu"].backward
+        plant_engine(monkeypatch, "gpu", backward=lambda *args: [spoilt(d) for d in right(*args)])
     who = "PyTorch" if mistake.startswith("the") else "here"
     with pytest.raises(ValueError, match=f"{who} and .* disagree"):
         gpu.measure_layer(parsed(*words), 1024 if mistake.startswith("the") else 64, 2)

@@ -15,7 +15,8 @@ class Dispatcher:
 
     def __init__(self, config, refuses):
         self.config, self.refuses, self.tried = config, refuses, []
-        self._cache = SimpleNamespace(load_overload=lambda: "loaded", save_overload=lambda: None)
+        self._cache = SimpleNamespace(load_overload=lambda: "loaded", save_overload=lambda: None, _cache_file=SimpleNamespace())
+        self.py_func = compiled.keep  # any function with a file
 
     def enable_caching(self):
         self.tried.append(self.config.CACHE_DIR)

@@ -118,7 +118,7 @@ def test_the_device_is_handed_on_or_refused_by_its_flag(begun, monkeypatch, tmp_
     assert "CuPy" in capsys.readouterr().err
     monkeypatch.setattr("multires_ref.training.device.check_device", lambda device: device)
     assert main(["train", "digits", "--device", "gpu", "--engine", "fft", "--out", str(tmp_path / "run")]) == 2
-    assert "--engine must be auto or one of tree, gpu for --device gpu; got 'fft'" in capsys.readouterr().err
+    assert "--engine must be auto or one of gpu, tree for --device gpu; got 'fft'" in capsys.readouterr().err
     assert main(["train", "digits", "--device", "gpu", "--out", str(tmp_path / "run")]) == 130
     assert [run["device"] for run in begun] == ["gpu"]
 

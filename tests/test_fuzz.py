@@ -1,7 +1,6 @@
 """The fuzzer finds nothing in the public functions, and finds what is planted."""
 
 import contextlib
-import dataclasses
 import subprocess
 import sys
 import warnings
@@ -11,6 +10,7 @@ import fuzz
 import fuzz_calls
 import numpy as np
 import pytest
+from cases import plant_engine
 
 from multires_ref.base import checks
 from multires_ref.engines import ENGINES
@@ -66,17 +66,12 @@ PLANTED = {
 }
 
 
-def plant(monkeypatch, engine, **functions):
-    """Give an engine other functions, for one test."""
-    monkeypatch.setitem(ENGINES, engine, dataclasses.replace(ENGINES[engine], **functions))
-
-
 @pytest.mark.parametrize("fault", PLANTED)
 def test_what_is_planted_is_found(monkeypatch, fault):
     forward, only, words = PLANTED[fault]
     monkeypatch.setattr(fuzz_calls, "ENGINES", ["tree"])
     assert not [fault for _, what, fault in fuzz.fuzz(40, 1, only) if " with " not in what]
-    plant(monkeypatch, "tree", forward=forward)
+    plant_engine(monkeypatch, "tree", forward=forward)
     found = [fault for _, what, fault in fuzz.fuzz(40, 1, only) if " with " not in what]
     assert any(words in fault for fault in found), found
 
@@ -84,7 +79,7 @@ def test_what_is_planted_is_found(monkeypatch, fault):
 def test_a_wrong_gradient_is_found(monkeypatch):
     backward = ENGINES["fft"].backward
     monkeypatch.setattr(fuzz_calls, "ENGINES", ["fft"])
-    plant(monkeypatch, "fft", backward=lambda *a: (2 * backward(*a)[0], *backward(*a)[1:]))
+    plant_engine(monkeypatch, "fft", backward=lambda *a: (2 * backward(*a)[0], *backward(*a)[1:]))
     assert any("the gradient of x" in fault for _, _, fault in fuzz.fuzz(20, 1, "gradients"))
 
 
@@ -100,7 +95,7 @@ def test_bad_arguments_that_are_taken_or_refused_without_a_name(monkeypatch):
     monkeypatch.setattr(module, "check_int", nothing)
     found = [fault for _, _, fault in fuzz.fuzz(40, 1, "receptive_field")]
     assert any("it was taken" in fault for fault in found)
-    monkeypatch.setattr(module, "check_choice", nameless)
+    monkeypatch.setattr("multires_ref.base.layer_checks.check_choice", nameless)
     assert any("names no argument" in fault for _, _, fault in fuzz.fuzz(60, 1, "memory_rows"))
 
 
@@ -113,5 +108,5 @@ def test_a_call_that_hangs_is_stopped(monkeypatch):
             with contextlib.suppress(Exception):
                 sum(range(1000))
 
-    plant(monkeypatch, "tree", forward=forever)
+    plant_engine(monkeypatch, "tree", forward=forever)
     assert any("it took more than 0.2 s" in fault for _, _, fault in fuzz.fuzz(4, 1, "not_finite"))

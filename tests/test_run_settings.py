@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cases import plant_engine
 
 from multires_ref import NetworkConfig
-from multires_ref.training import compatible, loop
+from multires_ref.training import loop
 from multires_ref.training.checkpoint import read_checkpoint, save_checkpoint
 from multires_ref.training.compatible import check_compatible
 from multires_ref.training.config import TrainingConfig
@@ -186,12 +187,12 @@ def test_what_does_not_go_together(network, objective, words):
 
 def test_an_engine_without_its_library_or_device_is_refused_before_any_work(monkeypatch):
     with pytest.raises(
-        ValueError, match="engine must be auto or one of tree, fft, fused for device='cpu'; got 'gpu'.*the gpu alone"
+        ValueError, match="engine must be auto or one of fft, fused, tree for device='cpu'; got 'gpu'.*the gpu alone"
     ):
         check_compatible(NETWORK, replace(TRAINING, engine="gpu"), "classification")
     with pytest.raises(ValueError, match="got 'fused', which runs on the cpu alone"):
         check_compatible(NETWORK, replace(TRAINING, engine="fused"), "classification", "gpu")
-    monkeypatch.setattr(compatible, "numba_works", lambda: False)
+    plant_engine(monkeypatch, "fused", problem=lambda: "pip install numba")
     with pytest.raises(ImportError, match="engine='fused' needs Numba: pip install numba"):
         check_compatible(NETWORK, replace(TRAINING, engine="fused"), "classification")
     check_compatible(NETWORK, TRAINING, "classification")

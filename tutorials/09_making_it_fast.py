@@ -74,7 +74,7 @@ assert work["1x1 maps"] == 10 * 2 * 256 * 256
 from multires_ref.engines.readout import fold
 
 h1_levels = np.array([[[1.0, -1.0]]])  # [J, D, K] with one level and one channel
-q, w_a = fold(h1_levels, np.array([[7.0, 2.0]]), np.array([0.5]), taps=(1,))
+q, w_a = fold(h1_levels, np.array([[7.0, 2.0]]), np.array([0.5]), kept=(1,))
 print(q[0], w_a)
 assert np.array_equal(q[0], [[2.5, -2.0]]) and w_a == [7.0]
 assert q[0][0] @ [4, 3] == 2 * (4 - 3) + 0.5 * 4
@@ -360,6 +360,6 @@ a, b = rng.standard_normal((2, 1000))
 right = np.convolve(a, b)[:1000]
 wrong = ~np.isclose(by_fft(a, b, 1500)[:1000], right)
 assert np.allclose(by_fft(a, b, 2000)[:1000], right) and not wrong[499:].any() and wrong[:499].mean() > 0.99
-assert np.array_equal(fold(h1_levels, np.array([[0.0, 2.0, 3.0]]), np.zeros(1), taps=(2,))[0][0], [[2, -2, 3, -3]])
+assert np.array_equal(fold(h1_levels, np.array([[0.0, 2.0, 3.0]]), np.zeros(1), kept=(2,))[0][0], [[2, -2, 3, -3]])
 only_a = horner(x, [np.zeros(2)] * 5, w[0])
 assert np.allclose(only_a, w[0] * pyramid(x, h0, h1, 5)[-1][0])

@@ -134,17 +134,17 @@ def our_layer(config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.nda
     """The GPU engine on the device's arrays; `both` gives dx."""
     import cupy
 
-    from ..engines import gpu
+    from ..engines import get_engine
     from ..tree import kept_per_level
 
-    taps = kept_per_level(config.J, config.kernel_size)
+    gpu, kept = get_engine("gpu"), kept_per_level(config.J, config.kernel_size)
     x, g, *params = (cupy.asarray(a) for a in (x, g, *(conv[name] for name in ("h0", "h1", "w", "w_skip"))))
 
     def both() -> Any:
-        gpu.forward(x, *params, taps)
-        return gpu.backward(g, x, *params, taps)[0]
+        gpu.forward(x, *params, kept)
+        return gpu.backward(g, x, *params, kept)[0]
 
-    return {"forward": lambda: gpu.forward(x, *params, taps), "both": both}
+    return {"forward": lambda: gpu.forward(x, *params, kept), "both": both}
 
 
 def torch_layers(
