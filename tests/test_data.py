@@ -230,3 +230,10 @@ def test_buckets_without_lengths_are_refused(tmp_path, rng):
     with pytest.raises(ValueError, match="bucket needs sequences of unequal length"):
         fit(LINES, training, three(split), get_objective("classification"), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_both_ends_of_the_pixels_are_pixels():
+    """-1 and 1 are values of the grid, and no others are larger."""
+    x = np.linspace(-1, 1, 12, dtype="float32").reshape(1, 1, 12)
+    network = NetworkConfig(1, 6, 4, 1, max_length=12, kind="autoregressive")
+    check_splits(network, {name: Split(x, x.copy()) for name in ("train", "val", "test")}, "density")

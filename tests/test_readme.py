@@ -31,7 +31,6 @@ SMALL = {  # beginning of a command line -> what is added to it here, so that it
     "verify pywavelets all": "--level 1",
     "bench operator": "--quick --repeats 1 --out bench",
     "bench step": "--quick --repeats 1 --out bench",
-    "bench busy": "--quick --repeats 1 --out bench",
     "bench scaling": "--quick --repeats 1 --out bench",
     "bench pyramid": "--quick --repeats 1 --out bench",
     "bench startup": "--quick --repeats 1 --out bench",
