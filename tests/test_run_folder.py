@@ -1,7 +1,9 @@
 """One process at a time in a run folder, a start again before the first checkpoint, full disks, closed pipes, signals."""
 
 import errno
+import json
 import os
+import re
 import resource
 import shlex
 import signal
@@ -143,6 +145,9 @@ def test_a_full_disk(n, unbroken, tmp_path, capsys, monkeypatch):  # noqa: F811
     assert names(out) == {1: set(), 2: {"config.json"}, 6: {"config.json", "last.safetensors"}}[n]
     if n == 6:
         assert "The last good checkpoint is kept" in message
+        epoch, step, steps = map(int, re.search(r"stopped in epoch (\d+) after step (\d+) of (\d+)", message).groups())
+        epochs = json.loads((out / "config.json").read_text())["training"]["epochs"]
+        assert epoch == 1 + step // (steps // epochs)
         assert message.strip().endswith(f"multires-ref train digits --out {out} --resume")
         resume(tmp_path)
     else:
