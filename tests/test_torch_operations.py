@@ -8,6 +8,7 @@ from multires_ref import multires_conv
 from multires_ref.ops.bce_with_logits import bce_with_logits
 from multires_ref.ops.cross_entropy import cross_entropy
 from multires_ref.ops.mixture_nll import mixture_nll
+from multires_ref.tree import kept_per_level
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from multires_ref.interop import torch_operations  # noqa: E402
@@ -66,6 +67,7 @@ def test_the_operator_of_odd_filters(tree_select, depth, m, rng):
 
         def theirs(a, place=place, g=g):
             given = [a if n == place else torch.from_numpy(array) for n, array in enumerate(arrays)]
-            return (torch_operations.multires_conv(*given, tree_select, depth) * torch.from_numpy(g)).sum()
+            kept = kept_per_level(depth, K, tree_select, m)
+            return (torch_operations.multires_conv(*given, kept) * torch.from_numpy(g)).sum()
 
         assert_twins(ours, theirs, arrays[place])

@@ -70,7 +70,7 @@ def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
     from .torch_operations import multires_conv as by_torch
 
     with torch.no_grad():
-        return by_torch(*(torch.from_numpy(a) for a in arrays), "fading", arrays[3].shape[1] - 1).numpy()
+        return by_torch(*map(torch.from_numpy, arrays), kept_per_level(arrays[3].shape[1] - 1, arrays[1].shape[-1])).numpy()
 
 
 def study(
