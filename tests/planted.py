@@ -213,7 +213,7 @@ def plant_uniform(mistake):
 
 class WrongUniform(MultiresLayer):
     def conv(self, x):
-        y, a, taps = self.w[:, -1:] * x, x, self.taps
+        y, a, taps = self.w[:, -1:] * x, x, self.kept
         if self.mistake == "depth":
             K, left, t, coarse = self.h0.shape[-1], sum(taps), 1, []
             for _ in range(len(taps) + 1):
