@@ -24,7 +24,7 @@ values #L33-L56, the fading layer #L77-L91, the uniform one #L94-L115 and its Tr
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree` (with the layer itself), `response`, `transform`.
 Then the rooms: `engines` (the layer by faster algorithms), `ops` (operations with their gradients), `network`, `training`,
-`tasks`, `interop` (PyWavelets, PyTorch), `bench`, `plots`, and the command line.
+`tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers beside others), `bench`, `plots`, and the command line.
 Importing the package loads nothing, not even NumPy; the names below load what they need when they are first used.
 """
 
@@ -53,11 +53,11 @@ PUBLIC = {
     "Model": "network.model",
     "init_params": "network.init",
     "init_state": "network.init",
-    "load_model": "interop.load",
-    "save_model": "interop.load",
+    "load_model": "authors.load",
+    "save_model": "authors.load",
     "AssumptionWarning": "base.warnings",
-    "check_pywavelets": "interop.pywavelets",
-    "compare": "interop.compare",
+    "check_pywavelets": "diagnose.pywavelets",
+    "compare": "diagnose.compare",
 }
 __all__ = ["__version__", *PUBLIC]
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from multires_ref.interop.authors import to_authors
-from multires_ref.interop.torch_model import MultiresLayer, MultiresNet, causal_conv
+from multires_ref.authors.convert import to_authors
+from multires_ref.authors.torch_model import MultiresLayer, MultiresNet, causal_conv
 
 
 def wrong_conv(layer, x, mistake):

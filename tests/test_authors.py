@@ -8,11 +8,11 @@ import pytest
 from golden import CONFIGS, DATA, TOLD, group, reference
 
 from multires_ref import Model, NetworkConfig, load_model, save_model
+from multires_ref.authors.convert import authors_name, from_authors, params_to_authors, to_authors
+from multires_ref.authors.derive import TOLD as SETTINGS
+from multires_ref.authors.derive import derive, describe
+from multires_ref.authors.load import derived_settings
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.authors import authors_name, from_authors, params_to_authors, to_authors
-from multires_ref.interop.derive import TOLD as SETTINGS
-from multires_ref.interop.derive import derive, describe
-from multires_ref.interop.load import derived_settings
 from multires_ref.network import parameter_shapes
 
 SMALL = NetworkConfig(3, 10, 8, 2, kernel_size=2, max_length=32)

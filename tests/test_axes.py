@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multires_ref import NetworkConfig
-from multires_ref.interop.axes import aligned, as_theirs, distinct_sizes, find_orders, our_shape, possible_orders, resized
+from multires_ref.diagnose.axes import aligned, as_theirs, distinct_sizes, find_orders, our_shape, possible_orders, resized
 
 CLASSIFIER = NetworkConfig(3, 10, 8, 1, max_length=32)
 DENSITY = NetworkConfig(3, 10, 8, 1, max_length=32, kind="autoregressive")

@@ -14,10 +14,10 @@ import pytest
 from cases import plant_engine
 from threadpoolctl import threadpool_info
 
+from multires_ref.base.threads import num_threads
 from multires_ref.bench import busy, contestants, operator, pyramid, scaling, startup, step, timing
 from multires_ref.bench.timing import alternate, machine, summary, table, threads
 from multires_ref.cli import main
-from multires_ref.engines.threads import num_threads
 from multires_ref.plots.speed import plot_bench
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from clock import TICK, Clock, expected, figures_of, rows_of
 
+from multires_ref.base.threads import num_threads
 from multires_ref.bench import busy, contestants, operator, paper_step, pyramid, scaling, startup, step
 from multires_ref.cli import main
-from multires_ref.engines.threads import num_threads
 from multires_ref.tasks import get_task
 
 THEIRS = ("PyTorch conv1d", "PyTorch tree", "PyTorch fft", "PyTorch compiled")

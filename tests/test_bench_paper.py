@@ -14,10 +14,10 @@ import pytest
 from clock import TICK, Clock
 
 from multires_ref import Model
+from multires_ref.base.threads import num_threads
 from multires_ref.bench import paper, paper_step
 from multires_ref.bench import sample as bench_sample
 from multires_ref.cli import main
-from multires_ref.engines.threads import num_threads
 from multires_ref.network import init_params, init_state
 from multires_ref.network.config import mixture_channels
 from multires_ref.network.streaming import Stream

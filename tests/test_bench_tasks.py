@@ -47,8 +47,8 @@ def test_both_sides_take_the_same_steps(name):
     """Without dropout and from the same parameters, our step and PyTorch's have the same losses."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from multires_ref import Model
+    from multires_ref.authors.torch_model import to_torch
     from multires_ref.bench.torch_losses import LOSSES
-    from multires_ref.interop.torch_model import to_torch
     from multires_ref.network import apply
     from multires_ref.training.objectives import get_objective
 

@@ -8,8 +8,8 @@ from autograd.core import primitive_vjps
 from autograd.extend import defvjp, primitive
 
 from multires_ref.cli import main
-from multires_ref.interop import gradients
-from multires_ref.interop.gradients import Case, cases, check_case, check_gradients, finite_differences
+from multires_ref.diagnose import gradients
+from multires_ref.diagnose.gradients import Case, cases, check_case, check_gradients, finite_differences
 from multires_ref.ops import OPERATIONS, Example
 
 ENGINES = ["tree"]

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import AssumptionWarning, Model, NetworkConfig, load_model, save_model
+from multires_ref.authors.convert import to_authors
+from multires_ref.authors.derive import derive
+from multires_ref.authors.keys import without_prefix
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.authors import to_authors
-from multires_ref.interop.derive import derive
-from multires_ref.interop.keys import without_prefix
 
 SMALL = NetworkConfig(3, 10, 8, 2, max_length=32)
 UNIFORM = replace(SMALL, tree_select="uniform", memory_size=9)
@@ -96,7 +96,7 @@ def test_what_is_saved_comes_back_or_is_refused(suffix, tmp_path_factory, config
 )
 def test_the_settings_beside_a_state_dict_disturb_nobody(torch, config, rng, tmp_path):
     """PyTorch reads our file with weights_only and loads it strictly; written again by PyTorch it still has the settings."""
-    from multires_ref.interop.torch_model import MultiresNet
+    from multires_ref.authors.torch_model import MultiresNet
 
     model = Model.init(config, rng)
     save_model(model, tmp_path / "x.pth")
@@ -333,7 +333,7 @@ def test_a_key_that_claims_many_layers(key, rng):
 
 
 def checked(tensors):
-    from multires_ref.interop.authors import from_authors
+    from multires_ref.authors.convert import from_authors
 
     return from_authors(tensors, tree_select="fading")[1:]
 

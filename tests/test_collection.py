@@ -38,8 +38,8 @@ def run_pytest_without_options(*arguments):
         ("class Net:\n    import torch", {"torch"}),
         ("torch = import_torch('a purpose')", {"torch"}),
         ("import planted", {"torch"}),
-        ("from multires_ref.interop import torch_model", {"torch"}),
-        ("from multires_ref.interop.torch_model import to_torch", {"torch"}),
+        ("from multires_ref.authors import torch_model", {"torch"}),
+        ("from multires_ref.authors.torch_model import to_torch", {"torch"}),
         ("import multires_ref.engines.numba.fused", {"numba", "llvmlite"}),
         ("def later():\n    import torch", set()),
         ("try:\n    import torch\nexcept ImportError:\n    torch = None", set()),
@@ -69,7 +69,7 @@ def test_collecting_needs_no_optional_library():
 
 def test_what_was_skipped_for_lack_of_pytorch_is_recorded(tmp_path):
     """A test, a file that skips itself, a docstring's example, a file that is left out; and nothing else."""
-    files = ["tests/test_schedule.py", "tests/test_torch_model.py", "multires_ref/interop/compare.py", "tests/test_fast_ops.py"]
+    files = ["tests/test_schedule.py", "tests/test_torch_model.py", "multires_ref/diagnose/compare.py", "tests/test_fast_ops.py"]
     done = run_pytest_without_options("--record-torch", str(tmp_path / "files"), *files)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     recorded = (tmp_path / "files").read_text().splitlines()

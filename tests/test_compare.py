@@ -7,9 +7,9 @@ from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.hooks import record_module
-from multires_ref.interop.layers import authors_layers, layers_by_type
-from multires_ref.interop.record import random_input
+from multires_ref.diagnose.hooks import record_module
+from multires_ref.diagnose.layers import authors_layers, layers_by_type
+from multires_ref.diagnose.record import random_input
 
 CONFIG = NetworkConfig(3, 10, 8, 3, kernel_size=2, max_length=32)
 BATCH = dataclasses.replace(CONFIG, norm="batch")
@@ -33,7 +33,7 @@ from planted import (  # noqa: E402
     plant_tanh,
 )
 
-from multires_ref.interop.torch_model import to_torch  # noqa: E402
+from multires_ref.authors.torch_model import to_torch  # noqa: E402
 
 PLANTED = {  # suspect -> (config, how it is planted, where it must show first)
     "taps in the opposite order": (CONFIG, plant_in_layers("taps"), "conv"),

@@ -6,12 +6,12 @@ import pytest
 from test_authors import random_model
 
 from multires_ref import NetworkConfig, compare
-from multires_ref.interop.record import random_input
+from multires_ref.diagnose.record import random_input
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import planted as p  # noqa: E402
 
-from multires_ref.interop.torch_model import to_torch  # noqa: E402
+from multires_ref.authors.torch_model import to_torch  # noqa: E402
 
 CONFIG = NetworkConfig(3, 10, 4, 1, kernel_size=2, max_length=16)
 

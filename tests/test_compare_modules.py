@@ -8,14 +8,14 @@ from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.record import random_input
+from multires_ref.diagnose.record import random_input
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import planted as p  # noqa: E402
 
-from multires_ref.interop.hooks import record_calls, record_module  # noqa: E402
-from multires_ref.interop.layers import default_layers, layers_by_type  # noqa: E402
-from multires_ref.interop.torch_model import to_torch  # noqa: E402
+from multires_ref.authors.torch_model import to_torch  # noqa: E402
+from multires_ref.diagnose.hooks import record_calls, record_module  # noqa: E402
+from multires_ref.diagnose.layers import default_layers, layers_by_type  # noqa: E402
 
 CONFIG = NetworkConfig(3, 10, 8, 2, kernel_size=3, max_length=32)
 TOKENS = dataclasses.replace(CONFIG, encoder="embedding", d_input=7)

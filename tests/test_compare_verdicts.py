@@ -6,13 +6,13 @@ import pytest
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
-from multires_ref.interop.record import random_input
+from multires_ref.diagnose.record import random_input
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import planted as p  # noqa: E402
 
-from multires_ref.interop.modules import foreign_constants  # noqa: E402
-from multires_ref.interop.torch_model import mean_over_time, to_torch  # noqa: E402
+from multires_ref.authors.torch_model import mean_over_time, to_torch  # noqa: E402
+from multires_ref.diagnose.modules import foreign_constants  # noqa: E402
 
 CONFIG = NetworkConfig(3, 10, 8, 2, kernel_size=3, max_length=32)
 

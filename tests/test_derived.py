@@ -10,11 +10,11 @@ from test_authors import KINDS, random_model
 from test_checkpoint_files import configs
 
 from multires_ref import Model, NetworkConfig
+from multires_ref.authors.convert import authors_name, from_authors, to_authors
+from multires_ref.authors.derive import assumption_text, derive, describe
+from multires_ref.authors.keys import without_prefix
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.authors import authors_name, from_authors, to_authors
-from multires_ref.interop.cast import cast_model
-from multires_ref.interop.derive import assumption_text, derive, describe
-from multires_ref.interop.keys import without_prefix
+from multires_ref.diagnose.cast import cast_model
 
 
 def tensors_of(config, rng=None):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
-from multires_ref.base import compiled
+from multires_ref.base import compiled, threads
 from multires_ref.engines import fft, fused, tree
 from multires_ref.engines.numba import rows
 
@@ -224,8 +224,8 @@ def test_same_bits_whatever_the_number_of_threads(monkeypatch, short_rows, L, Qs
 
     args = seam_arguments(np.random.default_rng(7), 6, 5, L, 3, Qs, dtype)
     one = bits(args)  # so small that it is worth one thread
-    monkeypatch.setattr(engines.threads, "WORTH", 1)
-    monkeypatch.setattr(engines.threads, "num_threads", lambda: 1000)
+    monkeypatch.setattr(threads, "WORTH", 1)
+    monkeypatch.setattr(threads, "num_threads", lambda: 1000)
     assert all(bits_with(n, args) == one for n in range(1, numba.config.NUMBA_NUM_THREADS + 1))
 
 
@@ -308,14 +308,14 @@ def test_numbas_setting_comes_back(monkeypatch):
     before = numba.get_num_threads()
     numba.set_num_threads(2)
     try:
-        with engines.threads.limited(work=1):
+        with threads.limited(work=1):
             assert compiled.allowed.most == 1
         assert compiled.allowed.most is None
-        with pytest.raises(ZeroDivisionError), engines.threads.limited(work=10 * engines.threads.WORTH):
+        with pytest.raises(ZeroDivisionError), threads.limited(work=10 * threads.WORTH):
             1 / 0  # noqa: B018
         assert (compiled.allowed.most, numba.get_num_threads()) == (None, 2)
         monkeypatch.setenv("MULTIRES_NUM_THREADS", "2")
-        with engines.threads.limited(work=10 * engines.threads.WORTH) as n:
+        with threads.limited(work=10 * threads.WORTH) as n:
             assert n == numba.get_num_threads() == min(2, engines.num_threads())
     finally:
         numba.set_num_threads(before)

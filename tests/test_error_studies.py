@@ -8,8 +8,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from multires_ref import multires_conv, multires_conv_loops
 from multires_ref.cli import main
-from multires_ref.interop import error_study
-from multires_ref.interop.error_study import (
+from multires_ref.diagnose import error_study
+from multires_ref.diagnose.error_study import (
     arguments,
     by_engine,
     engines_here,
@@ -19,8 +19,8 @@ from multires_ref.interop.error_study import (
     format_study,
     truth,
 )
-from multires_ref.interop.errors import measure
-from multires_ref.interop.report import Report, Row, Section
+from multires_ref.diagnose.errors import measure
+from multires_ref.diagnose.report import Report, Row, Section
 from multires_ref.plots.errors import plot_error_by_layer, plot_error_studies, plot_error_study
 
 EPS = {"float32": 2.0**-23, "float64": 2.0**-52}

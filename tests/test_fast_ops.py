@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, ndtr
 
-from multires_ref.engines import threads as engine_threads
-from multires_ref.engines.threads import set_num_threads
+from multires_ref.base import threads as engine_threads
+from multires_ref.base.threads import set_num_threads
 from multires_ref.ops import registry
 from multires_ref.ops.adam_update import adam_update
 from multires_ref.ops.batch_norm import batch_statistics

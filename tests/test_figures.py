@@ -10,8 +10,8 @@ import pytest
 from scipy.io import wavfile
 
 from multires_ref import Model, NetworkConfig, load_model, memory
+from multires_ref.authors.load import save_model
 from multires_ref.cli import main
-from multires_ref.interop.load import save_model
 from multires_ref.plots import model as model_plots
 from multires_ref.plots.gallery import FIGURES
 from multires_ref.plots.signal import Signal, fed_to_layer_1, stand_in

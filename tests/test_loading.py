@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 from test_authors import KINDS, SMALL, assert_same, random_model
 
 from multires_ref import AssumptionWarning, Model, load_model, save_model
-from multires_ref.interop.authors import to_authors
-from multires_ref.interop.load import assumptions, derived_settings
+from multires_ref.authors.convert import to_authors
+from multires_ref.authors.load import assumptions, derived_settings
 from multires_ref.training.checkpoint import model_tensors, save_checkpoint
 
 

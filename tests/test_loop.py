@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from multires_ref import NetworkConfig, init_params, init_state
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.errors import measure
+from multires_ref.diagnose.errors import measure
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint
 from multires_ref.training.config import TrainingConfig

@@ -13,7 +13,7 @@ from scipy.special import erf
 
 from multires_ref import Model, NetworkConfig, init_params, init_state
 from multires_ref.definition import multires_conv_loops
-from multires_ref.interop.errors import measure
+from multires_ref.diagnose.errors import measure
 from multires_ref.network import apply
 
 B, D, L, K, J, DROPOUT = 2, 3, 11, 3, 2, 0.4  # L is longer than the 7 samples that a layer sees

@@ -191,7 +191,7 @@ LARGE = """
 import os, sys, threading
 import numpy as np
 import multires_ref as mr
-from multires_ref.engines import threads
+from multires_ref.base import threads
 threads.WORTH = 1  # so that these small arrays are for several threads
 rng = np.random.default_rng(0)
 args = [rng.standard_normal(s).astype("f4") for s in ((8, 16, 64), (16, 2), (16, 2), (16, 7), (16,))]

@@ -5,7 +5,7 @@ import pytest
 
 from multires_ref import check_pywavelets
 from multires_ref.base.layer_checks import wavelet_names
-from multires_ref.interop import pywavelets
+from multires_ref.diagnose import pywavelets
 
 
 @pytest.mark.parametrize("length", [200, 131])

@@ -7,10 +7,10 @@ import pytest
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.interop.axes import aligned, as_theirs, possible_orders
-from multires_ref.interop.quirks import Quirks, apply_with_quirks
-from multires_ref.interop.record import random_input, record_model
-from multires_ref.interop.suspects import SUSPECTS, scopes
+from multires_ref.diagnose.axes import aligned, as_theirs, possible_orders
+from multires_ref.diagnose.quirks import Quirks, apply_with_quirks
+from multires_ref.diagnose.record import random_input, record_model
+from multires_ref.diagnose.suspects import SUSPECTS, scopes
 
 CONFIG = NetworkConfig(3, 10, 8, 3, kernel_size=2, max_length=32)
 BATCH = dataclasses.replace(CONFIG, norm="batch")

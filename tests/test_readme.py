@@ -120,7 +120,7 @@ def test_session_says_what_it_shows(code, place, monkeypatch):
     from planted import plant_in_layers
 
     from multires_ref import compare, load_model
-    from multires_ref.interop.torch_model import to_torch
+    from multires_ref.authors.torch_model import to_torch
 
     monkeypatch.chdir(place)
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@ from autograd import grad
 from test_authors import KINDS, random_model
 
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.record import random_input, record_model
+from multires_ref.diagnose.record import random_input, record_model
 from multires_ref.network import apply
 
 

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from multires_ref.interop.comparison import Comparison, Layer
-from multires_ref.interop.errors import cancellation_noise, error_cells, measure, nearer
-from multires_ref.interop.report import Report, Row, Section, nearer_notes
-from multires_ref.interop.search import Finding, Hit
-from multires_ref.interop.suspects import SUSPECTS, Suspect
+from multires_ref.diagnose.comparison import Comparison, Layer
+from multires_ref.diagnose.errors import cancellation_noise, error_cells, measure, nearer
+from multires_ref.diagnose.report import Report, Row, Section, nearer_notes
+from multires_ref.diagnose.search import Finding, Hit
+from multires_ref.diagnose.suspects import SUSPECTS, Suspect
 
 ONES = np.ones(4, np.float32)
 GOOD, BAD = measure(ONES, ONES, 1e-5), measure(ONES * np.float32(1.25), ONES, 1e-5)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_usual_mistakes import BATCH, CAUSAL, FADING, cases_of, problem
 
-from multires_ref.interop.quirks import RIGHT, Quirks, apply_with_quirks, steps
-from multires_ref.interop.search import Case, Hit, Search, contradict, in_order, last_right, pairs
-from multires_ref.interop.suspects import SUSPECTS, acts_at, place_of, scopes, tree_size
+from multires_ref.diagnose.quirks import RIGHT, Quirks, apply_with_quirks, steps
+from multires_ref.diagnose.search import Case, Hit, Search, contradict, in_order, last_right, pairs
+from multires_ref.diagnose.suspects import SUSPECTS, acts_at, place_of, scopes, tree_size
 
 NAMED = {suspect.name: suspect for suspect in SUSPECTS}
 TANH, RELU, TAPS, SWAPPED = (
@@ -124,7 +124,7 @@ def test_what_departs(dtype, off, seen, rng):
     """By 1e-10 in float64 and 1e-5 in float32; a NaN always."""
     from test_authors import random_model
 
-    from multires_ref.interop.record import random_input
+    from multires_ref.diagnose.record import random_input
 
     model = random_model(FADING, rng, dtype)
     x, _ = random_input(model, rng, 3, 16)

@@ -11,8 +11,8 @@ import pytest
 
 import multires_ref as mr
 from multires_ref import Model, NetworkConfig
-from multires_ref.base import compiled
-from multires_ref.engines import set_num_threads, threads
+from multires_ref.base import compiled, threads
+from multires_ref.base.threads import set_num_threads
 from multires_ref.network.streaming import Stream
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split

@@ -9,12 +9,12 @@ import pytest
 from test_authors import KINDS, SMALL, assert_same, random_model
 
 from multires_ref import load_model, save_model
+from multires_ref.authors.convert import to_authors
 from multires_ref.base.pytrees import flatten
-from multires_ref.interop.authors import to_authors
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from multires_ref.interop.torch_file import as_numpy  # noqa: E402
-from multires_ref.interop.torch_model import to_torch  # noqa: E402
+from multires_ref.authors.torch_file import as_numpy  # noqa: E402
+from multires_ref.authors.torch_model import to_torch  # noqa: E402
 
 
 def tensors_of(model):

@@ -7,15 +7,15 @@ from golden import CONFIGS, TOLD, WEIGHT_DECAY, group, reference
 from test_authors import KINDS, assert_same, random_model
 
 from multires_ref import Model, NetworkConfig, init_params, save_model
+from multires_ref.authors.convert import from_authors, params_to_authors, to_authors
 from multires_ref.base.pytrees import flatten, unflatten
-from multires_ref.interop.authors import from_authors, params_to_authors, to_authors
-from multires_ref.interop.record import record_model
-from multires_ref.interop.verify import bias_noise
+from multires_ref.diagnose.record import record_model
+from multires_ref.diagnose.verify import bias_noise
 from multires_ref.network import apply
 from multires_ref.ops.adam_update import adam_update
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from multires_ref.interop.torch_model import MultiresNet, from_torch, to_torch  # noqa: E402
+from multires_ref.authors.torch_model import MultiresNet, from_torch, to_torch  # noqa: E402
 
 EXACT, TIGHT = 1e-12, 1e-11  # relative, float64: of outputs, and of each gradient by its own size
 LENGTHS = {"tokens": np.array([32, 5, 17])}

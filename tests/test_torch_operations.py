@@ -11,7 +11,7 @@ from multires_ref.ops.mixture_nll import mixture_nll
 from multires_ref.tree import kept_per_level
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from multires_ref.interop import torch_operations  # noqa: E402
+from multires_ref.authors import torch_operations  # noqa: E402
 
 
 def assert_twins(ours, theirs, array, *rest, rtol=1e-12):

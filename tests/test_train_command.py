@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from multires_ref import NetworkConfig
+from multires_ref.authors.load import load_model
 from multires_ref.cli import main
 from multires_ref.commands.settings import add_setting_flags, given_settings
-from multires_ref.interop.load import load_model
 from multires_ref.tasks.digits import load
 from multires_ref.tasks.task import LoadOptions
 from multires_ref.training.config import TrainingConfig

@@ -9,10 +9,10 @@ from cases import assert_agrees
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.interop.quirks import RIGHT, Quirks, apply_with_quirks, pool_with_quirks, steps
-from multires_ref.interop.record import random_input, record_model
-from multires_ref.interop.search import Case, Search
-from multires_ref.interop.suspects import SUSPECTS, other_trees, usual_suspects
+from multires_ref.diagnose.quirks import RIGHT, Quirks, apply_with_quirks, pool_with_quirks, steps
+from multires_ref.diagnose.record import random_input, record_model
+from multires_ref.diagnose.search import Case, Search
+from multires_ref.diagnose.suspects import SUSPECTS, other_trees, usual_suspects
 
 FADING = NetworkConfig(3, 10, 4, 2, kernel_size=3, max_length=16)
 UNIFORM = dataclasses.replace(FADING, tree_select="uniform", memory_size=9, depth=3)

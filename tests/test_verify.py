@@ -12,14 +12,14 @@ from golden import CONFIGS, DATA, TOLD, group, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, save_model
+from multires_ref.authors.convert import from_authors
 from multires_ref.cli import main
-from multires_ref.interop import pywavelets, verify
-from multires_ref.interop.authors import from_authors
-from multires_ref.interop.errors import measure, nearer, text_table
-from multires_ref.interop.pywavelets import Relation, check_pywavelets, format_relations
-from multires_ref.interop.record import random_input, record_model
-from multires_ref.interop.report import Report, Row, Section
-from multires_ref.interop.verify import verify_reference
+from multires_ref.diagnose import pywavelets, verify
+from multires_ref.diagnose.errors import measure, nearer, text_table
+from multires_ref.diagnose.pywavelets import Relation, check_pywavelets, format_relations
+from multires_ref.diagnose.record import random_input, record_model
+from multires_ref.diagnose.report import Report, Row, Section
+from multires_ref.diagnose.verify import verify_reference
 from multires_ref.network import Model
 
 
@@ -27,7 +27,7 @@ def no_torch(monkeypatch):
     """As if PyTorch were not installed."""
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in ("torch_model", "torch_operations"):
-        monkeypatch.delitem(sys.modules, f"multires_ref.interop.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"multires_ref.authors.{name}", raising=False)
 
 
 # ---- errors --------------------------------------------------
@@ -250,7 +250,7 @@ def test_layer_by_layer(kind, rng):
 @pytest.mark.parametrize("where", ["layer", "parameter", "statistics"])
 def test_a_departing_layer_is_reported(where, monkeypatch, capsys, rng, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    from multires_ref.interop import torch_model
+    from multires_ref.authors import torch_model
 
     right = torch_model.to_torch
 
@@ -343,7 +343,7 @@ def test_an_assumption_stands_beside_a_verdict_that_passes(tmp_path, rng, capsys
 def test_a_filter_gradient_is_not_measured_by_a_larger_one(monkeypatch, rng):
     """One per cent off in float32, in the smallest gradient of all."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    from multires_ref.interop import torch_model
+    from multires_ref.authors import torch_model
 
     right = torch_model.to_torch
 

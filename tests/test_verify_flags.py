@@ -10,12 +10,12 @@ from test_authors import KINDS, random_model
 from multires_ref import Model, NetworkConfig, save_model
 from multires_ref.base.checks import FLOATS
 from multires_ref.cli import main
-from multires_ref.interop import error_study, gradients
-from multires_ref.interop import verify as interop_verify
-from multires_ref.interop.errors import measure
-from multires_ref.interop.gradients import GradientRow, format_gradients
-from multires_ref.interop.record import random_input
-from multires_ref.interop.report import Report, Row, Section
+from multires_ref.diagnose import error_study, gradients
+from multires_ref.diagnose import verify as diagnose_verify
+from multires_ref.diagnose.errors import measure
+from multires_ref.diagnose.gradients import GradientRow, format_gradients
+from multires_ref.diagnose.record import random_input
+from multires_ref.diagnose.report import Report, Row, Section
 
 RANDOM = NetworkConfig(3, 10, 16, 3, 2, 256)  # what is verified where nothing is given
 
@@ -29,7 +29,7 @@ def verified(monkeypatch):
         seen.append((model, x, lengths, dtypes))
         return Report("t", [Section("s", "float64", [Row("a", measure(np.ones(2), np.ones(2), 1e-9))])])
 
-    monkeypatch.setattr(interop_verify, "verify_pytorch", verify_pytorch)
+    monkeypatch.setattr(diagnose_verify, "verify_pytorch", verify_pytorch)
     return seen
 
 
@@ -95,7 +95,7 @@ def test_the_input_is_in_the_reference(flag, capsys):
 
 def test_a_wrong_reference_gives_status_1_in_the_dtypes_asked_for(tmp_path, capsys, monkeypatch):
     """One stored number of many is wrong; the report says which, in the dtypes that were asked for."""
-    monkeypatch.setattr("multires_ref.interop.suspects.other_trees", lambda *args: [])  # tried in test_verify.py; takes long
+    monkeypatch.setattr("multires_ref.diagnose.suspects.other_trees", lambda *args: [])  # tried in test_verify.py; takes long
     name = "classifier_layernorm"
     arrays = reference(name)
     told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]

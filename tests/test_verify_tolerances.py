@@ -8,12 +8,12 @@ from golden import CONFIGS, TOLD, group, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
+from multires_ref.authors.convert import from_authors, params_to_authors, state_to_authors
 from multires_ref.base.pytrees import flatten, unflatten
-from multires_ref.interop import verify
-from multires_ref.interop.authors import from_authors, params_to_authors, state_to_authors
-from multires_ref.interop.cast import cast_model
-from multires_ref.interop.record import random_input, record_model
-from multires_ref.interop.verify import bias_noise, channels_last, parameters_are_float32, verify_pytorch, verify_reference
+from multires_ref.diagnose import verify
+from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.record import random_input, record_model
+from multires_ref.diagnose.verify import bias_noise, channels_last, parameters_are_float32, verify_pytorch, verify_reference
 from multires_ref.network import Model
 
 SMALL = NetworkConfig(3, 10, 6, 2, kernel_size=2, max_length=16)

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from multires_ref import load_model
-from multires_ref.interop.errors import measure, text_table
+from multires_ref.diagnose.errors import measure, text_table
 from multires_ref.plots.style import show
 
 # %% [markdown]
@@ -101,7 +101,7 @@ assert np.array_equal(conv["w_skip"], tensors["seq_layers.0.w"][:, -1])
 # stands out by ten orders of magnitude.
 
 # %%
-from multires_ref.interop.cast import cast_model
+from multires_ref.diagnose.cast import cast_model
 
 stored = np.load("data/pytorch_layers.npz")
 wide, x = cast_model(model, "float64"), stored["x"]
@@ -130,8 +130,8 @@ assert all(error.passed for error in agreement.values())
 
 # %%
 if find_spec("torch"):
-    from multires_ref.interop.record import random_input
-    from multires_ref.interop.verify import verify_pytorch
+    from multires_ref.diagnose.record import random_input
+    from multires_ref.diagnose.verify import verify_pytorch
 
     report = verify_pytorch(wide, x, dtypes=("float64",))
     assert report.passed and random_input(wide, np.random.default_rng(0), 2, 32)[0].shape == x.shape
@@ -160,7 +160,7 @@ assert first == "blocks.1.conv" and suspicious["decoder"].relative < 0.01
 # reproduces another program's wrong numbers to the last digits, it is the mistake.
 
 # %% tags=["varies"]
-from multires_ref.interop.quirks import Quirks, apply_with_quirks
+from multires_ref.diagnose.quirks import Quirks, apply_with_quirks
 
 guesses = {"skip left out": {"skip": "missing"}, "filters swapped": {"filters": "swapped"}, "taps reversed": {"taps": "reversed"}}
 for name, guess in guesses.items():
@@ -182,7 +182,7 @@ assert "suspect: taps in the opposite order" in said
 # %%
 if find_spec("torch"):
     from multires_ref import compare
-    from multires_ref.interop.torch_model import to_torch
+    from multires_ref.authors.torch_model import to_torch
 
     module = to_torch(wide)
     for h in (module.seq_layers[1].h0, module.seq_layers[1].h1):
@@ -236,7 +236,7 @@ assert not off.passed and off.largest < 4.8e-4
 # parameter, so that much may differ and no more.
 
 # %% tags=["varies"]
-from multires_ref.interop.verify import verify_reference
+from multires_ref.diagnose.verify import verify_reference
 
 with np.load("../tests/data/classifier_layernorm.npz") as z:
     arrays = {name: z[name] for name in z if name in ("x", "target", "loss", "eval_output") or name.startswith("grad/")}

@@ -148,7 +148,7 @@ def forgive(cache: Any) -> None:
 
 class Threads(threading.local):
     """How many threads parallel loops may use, as the section of work that this Python thread is in says; None: as many as Numba
-    has. Sections are `limited` in `engines/threads.py`."""
+    has. Sections are `limited` in `base/threads.py`."""
 
     most: int | None = None
 

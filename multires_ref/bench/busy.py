@@ -2,7 +2,7 @@
 
 A process that does nothing but count is the neighbour. Where a step's threads wait for each other, and one of them has to share
 its CPU, all wait for that one: two threads can then be many times slower than one. So small work is done by one thread
-(`engines/threads.py`), and the ratios here show what that is worth: near 1 on a machine with a CPU to spare, and at most 2
+(`base/threads.py`), and the ratios here show what that is worth: near 1 on a machine with a CPU to spare, and at most 2
 where the neighbour takes turns with us, and a step never slower than with one thread.
 """
 

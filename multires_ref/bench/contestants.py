@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..diagnose.errors import measure
 from ..engines import usable_engines
-from ..interop.errors import measure
 from ..ops.multires_conv import multires_conv
 from ..tree import depth_for
 
@@ -98,7 +98,7 @@ def compiled(contestant: Callable[[Callable], Contestant]) -> dict[str, Contesta
 
 def torch_conv1d(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any) -> Any:
     """As the authors' `forward_fading`: two padded depthwise convolutions a level."""
-    from ..interop.torch_model import causal_conv
+    from ..authors.torch_model import causal_conv
 
     J = w.shape[1] - 1
     kernel0, kernel1 = h0.flip(-1)[:, None], h1.flip(-1)[:, None]  # [D, 1, K], newest sample last

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..interop.errors import measure
+from ..diagnose.errors import measure
 from ..tasks import TASK_MODULES
 from .contestants import ours
 
@@ -151,7 +151,7 @@ def torch_layers(
     config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray, compiled: bool
 ) -> dict[str, Contestants]:
     """The authors' formulation in PyTorch: pads and dilated depthwise convolutions; eager, and compiled."""
-    from ..interop.torch_model import MultiresLayer, torch
+    from ..authors.torch_model import MultiresLayer, torch
 
     equal_precision(torch)
     layer = MultiresLayer(config).cuda()

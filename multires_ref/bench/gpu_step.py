@@ -48,7 +48,7 @@ def our_step(task: Any, batch: Any) -> Callable[[], Any]:
 
 def torch_steps(task: Any, batch: Any, compiled: bool) -> dict[str, Callable[[], Any]]:
     """The same setting in PyTorch with its own optimiser; eager, and with a compiled network."""
-    from ..interop.torch_model import MultiresNet, torch
+    from ..authors.torch_model import MultiresNet, torch
     from .torch_losses import LOSSES
 
     equal_precision(torch)

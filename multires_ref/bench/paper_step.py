@@ -95,7 +95,7 @@ def torch_step(network: NetworkConfig, setting: Task, batch: Split) -> Callable[
     """The same step by PyTorch, eager, with its own optimiser."""
     import torch
 
-    from ..interop.torch_model import MultiresNet
+    from ..authors.torch_model import MultiresNet
     from .torch_losses import LOSSES
 
     torch.manual_seed(1)

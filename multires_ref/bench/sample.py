@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..interop.errors import measure as compared
+from ..diagnose.errors import measure as compared
 from .timing import machine, machine_line, threads
 
 AGREE = 1e-3  # relative to the norm; float32, sums over time in another order
@@ -74,7 +74,7 @@ def torch_contestant(model: Any) -> dict[str, Callable]:
         import torch
     except ImportError:
         return {}
-    from ..interop.torch_model import to_torch
+    from ..authors.torch_model import to_torch
 
     module = to_torch(model)
 

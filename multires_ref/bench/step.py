@@ -83,7 +83,7 @@ def check_losses(network: NetworkConfig, task: Any, batch: Any) -> float:
     """The relative difference of the two first losses, with the same parameters and no dropout."""
     import torch
 
-    from ..interop.torch_model import to_torch
+    from ..authors.torch_model import to_torch
     from ..training.objectives import get_objective
     from ..training.step import loss_and_gradients
     from .torch_losses import LOSSES

@@ -62,7 +62,7 @@ def threads(n: int | None) -> Iterator[int]:
     """Inside: at most n threads for our engines, for BLAS and for PyTorch; None leaves all that is allowed. Yields the number."""
     from threadpoolctl import threadpool_limits
 
-    from ..engines.threads import num_threads, set_num_threads
+    from ..base.threads import num_threads, set_num_threads
 
     try:
         import torch

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def load(path: Path, device: str) -> tuple[Any, dict[str, Any], Path]:
     """The model (on the device), what its checkpoint says about the run, and the checkpoint's path."""
-    from ..interop.load import load_model
+    from ..authors.load import load_model
     from ..network import Model
     from ..training.device import check_device, tree_to_device
 

@@ -86,7 +86,7 @@ def of_package(data: Path, only: list[str] | None = None) -> Drawings:
 
 def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> Drawings:
     """The figures of a user's own model, for a signal in a file or for one that the run brings."""
-    from ..interop.load import load_model
+    from ..authors.load import load_model
     from ..plots.model import figures_of_model
 
     model = load_model(path)

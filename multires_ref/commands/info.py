@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_lines(path: Path, batch_size: int) -> list[str]:
     """What a run folder or a checkpoint holds."""
-    from ..interop.load import load_model
+    from ..authors.load import load_model
 
     if not path.exists():
         raise FileNotFoundError(missing(str(path)))

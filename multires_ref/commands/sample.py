@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sample, draw, write."""
-    from ..interop.load import load_model
+    from ..authors.load import load_model
     from ..network import Model
     from ..network.sampling import sample
     from ..training.device import check_device, to_numpy, tree_to_device

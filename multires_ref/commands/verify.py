@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_pytorch(args: argparse.Namespace) -> int:
     """Layer by layer against PyTorch, or against a reference file."""
-    from ..interop.verify import verify_pytorch
+    from ..diagnose.verify import verify_pytorch
 
     if args.reference:
         refuse_with_reference(args)
@@ -88,9 +88,9 @@ def the_model(
     args: argparse.Namespace, arrays: dict[str, np.ndarray] | None, rng: np.random.Generator
 ) -> tuple[Model, list[str]]:
     """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; prints what was derived."""
-    from ..interop.authors import from_authors
-    from ..interop.derive import derive, describe
-    from ..interop.load import assumptions, derived_settings, load_model
+    from ..authors.convert import from_authors
+    from ..authors.derive import derive, describe
+    from ..authors.load import assumptions, derived_settings, load_model
 
     told = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
     init = {name.removeprefix("init/"): a for name, a in (arrays or {}).items() if name.startswith("init/")}
@@ -128,8 +128,8 @@ def refuse_with_reference(args: argparse.Namespace) -> None:
 
 def print_other_trees(model: Model, arrays: dict[str, np.ndarray]) -> None:
     """Which other tree, for the same weights, gives the stored numbers: before anybody looks for a mistake."""
-    from ..interop.suspects import other_trees
-    from ..interop.verify import parameters_are_float32, verify_reference
+    from ..diagnose.suspects import other_trees
+    from ..diagnose.verify import parameters_are_float32, verify_reference
 
     rounded = parameters_are_float32(model)
     for suspect in other_trees(model.config, arrays["x"].shape[-1]):
@@ -142,7 +142,7 @@ def print_other_trees(model: Model, arrays: dict[str, np.ndarray]) -> None:
 
 def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -> tuple[Any, Any]:
     """A random input that fits the model."""
-    from ..interop.record import random_input
+    from ..diagnose.record import random_input
 
     length = min(model.config.max_length, 1024) if args.length is None else check_int("length", args.length, 1)
     return random_input(model, rng, 4 if args.batch_size is None else check_int("batch-size", args.batch_size, 1), length)
@@ -157,8 +157,8 @@ def read_reference(path: str) -> dict[str, np.ndarray]:
 
 def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple[str, ...]) -> Any:
     """The stored numbers, in each dtype."""
-    from ..interop.report import Report
-    from ..interop.verify import parameters_are_float32, verify_reference
+    from ..diagnose.report import Report
+    from ..diagnose.verify import parameters_are_float32, verify_reference
 
     reports = [verify_reference(model, arrays, dtype, parameters_are_float32(model)) for dtype in sorted(dtypes, reverse=True)]
     return Report(reports[0].title, [section for report in reports for section in report.sections])
@@ -179,7 +179,7 @@ def write_report(report: Any, folder: Path) -> None:
 def run_pywavelets(args: argparse.Namespace) -> int:
     """The largest error of each relation over the wavelets asked for."""
     from ..base.layer_checks import wavelet_names
-    from ..interop.pywavelets import check_pywavelets, format_relations
+    from ..diagnose.pywavelets import check_pywavelets, format_relations
 
     names = wavelet_names() if args.wavelet == ["all"] else args.wavelet
     for name in names:
@@ -196,7 +196,7 @@ def run_pywavelets(args: argparse.Namespace) -> int:
 
 def worst_relations(tables: dict[str, list[Any]]) -> str:
     """For each relation: the largest error over all wavelets, whose it is, and to how many wavelets the relation applies."""
-    from ..interop.errors import text_table
+    from ..diagnose.errors import text_table
 
     lines = []
     for rows in zip(*tables.values(), strict=True):
@@ -209,7 +209,7 @@ def worst_relations(tables: dict[str, list[Any]]) -> str:
 
 def run_gradients(args: argparse.Namespace) -> int:
     """The table of operations."""
-    from ..interop.gradients import check_gradients, format_gradients
+    from ..diagnose.gradients import check_gradients, format_gradients
 
     rows = check_gradients(args.op)
     print(format_gradients(rows))
@@ -219,7 +219,7 @@ def run_gradients(args: argparse.Namespace) -> int:
 def run_errors(args: argparse.Namespace) -> int:
     """The three error studies, as tables and as a picture."""
     from ..base.files import write_json
-    from ..interop.error_study import error_by_depth, error_by_length, error_by_peak, format_study
+    from ..diagnose.error_study import error_by_depth, error_by_length, error_by_peak, format_study
     from ..plots.errors import plot_error_studies
     from ..plots.style import save
 

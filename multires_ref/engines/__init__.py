@@ -16,9 +16,9 @@ from pkgutil import iter_modules
 
 from ..base.arrays import Array, family
 from ..base.checks import check_choice
+from ..base.threads import num_threads, set_num_threads
 from .engine import KINDS, Engine
 from .readout import filter_length
-from .threads import num_threads, set_num_threads
 
 __all__ = ["ENGINES", "Engine", "available_engines", "choose", "explain_choice", "num_threads", "set_num_threads"]
 

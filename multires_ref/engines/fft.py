@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..base.arrays import Array
+from ..base.threads import limited
 from . import risky, tree
 from .engine import Engine
 from .readout import by_readout
-from .threads import limited
 
 BLOCK = 2**17  # elements transformed at a time: the products that follow find the transforms in the cache
 TRANSFORMS = 8  # elements handled for each element of an array that is transformed and transformed back

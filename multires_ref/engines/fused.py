@@ -14,10 +14,10 @@ import numpy as np
 
 from ..base import compiled
 from ..base.arrays import Array
+from ..base.threads import limited
 from .engine import Engine
 from .numba import rows as cut
 from .readout import by_readout
-from .threads import limited
 
 
 def loops() -> ModuleType:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..base.arrays import family, get_xp
 from ..base.checks import check_floats, check_plain, check_shape
-from ..engines.threads import POINTWISE, limited
+from ..base.threads import POINTWISE, limited
 from ..ops.conv1x1 import conv1x1
 from ..ops.dilated_conv import delay
 from ..ops.embed import embed
@@ -92,7 +92,7 @@ def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, hook: Ho
 
 
 def work_of(config: NetworkConfig, x: Any) -> int:
-    """The work of one operation on the arrays [B, D, L] inside the network, in numbers handled: see `engines/threads.py`.
+    """The work of one operation on the arrays [B, D, L] inside the network, in numbers handled: see `base/threads.py`.
 
     All operations of a step have about the same size, so this decides for all of them how many threads they are worth.
     """

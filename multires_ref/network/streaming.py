@@ -14,8 +14,8 @@ import numpy as np
 from ..base.arrays import get_xp
 from ..base.checks import as_plain, check_floats, check_int, check_shape
 from ..base.tensors import read_tensors, write_tensors
+from ..base.threads import limited
 from ..engines.rings import MAX_RING_ELEMENTS, find_conv_step, layer_weights, plan_rings
-from ..engines.threads import limited
 from ..ops.linear import linear
 from ..tree import kept_per_level
 from .block import ONE_SAMPLE, after_convolution

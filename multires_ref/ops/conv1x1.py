@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.arrays import Array, get_xp
-from ..engines.threads import limited
+from ..base.threads import limited
 from .registry import Example, operation
 
 BLOCK = 2**19  # elements of a product's result that are worked on at a time: 2 MiB in float32

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..base.checks import check_choice
-from ..interop.error_study import StudyRow, by_engine
-from ..interop.report import Report, Section
+from ..diagnose.error_study import StudyRow, by_engine
+from ..diagnose.report import Report, Section
 from .style import COLOURS, CYCLE, DASHES, new_axes, new_figure, styled
 
 LOWEST = 1e-18  # where an error of exactly zero is drawn on the logarithmic axis
@@ -28,8 +28,8 @@ def plot_error_by_layer(report: Report, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from multires_ref.interop.errors import measure
-    >>> from multires_ref.interop.report import Row
+    >>> from multires_ref.diagnose.errors import measure
+    >>> from multires_ref.diagnose.report import Row
     >>> rows = [Row("encoder", forward=measure(np.ones(3), np.ones(3), 1e-12))]
     >>> ax = plot_error_by_layer(Report("a report", [Section("float64", "float64", rows)]))
     >>> ax.get_ylabel()
@@ -80,7 +80,7 @@ def plot_error_study(rows: Iterable[StudyRow], x: str = "depth", ax: Axes | None
 
     Examples
     --------
-    >>> from multires_ref.interop.error_study import error_by_depth
+    >>> from multires_ref.diagnose.error_study import error_by_depth
     >>> ax = plot_error_study(error_by_depth([1, 2, 3], length=32, engines=["tree"]))
     >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('depth J', ['tree', 'float32', 'float64'])
@@ -115,7 +115,7 @@ def plot_error_studies(by_depth: list[StudyRow], by_length: list[StudyRow], by_p
 
     Examples
     --------
-    >>> from multires_ref.interop.error_study import error_by_depth, error_by_length, error_by_peak
+    >>> from multires_ref.diagnose.error_study import error_by_depth, error_by_length, error_by_peak
     >>> only = {"engines": ["tree"], "dtypes": ["float32"]}
     >>> axes = plot_error_studies(
     ...     error_by_depth([1, 2], length=16, **only), error_by_length([8, 16], **only), error_by_peak([1.0], 16, 2, **only)

@@ -22,7 +22,7 @@ from .model import Conv, initial_layers, layers
 from .style import WIDTH, new_axes, new_figure, styled
 
 if TYPE_CHECKING:
-    from ..interop.report import Report
+    from ..diagnose.report import Report
 
 
 class Stored(NamedTuple):
@@ -91,8 +91,8 @@ def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
 
 def read_report(path: Path) -> Report:
     """The verification in a report.json that `multires-ref verify pytorch --out` wrote."""
-    from ..interop.errors import Error
-    from ..interop.report import Report, Row, Section
+    from ..diagnose.errors import Error
+    from ..diagnose.report import Report, Row, Section
 
     def error(values: dict[str, Any] | None) -> Error | None:
         return None if values is None else Error(**values)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..base.arrays import family
-from ..engines.threads import limited
+from ..base.threads import limited
 from ..network import NetworkConfig, apply
 from ..network.model import work_of
 from ..ops.tracing import value_and_gradients

@@ -18,13 +18,13 @@ import torch
 from safetensors.numpy import save
 
 from multires_ref import compare, load_model
+from multires_ref.authors.load import read_checkpoint
+from multires_ref.authors.torch_model import to_torch
 from multires_ref.base.files import write_whole
-from multires_ref.interop.cast import cast_model
-from multires_ref.interop.hooks import record_module
-from multires_ref.interop.layers import authors_layers
-from multires_ref.interop.load import read_checkpoint
-from multires_ref.interop.torch_model import to_torch
-from multires_ref.interop.verify import channels_last
+from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.hooks import record_module
+from multires_ref.diagnose.layers import authors_layers
+from multires_ref.diagnose.verify import channels_last
 
 HERE = Path(__file__).parent
 CHECKPOINT = HERE.parent.parent / "tests" / "data" / "classifier_layernorm"

@@ -12,7 +12,7 @@ from numba import prange
 
 from ...base.arrays import Array
 from ...base.compiled import njit, parallel_njit
-from ..threads import limited
+from ...base.threads import limited
 from . import FASTMATH
 
 BLOCK = 4096  # samples: two results and a few shifted inputs of that length fit in a core's cache

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...base.arrays import Array
 from ...base.compiled import parallel_njit
-from ...engines.threads import POINTWISE, limited
+from ...base.threads import POINTWISE, limited
 from ..registry import ArrayFunction
 
 FLOATS = ("float32", "float64")

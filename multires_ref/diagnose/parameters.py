@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..authors.convert import authors_name
 from ..base.pytrees import flatten
 from ..network import Model, NetworkConfig
-from .authors import authors_name
 from .hooks import INPUT, layer_name
 from .layers import prefix_of
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..base.tensors import read_tensors, tensor_dtypes, write_tensors
 from ..base.warnings import AssumptionWarning
 from ..network import Model, NetworkConfig
-from .authors import Tensors, config_from, params_from_authors, to_authors
+from .convert import Tensors, config_from, params_from_authors, to_authors
 from .derive import Derived, assumption_text, check_tensors, derive
 from .torch_file import TORCH_SUFFIXES, as_numpy, read_torch, write_torch
 

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..base import compiled
-from ..base.checks import check_int
+from . import compiled
+from .checks import check_int
 
 if TYPE_CHECKING:
     from threadpoolctl import LibController

@@ -17,10 +17,10 @@ from ..filters import wavelet_filters
 from ..network import Model, NetworkConfig
 from ..network.norms import NORMS
 from ..tree import kept_per_level
-from .authors import params_from_authors, to_authors
+from .convert import params_from_authors, to_authors
 from .load import as_numpy
 
-torch: Any = import_torch("multires_ref.interop.torch_model")
+torch: Any = import_torch("multires_ref.authors.torch_model")
 nn, F = torch.nn, torch.nn.functional
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..authors.load import as_numpy
 from ..base.optional import import_torch
-from .load import as_numpy
 
 INPUT, TIMES = ":input", "@"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..authors.load import as_numpy
 from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model
@@ -17,7 +18,6 @@ from .comparison import Layer
 from .errors import cancellation_noise, measure
 from .hooks import INPUT, layer_name
 from .layers import check_layers, count_blocks, default_layers, our_layers
-from .load import as_numpy
 from .modules import Pass, Runner, running_statistics, unwrap
 from .parameters import Link, different_numbers, link_parameters, rounded
 from .record import Record, record_model

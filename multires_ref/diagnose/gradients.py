@@ -146,7 +146,7 @@ def torch_gradients(case: Case, arrays: list[np.ndarray], g: np.ndarray) -> list
     """By PyTorch's backward pass; None for each array where PyTorch's version is not written."""
     import torch
 
-    from . import torch_operations
+    from ..authors import torch_operations
 
     function = getattr(torch_operations, case.in_torch or "", None)
     if function is None:

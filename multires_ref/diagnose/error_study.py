@@ -67,7 +67,7 @@ def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return multires_conv(*arrays, engine=engine)
     import torch
 
-    from .torch_operations import multires_conv as by_torch
+    from ..authors.torch_operations import multires_conv as by_torch
 
     with torch.no_grad():
         return by_torch(*map(torch.from_numpy, arrays), kept_per_level(arrays[3].shape[1] - 1, arrays[1].shape[-1])).numpy()

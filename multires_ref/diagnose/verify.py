@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..authors.convert import authors_name, params_to_authors, state_to_authors
+from ..authors.load import as_numpy
 from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
 from ..base.pytrees import flatten, unflatten
@@ -21,10 +23,8 @@ from ..network.norms import NORMS
 from ..ops.bce_with_logits import bce_with_logits
 from ..ops.cross_entropy import cross_entropy
 from ..ops.mixture_nll import mixture_nll
-from .authors import authors_name, params_to_authors, state_to_authors
 from .cast import cast, cast_model
 from .errors import cancellation_noise, measure, nearer
-from .load import as_numpy
 from .record import Record, record_model
 from .report import Report, Row, Section, nearer_notes
 
@@ -106,9 +106,9 @@ def verify_section(model: Model, x: Any, lengths: Any, g: np.ndarray, mode: str)
 
 def record_pytorch(model: Model, x: Any, lengths: Any, g: np.ndarray, training: bool) -> Record:
     """The same record as `record_model`, by PyTorch."""
+    from ..authors.torch_model import from_torch, to_torch
     from .hooks import record_module
     from .layers import authors_layers
-    from .torch_model import from_torch, to_torch
 
     torch = import_torch("verifying against PyTorch")
     module = to_torch(model).train(training)

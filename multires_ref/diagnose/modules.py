@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..authors.load import as_numpy
 from ..base.optional import import_torch
 from .axes import as_theirs
 from .hooks import INPUT, hook, layer_name, record_calls
-from .load import as_numpy
 
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")

@@ -76,7 +76,7 @@ def compare(
     --------
     >>> import numpy as np
     >>> from multires_ref import NetworkConfig
-    >>> from multires_ref.interop.torch_model import to_torch
+    >>> from multires_ref.authors.torch_model import to_torch
     >>> model = Model.init(NetworkConfig(3, 10, 8, 1, max_length=32), np.random.default_rng(0))
     >>> module = to_torch(model)
     >>> module.seq_layers[0].activation.approximate = "tanh"

@@ -1,0 +1,1 @@
+"""Your numbers beside others: PyWavelets' relations, a PyTorch module layer by layer, gradients, rounding errors."""

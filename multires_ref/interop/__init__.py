@@ -1,1 +1,0 @@
-"""Beside other code: PyWavelets' relations, the authors' checkpoints, a PyTorch version of the model, layer-by-layer reports."""
