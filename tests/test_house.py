@@ -76,6 +76,15 @@ def test_every_public_name_loads_and_is_documented():
         multires_ref.multires  # noqa: B018
 
 
+def test_the_readmes_map_names_every_file_and_folder_in_the_order_of_imports():
+    table = (ROOT / "README.md").read_text().split("| file or folder |")[1].split("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`([\w./]+)`", row.split("|")[1])]
+    there = {p.name if p.suffix else f"{p.name}/" for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert sorted(named) == sorted(there)
+    rooms = [name.removesuffix(".py").rstrip("/") for name in named]
+    assert [room for room in rooms if not room.startswith("__")] == ROOMS
+
+
 def test_the_readme_table_names_what_exists():
     """Equation -> function -> test: every function can be imported and every test is in its file."""
     rows = re.findall(r"^\|[^|]*\| `([\w.]+)` \| `([\w./]+)::(\w+)` \|$", (ROOT / "README.md").read_text(), flags=re.M)
