@@ -200,10 +200,10 @@ for j, cD in zip((3, 2, 1), coefficients[1:], strict=True):
 # ## The way back
 #
 # Sum and fall gave back both samples: (a - b) / 2 is the newest, (a + b) / 2 the one before. A tree is undone from the top: a_J and b_J
-# give a_{J-1}, this and b_{J-1} give a_{J-2}, and so on. At each level every sample is told twice, once as the newest of a pair and
+# give a_{J-1}, this and b_{J-1} give a_{J-2}, and so on. At each level every sample is found twice, once as the newest of a pair and
 # once as the older of the next; the inverse takes the mean of the two.
 #
-# The second telling comes one dilation later. So an inverse that uses both, and stays causal, is **late**: by F - 1 samples at level 1,
+# The second of them is found one dilation later. So an inverse that uses both, and stays causal, is **late**: by F - 1 samples at level 1,
 # by 2 (F - 1) at level 2, all in all by (2^J - 1)(F - 1). For db2 and three levels that is 7 · 3 = 21 samples.
 
 # %%

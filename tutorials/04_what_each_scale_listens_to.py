@@ -111,7 +111,7 @@ show(responses_figure(), "impulse and frequency responses of each scale for haar
 
 # %% [markdown]
 # Look at the rows. Haar's two taps make sharp edges in time and poor separation in pitch: b₁ still hears a lot of what belongs to b₂. `db4`
-# has eight taps and separates cleanly. Random filters, with which a network begins unless told otherwise, have no such order, but the
+# has eight taps and separates cleanly. Random filters, with which a network begins unless a wavelet is given, have no such order, but the
 # dilation alone already gives each level something of its own: level i hears through the gain of h1 squeezed by 2^(i-1), an octave lower
 # for each level. What training makes of it is in notebook 6.
 #

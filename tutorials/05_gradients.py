@@ -113,7 +113,7 @@ assert np.isclose(slope, dilated_taps(g_out, a, 4, 4)[1, 2], rtol=1e-7)
 #
 # Nobody wants to do a whole network by hand. **autograd** does it: it runs the function with boxes in place of arrays, each box writes down what
 # was done to it (the *tape*), and then the tape is played backwards, one adjoint after the other. To be played, an operation must have
-# told autograd its adjoints. Ours do so in `ops/`, in the file of each operation.
+# registered its adjoints with autograd. Ours do so in `ops/`, in the file of each operation.
 
 # %%
 import autograd.numpy as anp

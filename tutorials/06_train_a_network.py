@@ -165,7 +165,7 @@ show(plot_images(test.x[wrong, 0], columns=8), "digits of the test part that the
 # %% [markdown]
 # ## What the filters became
 #
-# A filter of two taps is two numbers, and there is a telling way to choose them. Send it a constant signal 1, 1, 1, ...: out comes
+# A filter of two taps is two numbers, and there is a way to choose them that shows what the filter does. Send it a constant signal 1, 1, 1, ...: out comes
 # h[0] + h[1]. Send it the fastest alternation 1, -1, 1, ...: out comes h[0] - h[1], alternating. Those two gains *are* the filter.
 # For example (0.5, 0.5) has gains 1 and 0: it lets the slow pass and stops the fast, a low-pass filter. (0.5, -0.5) has 0 and 1.
 
@@ -206,8 +206,8 @@ for n, (a, b) in enumerate(zip(start, end, strict=True)):
 assert lowness(np.array([[1.0, 1.0]])) == 1 and lowness(np.array([[1.0, -1.0]])) == 0
 
 # %% [markdown]
-# How much does each scale weigh in a layer? Feed the layer white noise of deviation 1: row r of the memory then adds to the output
-# a deviation of |w[r]| times the norm of that row's response. In percent of the layer's total, averaged over channels, before
+# How much does each scale weigh in a layer? Feed the layer white noise of standard deviation 1: row r of the memory then adds to the output
+# a standard deviation of |w[r]| times the norm of that row's response. In percent of the layer's total, averaged over channels, before
 # and after:
 
 # %%
@@ -360,7 +360,7 @@ def row(name):
 
 
 # %%
-print(text_table(["variant", "parameters", "mean", "deviation", "to base", "in errors"], [row(name) for name in scores]))
+print(text_table(["variant", "parameters", "mean", "std", "to base", "in errors"], [row(name) for name in scores]))
 means = {name: float(a.mean()) for name, a in scores.items()}
 assert means["depth 1"] < means["depth 2"] < means["depth 3"] < means["base"]
 assert max(abs(means[name] - means["base"]) for name in ("untied filters", "uniform memory", "Haar init")) < 0.03
@@ -368,7 +368,7 @@ assert max(abs(means[name] - means["base"]) for name in ("untied filters", "unif
 # %% [markdown]
 # What was measured, for this small network on these small images, and no more than that:
 #
-# - **Depth.** Up to depth 4 each level is worth points. Depth 4 and depth 6 cannot be told apart: with depth 4 the two layers see 31 pixels, almost
+# - **Depth.** Up to depth 4 each level is worth points. Depth 4 and depth 6 do not differ measurably: with depth 4 the two layers see 31 pixels, almost
 #   four rows, and more does not show in this score.
 # - **Untied filters** scored higher, by more than two and a half errors, with more parameters. The paper's own ablation, on sequential CIFAR-10
 #   and ListOps, found the opposite: tied 93.15 against untied 92.16 %, and 62.75 against 61.85 %. So this is a matter of the task and the

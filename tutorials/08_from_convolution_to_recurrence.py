@@ -284,7 +284,7 @@ assert step > 2 * density.config.n_layers * density.config.d_model**2  # the 1x1
 # %% [markdown]
 # Counting is not measuring: a single step is too little work for NumPy to be quick at, so the recurrence loses a part of its factor to
 # the calls around the numbers. Here is what was measured, once, with `data/cost_per_step.py`, for networks like this one, made for ever
-# longer sequences: seconds of one processor for one sequence.
+# longer sequences: seconds of one CPU core for one sequence.
 
 # %%
 import json
@@ -301,7 +301,7 @@ growth = [b / a for a, b in zip(by_stream, by_network, strict=True)]
 assert growth == sorted(growth)  # the longer the sequence, the more the recurrence saves
 costs = {"by recurrence": by_stream, "from scratch": by_network}
 show(
-    plot_costs(L, costs, ylabel="processor seconds a sequence"),
+    plot_costs(L, costs, ylabel="CPU seconds per sequence"),
     "time to draw one sequence against its length, with and without recurrence",
 )
 

@@ -32,9 +32,9 @@ from multires_ref.plots.style import show
 # Take the paper's image network: batches of 50, 256 channels, 1,024 steps. One array of that shape in float32 is 50 * 256 * 1024 * 4 bytes, 52 million.
 # The tree has J = 10 levels, each makes two arrays, and each of them from K = 2 shifted and scaled ones.
 #
-# A processor multiplies faster than its memory delivers. To multiply an array by a number and write the result, it reads 52 MB and writes 52 MB, and
+# A CPU multiplies faster than its memory delivers. To multiply an array by a number and write the result, it reads 52 MB and writes 52 MB, and
 # does one multiplication per 8 bytes moved: it waits nearly all the time. So the thing to count is not multiplications. It is how
-# often a whole array travels between memory and processor.
+# often a whole array travels between memory and CPU.
 #
 # In the plain NumPy tree a filter of two taps is: scale, shift, scale, add. That is about four passes, each reading and writing. Two
 # filters a level and ten levels make eighty passes, for a result that needs x read *once* and y written *once*.
@@ -50,7 +50,7 @@ assert array == 52_428_800 and passes == 80
 
 # %% [markdown]
 # And in the whole network? Most multiplications are in the 1x1 maps, which are products of matrices: there each number that is
-# loaded is used hundreds of times, so the processor is busy and does not wait. The tree is a small part of the
+# loaded is used hundreds of times, so the CPU is busy and does not wait. The tree is a small part of the
 # multiplications; what part of the *time* it is depends on how well its passes are avoided. `work_by_part` counts multiply-adds for one step of one sequence:
 
 # %%
@@ -156,7 +156,7 @@ assert off["tree"] < 1e-5 < off["fft"]
 # %% [markdown]
 # ## Third thought: stay in the cache
 #
-# A row, one channel of one example, is 1,024 numbers of 4 bytes: 4 KB. That fits many times over in a processor's nearest cache, whose passes are far
+# A row, one channel of one example, is 1,024 numbers of 4 bytes: 4 KB. That fits many times over in a CPU's nearest cache, whose passes are far
 # cheaper than those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone from the
 # cache. Turn the loops inside out: for each row, *all* levels. Then x is read once and y written once, and the passes in between are
 # in the cache. This is called *fusing*.
@@ -271,7 +271,7 @@ show(plot_times(forward, title="forward"), "time of every engine, of PyTorch's f
 
 # %% [markdown]
 # `PyTorch conv1d` is how the authors' code computes the layer, as dilated depthwise convolutions. In the stored run it is slower, on a
-# processor, than even our plain tree, as the assertion says. `PyTorch compiled` is the tree under `torch.compile`, which fuses too.
+# CPU, than even our plain tree, as the assertion says. `PyTorch compiled` is the tree under `torch.compile`, which fuses too.
 #
 # And which one does `engine="auto"` take? It counts the multiplications that a sample would cost in the tree, and compares them with where the
 # transforms were measured to win. Ask it:
@@ -286,9 +286,9 @@ print("\n".join(f"{name}: {engine}, {why}" for name, (engine, why) in chosen.ite
 assert chosen["uniform, m = 500"][0] == "fft"
 
 # %% [markdown]
-# ## On a graphics card
+# ## On a GPU
 #
-# The same thought, one size larger. On a graphics card the far memory is the card's own, and the near one is the registers and the *shared memory* of a
+# The same idea, one size larger. On a GPU the far memory is the GPU's own, and the near one is the registers and the *shared memory* of a
 # block of threads. The kernel gives each row to one block:
 #
 # - a thread holds up to 16 samples of the row in registers, so 64 threads hold a row of 1,024;
@@ -311,9 +311,9 @@ print(
 assert threads * ITEMS == 1024 and exchanged == 6
 
 # %% [markdown]
-# **Said plainly: in the making of this notebook none of this has run on a graphics card.** What has been tested is the CUDA source itself, compiled for the processor
-# (`tests/cuda_on_cpu.py` runs every thread of a block), against the tree engine, and the Python around it on a strict stand-in for CuPy. That
-# shows that the arithmetic is right. It shows nothing about speed, and no number about the speed of it stands anywhere here.
+# **None of this had run on a GPU when this notebook was written.** What has been tested is the CUDA source itself, compiled for the CPU
+# (`tests/cuda_on_cpu.py` runs every thread of a block), against the tree engine, and the Python around it on a strict replacement of CuPy. That
+# shows that the arithmetic is right. It shows nothing about speed, so this notebook states no number about it.
 #
 # ## Summary
 #

@@ -4,7 +4,7 @@
 
 An autoregressive network of 4 layers of 32 channels, K = 4, float32, untrained (its numbers do not matter for its speed), one
 sequence at a time. By recurrence: the median of `REPEATS` whole sequences. From scratch: the median of `REPEATS` runs of the whole
-network, times the L runs that a sequence takes. The two are measured in turns, in seconds of one processor, so that other work
+network, times the L runs that a sequence takes. The two are measured in turns, in seconds of one CPU core, so that other work
 on the machine counts little.
 """
 
@@ -37,7 +37,7 @@ def network(length: int) -> Model:
 
 
 def seconds(work) -> float:
-    """How long one call keeps the processor."""
+    """How long one call keeps the CPU busy, in seconds."""
     start = time.process_time()
     work()
     return time.process_time() - start
