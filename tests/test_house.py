@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from repeats import repeats
 
 import multires_ref
 
@@ -65,6 +66,21 @@ def test_ruff_has_nothing_to_say(command):
     pytest.importorskip("ruff", reason="ruff is not installed")
     done = subprocess.run([sys.executable, "-m", "ruff", *command, "--no-cache", str(ROOT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+def test_no_eight_lines_stand_twice():
+    """Whatever their names, numbers and texts are."""
+    assert repeats(FILES) == []
+
+
+def test_repeated_lines_are_found(tmp_path):
+    """A function copied under other names."""
+    lines = ["def f(a, b):", "    c = a + b", "    if c > 1:", "        c = -c", "    for x in a:", "        c += x * 2"]
+    lines += ["    while c:", "        c -= 1", "    return [c, b]"]
+    other = "\n".join(lines).replace("f(", "g(").replace("c", "total").replace("2", "7.5")
+    (tmp_path / "one.py").write_text("\n".join(lines))
+    (tmp_path / "two.py").write_text('"""Words."""\nimport numpy\n\n\n' + other)
+    assert repeats([tmp_path / "one.py", tmp_path / "two.py"]) == ["one.py:1 and two.py:5", "one.py:2 and two.py:6"]
 
 
 def test_every_public_name_loads_and_is_documented():
