@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ..base.arrays import Array, unboxed
+from ..base.pytrees import Params
 from ..ops.batch_norm import batch_norm, batch_statistics
 from ..ops.layer_norm import layer_norm
 
 MOMENTUM = 0.1  # of BatchNorm's running statistics, PyTorch's default
-NormState = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,18 +34,14 @@ class Norm:
     statistics : the names of its running statistics [D], and what each starts from
     """
 
-    apply: Callable[[dict[str, Array], NormState, Array, Array, bool], tuple[Array, NormState]]
-    by_definition: Callable[[dict[str, Array], NormState, Array, Array], Array]
+    apply: Callable[[Params, Params, Array, Array, bool], tuple[Array, Params]]
+    by_definition: Callable[[Params, Params, Array, Array], Array]
     per_step: bool
     torch: str
     parameters: dict[str, float] = field(default_factory=lambda: {"weight": 1.0, "bias": 0.0})
     statistics: dict[str, float] = field(default_factory=dict)
 
-    def init(self, D: int, dtype: str) -> dict[str, np.ndarray]:
-        """Fresh parameters."""
-        return {name: np.full(D, value, dtype) for name, value in self.parameters.items()}
-
-    def init_state(self, D: int, dtype: str) -> NormState:
+    def init_state(self, D: int, dtype: str) -> Params:
         """Fresh running statistics, and the number of batches they have seen; empty where the norm has none."""
         state = {name: np.full(D, value, dtype) for name, value in self.statistics.items()}
         return state | {"count": np.zeros((), np.int64)} if state else {}
@@ -56,12 +51,12 @@ class Norm:
         return dict.fromkeys(self.statistics, (D,)) | ({"count": ()} if self.statistics else {})
 
 
-def apply_layer_norm(params: dict[str, Array], state: NormState, x: Array, r: Array, training: bool) -> tuple[Array, NormState]:
+def apply_layer_norm(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
     """LayerNorm, which has no state."""
     return layer_norm(x, r, params["weight"], params["bias"]), state
 
 
-def apply_batch_norm(params: dict[str, Array], state: NormState, x: Array, r: Array, training: bool) -> tuple[Array, NormState]:
+def apply_batch_norm(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
     """BatchNorm: in training by the statistics of the batch, which enter the running ones; in evaluation by the running ones."""
     weight, bias = params["weight"], params["bias"]
     if not training:
@@ -71,7 +66,7 @@ def apply_batch_norm(params: dict[str, Array], state: NormState, x: Array, r: Ar
     return out, updated_statistics(state, mean, var, count=x.shape[0] * x.shape[2])
 
 
-def updated_statistics(state: NormState, mean: Array, var: Array, count: int) -> NormState:
+def updated_statistics(state: Params, mean: Array, var: Array, count: int) -> Params:
     """running <- 0.9 running + 0.1 batch; the variance entered is the unbiased one, count / (count - 1) times the biased."""
     unbiased = var * (count / max(count - 1, 1))
     return {
