@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,32 +15,42 @@ from ..base.arrays import Array, unboxed
 from ..base.pytrees import Params
 from ..ops.batch_norm import batch_norm, batch_statistics
 from ..ops.layer_norm import layer_norm
+from ..ops.registry import Operation
 
 MOMENTUM = 0.1  # of BatchNorm's running statistics, PyTorch's default
 
 
 @dataclass(frozen=True)
 class Norm:
-    """What a network needs to know of a norm of the residual sum x + r [B, D, L].
+    """What everybody who meets a norm needs to know of it: a norm of the residual sum x + r [B, D, L].
 
     Parameters
     ----------
+    about : str
+        What it does, in a few words: for `multires-ref train --help`.
     apply : function (params, state, x, r, training) -> (out, the new norm state)
     by_definition : the same in evaluation, of the definitions alone: what a stream of single samples takes
     per_step : bool
         Whether every time step is normalised by itself. If not, padding and the rest of the batch matter in training.
     torch : str
-        The class in `torch.nn`.
+        The class in `torch.nn`, which takes D and eps.
     parameters : the names of its parameters [D], and what each starts from
     statistics : the names of its running statistics [D], and what each starts from
+    centred : bool
+        Whether the mean is subtracted before the variance is taken.
+    in_authors_format : bool
+        Whether a checkpoint of the authors' code can hold such a network. If not, `save_model` writes this package's own format.
     """
 
+    about: str
     apply: Callable[[Params, Params, Array, Array, bool], tuple[Array, Params]]
     by_definition: Callable[[Params, Params, Array, Array], Array]
     per_step: bool
     torch: str
     parameters: dict[str, float] = field(default_factory=lambda: {"weight": 1.0, "bias": 0.0})
     statistics: dict[str, float] = field(default_factory=dict)
+    centred: bool = True
+    in_authors_format: bool = True
 
     def init_state(self, D: int, dtype: str) -> Params:
         """Fresh running statistics, and the number of batches they have seen; empty where the norm has none."""
@@ -51,9 +62,17 @@ class Norm:
         return dict.fromkeys(self.statistics, (D,)) | ({"count": ()} if self.statistics else {})
 
 
-def apply_layer_norm(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
-    """LayerNorm, which has no state."""
-    return layer_norm(x, r, params["weight"], params["bias"]), state
+def of_each_step(about: str, operation: Operation[..., Array], torch: str, **more: Any) -> Norm:
+    """The record of a norm that normalises every time step by itself, by an operation (x, r, *parameters) -> out."""
+
+    def by_definition(params: Params, state: Params, x: Array, r: Array) -> Array:
+        return operation.definition(x, r, *(params[name] for name in norm.parameters))
+
+    def apply(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
+        return operation(x, r, *(params[name] for name in norm.parameters)), state
+
+    norm = Norm(about, apply, by_definition, per_step=True, torch=torch, **more)
+    return norm
 
 
 def apply_batch_norm(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
@@ -76,18 +95,17 @@ def updated_statistics(state: Params, mean: Array, var: Array, count: int) -> Pa
     }
 
 
+def batch_norm_by_definition(params: Params, state: Params, x: Array, r: Array) -> Array:
+    """BatchNorm by its running statistics."""
+    return batch_norm.definition(x, r, params["weight"], params["bias"], state["mean"], state["var"], False)
+
+
 NORMS = {
-    "layer": Norm(
-        apply_layer_norm,
-        lambda params, state, x, r: layer_norm.definition(x, r, params["weight"], params["bias"]),
-        per_step=True,
-        torch="LayerNorm",
-    ),
+    "layer": of_each_step("LayerNorm over channels", layer_norm, torch="LayerNorm"),
     "batch": Norm(
+        "BatchNorm over batch and time",
         apply_batch_norm,
-        lambda params, state, x, r: batch_norm.definition(
-            x, r, params["weight"], params["bias"], state["mean"], state["var"], False
-        ),
+        batch_norm_by_definition,
         per_step=False,
         torch="BatchNorm1d",
         statistics={"mean": 0.0, "var": 1.0},
