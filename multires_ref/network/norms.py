@@ -16,6 +16,7 @@ from ..base.pytrees import Params
 from ..ops.batch_norm import batch_norm, batch_statistics
 from ..ops.layer_norm import layer_norm
 from ..ops.registry import Operation
+from ..ops.rms_norm import rms_norm
 
 MOMENTUM = 0.1  # of BatchNorm's running statistics, PyTorch's default
 
@@ -109,5 +110,8 @@ NORMS = {
         per_step=False,
         torch="BatchNorm1d",
         statistics={"mean": 0.0, "var": 1.0},
+    ),
+    "rms": of_each_step(
+        "RMSNorm over channels", rms_norm, "RMSNorm", parameters={"weight": 1.0}, centred=False, in_authors_format=False
     ),
 }
