@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import numpy as np
 
+Array = np.ndarray
 
-def at(signal: np.ndarray, n: int) -> float:
+
+def at(signal: Array, n: int) -> float:
     """signal[n], and zero before the beginning: the layer sees no history."""
     return signal[n] if n >= 0 else signal.dtype.type(0)
 
 
-def dilated_filter_loops(a: np.ndarray, h: np.ndarray, dilation: int) -> np.ndarray:
+def dilated_filter_loops(a: Array, h: Array, dilation: int) -> Array:
     """One dilated causal filter: out[n] = sum_k h[k] a[n - k dilation]; a [L], h [K] in lag order: h[0] weights the newest.
 
     Examples
@@ -34,7 +36,7 @@ def dilated_filter_loops(a: np.ndarray, h: np.ndarray, dilation: int) -> np.ndar
     return out
 
 
-def pyramid_loops(x: np.ndarray, h0: np.ndarray, h1: np.ndarray, depth: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def pyramid_loops(x: Array, h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
     """The tree of one channel: [(a_1, b_1), ..., (a_J, b_J)], fine to coarse. x [L]; h0, h1 [K] or untied [J, K]."""
     levels, a = [], x
     for i in range(1, depth + 1):
@@ -44,7 +46,7 @@ def pyramid_loops(x: np.ndarray, h0: np.ndarray, h1: np.ndarray, depth: int) -> 
     return levels
 
 
-def memory_loops(levels: list[tuple[np.ndarray, np.ndarray]], n: int, K: int, tree_select: str, m: int) -> list[float]:
+def memory_loops(levels: list[tuple[Array, Array]], n: int, K: int, tree_select: str, m: int) -> list[float]:
     """The memory z_n: the m numbers that TreeSelect picks out of the tree at time n.
 
     fading   z_n = (a_J[n], b_J[n], b_{J-1}[n], ..., b_1[n])
@@ -64,8 +66,8 @@ def memory_loops(levels: list[tuple[np.ndarray, np.ndarray]], n: int, K: int, tr
 
 
 def multires_conv_loops(
-    x: np.ndarray, h0: np.ndarray, h1: np.ndarray, w: np.ndarray, w_skip: np.ndarray, *, tree_select="fading", depth=None
-) -> np.ndarray:
+    x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, *, tree_select: str = "fading", depth: int | None = None
+) -> Array:
     """The whole layer by loops: y [B, D, L] from x [B, D, L], h0, h1 [D, K] (untied [J, D, K]), w [D, m], w_skip [D].
 
     Examples

@@ -52,7 +52,7 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     if order == "reversed":
         return h0[::-1].copy(), h1[::-1].copy()
     if order == "minimum_delay":
-        return tuple(min(h, h[::-1].copy(), key=energy_centre) for h in (h0, h1))
+        h0, h1 = (min(h, h[::-1].copy(), key=energy_centre) for h in (h0, h1))
     return h0, h1
 
 
@@ -73,10 +73,15 @@ def random_filters(
     >>> h0.shape, h0.dtype, bool(abs(h0).max() <= 2**-0.5)
     ((4, 2), dtype('float32'), True)
     """
-    rng, dtype, shape = check_rng(rng), check_dtype(dtype), (check_int("D", D, 1), check_int("K", K, 2))
-    if J is not None:
-        shape = (check_int("J", J, 1), *shape)
+    rng, dtype, one_level = check_rng(rng), check_dtype(dtype), (check_int("D", D, 1), check_int("K", K, 2))
+    shape = one_level if J is None else (check_int("J", J, 1), *one_level)
     if math.prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"D, K and J must ask for at most {MAX_ELEMENTS:,} elements; got the shape {shape}")
-    bound = (2 / (2 * K)) ** 0.5
-    return tuple(rng.uniform(-bound, bound, shape).astype(dtype) for _ in range(2))
+    bound = filter_bound(K)
+    h0, h1 = (rng.uniform(-bound, bound, shape).astype(dtype) for _ in range(2))
+    return h0, h1
+
+
+def filter_bound(K: int) -> float:
+    """sqrt(2 / (2 K)): the authors draw filters of K taps from U(-1, 1) times this."""
+    return (2 / (2 * K)) ** 0.5

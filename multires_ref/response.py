@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base.arrays import Array, get_xp
+from .base.arrays import Array, Pairs, get_xp
 from .base.checks import check_int, check_shape
 from .base.layer_checks import check_depth, check_filters, check_memory_size, check_response_size, check_weights
 from .tree import memory, of_level, pyramid, receptive_field
 
 
-def impulse_responses(h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
+def impulse_responses(h0: Array, h1: Array, depth: int) -> Pairs:
     """The impulse responses of a_i and b_i, fine to coarse: [(g_1, d_1), ..., (g_J, d_J)].
 
     For an orthogonal wavelet, `pywt.upcoef("a", [1.0], name, level=i)` is g_i reversed (relation G of `check_pywavelets`).
@@ -43,12 +43,11 @@ def impulse_responses(h0: Array, h1: Array, depth: int) -> list[tuple[Array, Arr
     J, K = check_depth(depth, h0), h0.shape[-1]
     check_response_size(J, h0, 2 * J)
     levels = pyramid(unit_impulse(h0, receptive_field(J, K)), h0, h1, J)
-    return [tuple(c[..., : receptive_field(i, K)] for c in pair) for i, pair in enumerate(levels, start=1)]
+    ends = [receptive_field(i, K) for i in range(1, J + 1)]
+    return [(g[..., :end], d[..., :end]) for (g, d), end in zip(levels, ends, strict=True)]
 
 
-def frequency_responses(
-    h0: Array, h1: Array, depth: int, frequencies: int | Array = 512
-) -> tuple[np.ndarray, list[tuple[Array, Array]]]:
+def frequency_responses(h0: Array, h1: Array, depth: int, frequencies: int | Array = 512) -> tuple[np.ndarray, Pairs]:
     """The frequency responses of a_i and b_i, fine to coarse, by the product formula (exact, no FFT grid).
 
         A_i(f) = prod_{j < i} H0(2^j f),    B_i(f) = A_{i-1}(f) H1(2^(i-1) f),    H(f) = sum_k h[k] exp(-2 pi i f k)
@@ -74,7 +73,8 @@ def frequency_responses(
         frequencies = np.linspace(0, 0.5, check_int("frequencies", frequencies, 1))
     f = np.asarray(frequencies, dtype=np.float64)
     check_shape("frequencies", f, (None,), "[N]")
-    responses, A = [], 1.0
+    responses: Pairs = []
+    A: Array = 1.0
     for i in range(1, J + 1):
         B = A * transfer(of_level(h1, i), 2 ** (i - 1) * f)
         A = A * transfer(of_level(h0, i), 2 ** (i - 1) * f)

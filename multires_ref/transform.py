@@ -12,14 +12,14 @@ zeros, so that nothing of x is still inside the tree when it ends.
 
 from __future__ import annotations
 
-from .base.arrays import Array, get_xp
+from .base.arrays import Array, Pairs, get_xp
 from .base.checks import check_int
-from .base.layer_checks import MAX_DEPTH, as_signal, as_wavelet, check_pairs, check_tail
+from .base.layer_checks import MAX_DEPTH, Wavelet, as_signal, as_wavelet, check_pairs, check_tail
 from .engines.pyramid import pyramid_by
 from .tree import delay, depth_for, dilated_conv
 
 
-def causal_swt(x: Array, wavelet: object, level: int, *, tail: bool = False, engine: str = "auto") -> list[tuple[Array, Array]]:
+def causal_swt(x: Array, wavelet: str | Wavelet, level: int, *, tail: bool = False, engine: str = "auto") -> Pairs:
     """Causal stationary wavelet transform along the last axis, of any length, without wrap-around.
 
         a_0 = x,    a_j[n] = sum_k dec_lo[k] a_{j-1}[n - k 2^(j-1)],    d_j[n] = sum_k dec_hi[k] a_{j-1}[n - k 2^(j-1)]
@@ -61,7 +61,7 @@ def causal_swt(x: Array, wavelet: object, level: int, *, tail: bool = False, eng
     return pyramid_by(engine, x, h0, h1, level)[::-1]
 
 
-def causal_iswt(coeffs: list[tuple[Array, Array]], wavelet: object) -> Array:
+def causal_iswt(coeffs: Pairs, wavelet: str | Wavelet) -> Array:
     """The signal from its causal pyramid: x[n - delay], delay = (2^J - 1)(F - 1) samples (`causal_delay`).
 
     Parameters
@@ -93,7 +93,7 @@ def causal_iswt(coeffs: list[tuple[Array, Array]], wavelet: object) -> Array:
     return r
 
 
-def causal_delay(wavelet: object, level: int) -> int:
+def causal_delay(wavelet: str | Wavelet, level: int) -> int:
     """How late the causal inverse is, in samples: (2^J - 1)(F - 1).
 
     Examples

@@ -7,11 +7,11 @@ autograd is tracing. Algorithms built for speed are in `engines/`; all of them a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .base.arrays import Array, get_xp
+from .base.arrays import Array, Pairs, get_xp
 from .base.checks import check_int
-from .base.layer_checks import MAX_DEPTH, check_layer_arrays, check_memory_size, check_tree
+from .base.layer_checks import MAX_DEPTH, check_memory_size, check_tree
 
 
 def delay(a: Array, steps: int) -> Array:
@@ -42,7 +42,7 @@ def of_level(h: Array, i: int) -> Array:
     return h[i - 1] if h.ndim == 3 else h
 
 
-def pyramid(x: Array, h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
+def pyramid(x: Array, h0: Array, h1: Array, depth: int) -> Pairs:
     """All coefficients of the tree, fine to coarse: [(a_1, b_1), ..., (a_J, b_J)], each the shape of x.
 
     `pywt.swt` is the same tree with wrap-around and an index shift (see the README).
@@ -195,9 +195,3 @@ def depth_for(length: int, kernel_size: int) -> int:
     while (K - 1) * (2**J - 1) + 1 < L:
         J += 1
     return J
-
-
-def check_layer(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, tree_select: str, depth: int | None) -> tuple:
-    """The five arrays of a layer, checked against each other, and how many details of each level its memory keeps."""
-    *arrays, J = check_layer_arrays(x, h0, h1, w, w_skip, tree_select, depth)
-    return *arrays, kept_per_level(J, arrays[1].shape[-1], tree_select, arrays[3].shape[1])

@@ -10,6 +10,7 @@ from fuzz_oracle import Wrong, require
 from fuzz_values import array, lay_out, pick
 
 import multires_ref as mr
+from multires_ref.network.norms import NORMS
 from multires_ref.network.streaming import Stream
 
 NETWORK_ROUNDINGS = (
@@ -167,7 +168,7 @@ def settings(rng):
         "d_input": int(rng.integers(1, 4)), "d_output": int(rng.integers(1, 4)), "d_model": int(rng.integers(1, 5)),
         "n_layers": int(rng.integers(1, 3)), "kernel_size": K, "max_length": L + 1, "kind": kind,
         "encoder": "linear" if kind == "autoregressive" else encoder, "tree_select": select,
-        "norm": pick(rng, ("layer", "batch")), "dropout": 0.1, "tied": not untied,
+        "norm": pick(rng, tuple(NORMS)), "dropout": 0.1, "tied": not untied,
         "indep_res_init": bool(rng.integers(2)), **more,
     }  # fmt: skip
 

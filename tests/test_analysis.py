@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig, equivalent_kernel, memory, multires_conv, random_filters, wavelet_filters
+from multires_ref.network.norms import NORMS
 from multires_ref.plots.analysis import (
     forgetting_curve,
     last_samples_matrix,
@@ -140,7 +141,7 @@ def test_row_gains_are_the_deviations_of_white_noise():
     np.testing.assert_allclose(row_gains(conv, 3), measured, rtol=0.02)
 
 
-@pytest.fixture(params=["layer", "batch"])
+@pytest.fixture(params=list(NORMS))
 def network(request):
     config = NetworkConfig(1, 5, 6, 2, max_length=16, norm=request.param)
     return Model.init(config, np.random.default_rng(8), "float64")

@@ -94,7 +94,7 @@ def test_multires_conv(change, error, words):
         (lambda: NetworkConfig(3, 10, 8, 0), ["n_layers must be at least 1", "got 0"]),
         (lambda: NetworkConfig(3, 10, 8, 2, dropout=1.0), ["dropout must be below 1"]),
         (lambda: NetworkConfig(3, 10, 8, 2, dropout=float("nan")), ["dropout must be between"]),
-        (lambda: NetworkConfig(3, 10, 8, 2, norm="group"), ["norm must be one of 'layer', 'batch'"]),
+        (lambda: NetworkConfig(3, 10, 8, 2, norm="group"), ["norm must be one of 'layer', 'batch'", "got 'group'"]),
         (lambda: NetworkConfig(3, 10, 8, 2, wavelet="db2"), ["kernel_size must be 4", "'db2'", "got 2"]),
         (lambda: NetworkConfig(3, 10, 8, 2, tree_select="uniform"), ["memory_size must be given for tree_select='uniform'"]),
         (

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import AssumptionWarning, Model, NetworkConfig, load_model, save_model
-from multires_ref.authors.convert import to_authors
+from multires_ref.authors.convert import not_in_authors_format, to_authors
 from multires_ref.authors.derive import derive
 from multires_ref.authors.keys import without_prefix
 from multires_ref.base.pytrees import flatten
+from multires_ref.network.norms import NORMS
 
 SMALL = NetworkConfig(3, 10, 8, 2, max_length=32)
 UNIFORM = replace(SMALL, tree_select="uniform", memory_size=9)
@@ -66,7 +67,7 @@ def configs(draw):
     values["encoder"] = draw(st.sampled_from(["linear", "embedding"])) if values["kind"] == "classifier" else "linear"
     values["tree_select"] = draw(st.sampled_from(["fading", "uniform"]))
     values["memory_size"] = draw(st.integers(2, 90)) if values["tree_select"] == "uniform" else None
-    values["norm"] = draw(st.sampled_from(["layer", "batch"]))
+    values["norm"] = draw(st.sampled_from(list(NORMS)))
     values["dropout"] = draw(st.sampled_from([0.0, 0.25]))
     values["tied"], values["indep_res_init"] = draw(st.booleans()), draw(st.booleans())
     return NetworkConfig(**values)
@@ -80,8 +81,8 @@ def test_what_is_saved_comes_back_or_is_refused(suffix, tmp_path_factory, config
     if suffix == ".pth":
         pytest.importorskip("torch", reason="PyTorch is not installed")
     model, path = Model.init(config, np.random.default_rng(seed), dtype), tmp_path_factory.mktemp("trip") / f"x{suffix}"
-    if suffix == ".pth" and not config.tied:
-        with pytest.raises(ValueError, match="tied must be True"):
+    if suffix == ".pth" and not_in_authors_format(config):
+        with pytest.raises(ValueError, match="norm must be 'layer' or 'batch'" if config.tied else "tied must be True"):
             save_model(model, path)
         return
     save_model(model, path)
@@ -308,7 +309,7 @@ ABSURD = [
 ]
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("tied", [True, False])  # the authors' names, and ours
 @pytest.mark.parametrize("change", ABSURD, ids=str)
 def test_settings_that_claim_more_than_the_file_holds(change, tied, norm, rng, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from multires_ref.cli import COMMANDS
 from multires_ref.commands.completion import whole_parser
+from multires_ref.network.norms import NORMS
 from multires_ref.tasks import TASK_MODULES
 
 
@@ -46,7 +47,7 @@ def test_every_command_on_the_line_has_its_arguments(command):
     [
         ("train --d-mo", {"--d-model"}),
         ("train cif", {"cifar10-density"}),
-        ("train digits --norm ", {"layer", "batch"}),
+        ("train digits --norm ", set(NORMS)),
         ("train digits --wavelet sym1", {f"sym1{n}" for n in range(10)}),
         ("evaluate x --split t", {"train", "test"}),
         ("data listops --min", {"--min-length"}),

@@ -11,7 +11,7 @@ from multires_ref.base.threads import set_num_threads
 from multires_ref.ops import registry
 from multires_ref.ops.adam_update import adam_update
 from multires_ref.ops.batch_norm import batch_statistics
-from multires_ref.ops.registry import FUNCTIONS, forget_choices
+from multires_ref.ops.registry import FUNCTIONS, OPERATIONS, forget_choices
 
 pytest.importorskip("numba", reason="Numba is not installed")
 
@@ -69,9 +69,10 @@ def in_float64(args):
 def check(name, args, dtype):
     """The fast operation against its definition in float64, and its dtype, shape and arguments."""
     before = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-    assert find(name, "numpy") is not DEFINITIONS[name]
+    definition = FUNCTIONS[name].definition
+    assert find(name, "numpy") is not definition
     found = several(find(name, "numpy")(*args))
-    exact, usual = several(DEFINITIONS[name](*in_float64(args))), several(DEFINITIONS[name](*args))
+    exact, usual = several(definition(*in_float64(args))), several(definition(*args))
     for got, want, plain in zip(found, exact, usual, strict=True):
         assert (got.dtype, got.shape) == (plain.dtype, plain.shape)
         allowed = CLOSE[dtype] * max(1, np.abs(want).max()) + 3 * np.abs(plain - want).max()
@@ -87,6 +88,21 @@ def check(name, args, dtype):
 def test_values(name, dtype, B, D, L, seed):
     for args in arguments(B, D, L, dtype, seed)[name]:
         check(name, args, dtype)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_operation_and_its_adjoint_on_its_examples(name, dtype, rng):
+    """Whatever is registered, so that a new operation with a compiled implementation is held to its definition here."""
+    operation = OPERATIONS[name]
+    adjoint = FUNCTIONS.get(f"{operation.definition.__name__}_adjoint")
+    for example in operation.examples:
+        args = example.arguments(*(rng.standard_normal(shape).astype(dtype) for shape in example.shapes))
+        args = tuple(a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args)
+        g = rng.standard_normal(np.shape(operation.definition(*args))).astype(dtype)
+        for function, arguments_of in ((operation, args), (adjoint, (g, *args))):
+            if function is not None and function.find("numpy") is not function.definition:
+                check(function.definition.__name__, arguments_of, dtype)
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)

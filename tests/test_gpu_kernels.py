@@ -17,8 +17,8 @@ from cuda_on_cpu import NO_COMPILER, ORDERS, Module, guarded, guards_hold, have_
 from real_cupy import real_cupy
 
 from multires_ref.engines import cuda, gpu, readout, tree
-from multires_ref.ops.multires_conv import by_engine_adjoint
-from multires_ref.tree import check_layer, kept_per_level
+from multires_ref.ops.multires_conv import by_engine_adjoint, check_layer
+from multires_ref.tree import kept_per_level
 
 TOLERANCE = {"float64": 1e-13, "float32": 1e-5}  # relative to the largest number of an array
 needs_compiler = pytest.mark.skipif(not have_compiler(), reason=NO_COMPILER)

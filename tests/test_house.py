@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -81,6 +82,44 @@ def test_repeated_lines_are_found(tmp_path):
     (tmp_path / "one.py").write_text("\n".join(lines))
     (tmp_path / "two.py").write_text('"""Words."""\nimport numpy\n\n\n' + other)
     assert repeats([tmp_path / "one.py", tmp_path / "two.py"]) == ["one.py:1 and two.py:5", "one.py:2 and two.py:6"]
+
+
+MISTAKES = {  # in a file, what stands there: what is put in its place
+    "tree.py": ("return (K - 1) * (2**J - 1) + 1", "return str((K - 1) * (2**J - 1) + 1)"),
+    "engines/fft.py": ("by_readout(forward, backward)", "by_readout(backward, forward)"),
+    "ops/gelu.py": ("return masked(g, mask) * slope", "return masked(g) * slope"),
+    "network/block.py": ("depth=config.J", "depth=x"),
+    "network/model.py": ('return embed(params["table"], x)', 'return embed(params["table"], x, x)'),
+}
+
+
+def test_mypy_has_nothing_to_say_and_notices_wrong_types(tmp_path):
+    """The core, base, engines, ops and network, in one test: the second run finds most of its work done by the first."""
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        "--cache-dir",
+        str(tmp_path / "cache"),
+    ]
+
+    def mypy(folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+    done = mypy(ROOT)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    shutil.copytree(PACKAGE, tmp_path / "multires_ref", ignore=shutil.ignore_patterns("__pycache__"))
+    for file, (right, wrong) in MISTAKES.items():
+        text = (PACKAGE / file).read_text()
+        assert right in text, file
+        (tmp_path / "multires_ref" / file).write_text(text.replace(right, wrong))
+    done = mypy(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    for file in MISTAKES:
+        assert f"multires_ref/{file}:" in done.stdout, file
 
 
 def test_every_public_name_loads_and_is_documented():

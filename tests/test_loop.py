@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from multires_ref import NetworkConfig, init_params, init_state
 from multires_ref.base.pytrees import flatten
 from multires_ref.diagnose.errors import measure
+from multires_ref.network.norms import NORMS
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint
 from multires_ref.training.config import TrainingConfig
@@ -249,9 +250,9 @@ def test_every_example_is_seen_once_an_epoch(rng):
         assert_array_equal(np.sort(epoch_order(split, 10, rng, bucket)), np.arange(103))
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_cutting_shared_padding_changes_nothing_where_it_is_done(norm, rng):
-    """With LayerNorm loss and gradients are those of the padded batch; with BatchNorm they would not be, so `fit` keeps it."""
+    """Loss and gradients are those of the padded batch, except with BatchNorm: there `fit` keeps the padding."""
     config = NetworkConfig(1, 3, 4, 2, 2, 20, norm=norm)
     params, state = init_params(config, rng, "float64"), init_state(config, "float64")
     split = Split(rng.standard_normal((5, 1, 20)), np.array([0, 1, 2, 0, 1]), np.array([3, 8, 7, 2, 5]))
@@ -262,8 +263,8 @@ def test_cutting_shared_padding_changes_nothing_where_it_is_done(norm, rng):
     pairs = [(whole[0], cut[0]), *zip(flatten(whole[1]).values(), flatten(cut[1]).values(), strict=True)]
     errors = [measure(b, a, 1e-9, noise=1e-12) for a, b in pairs]
     assert all(np.isfinite(error.largest) for error in errors)
-    assert all(error.passed for error in errors) == (norm == "layer")
-    assert errors[0].passed == (norm == "layer")  # the loss by itself tells them apart
+    assert all(error.passed for error in errors) == NORMS[norm].per_step
+    assert errors[0].passed == NORMS[norm].per_step  # the loss by itself tells them apart
 
 
 def test_buckets_hold_similar_lengths(rng):

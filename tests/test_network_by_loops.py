@@ -15,10 +15,11 @@ from multires_ref import Model, NetworkConfig, init_params, init_state
 from multires_ref.definition import multires_conv_loops
 from multires_ref.diagnose.errors import measure
 from multires_ref.network import apply
+from multires_ref.network.norms import NORMS
 
 B, D, L, K, J, DROPOUT = 2, 3, 11, 3, 2, 0.4  # L is longer than the 7 samples that a layer sees
 STEP = 1e-20
-NORMS, TREES, TIED = ("layer", "batch"), ("fading", "uniform"), (True, False)
+TREES, TIED = ("fading", "uniform"), (True, False)
 INPUTS = ("signal", "signal with lengths", "tokens with lengths", "autoregressive")
 MODES = ("evaluation", "training", "dropout")
 
@@ -103,9 +104,9 @@ def linear(params, x):
 
 
 def normed(norm, params, state, s, training):
-    new = state
-    if norm == "layer":
-        mean = s.sum(axis=1, keepdims=True) / D
+    new, centred = state, NORMS[norm].centred
+    if NORMS[norm].per_step:
+        mean = s.sum(axis=1, keepdims=True) / D if centred else 0.0
         var = ((s - mean) ** 2).sum(axis=1, keepdims=True) / D
     elif training:
         n = B * s.shape[2]
@@ -118,7 +119,8 @@ def normed(norm, params, state, s, training):
         }
     else:
         mean, var = state["mean"][:, None], state["var"][:, None]
-    return params["weight"][:, None] * (s - mean) / np.sqrt(var + 1e-5) + params["bias"][:, None], new
+    bias = params["bias"][:, None] if "bias" in params else 0.0
+    return params["weight"][:, None] * (s - mean) / np.sqrt(var + 1e-5) + bias, new
 
 
 def assert_same(found, expected, what, noise=0.0):

@@ -6,6 +6,7 @@ import pytest
 from multires_ref import Model, NetworkConfig
 from multires_ref.engines.rings import plan_rings
 from multires_ref.network.config import mixture_channels
+from multires_ref.network.norms import NORMS
 from multires_ref.network.streaming import Stream
 from multires_ref.tree import kept_per_level
 
@@ -176,7 +177,7 @@ def test_a_step_allocates_no_rings():
     assert stream.ring.__array_interface__["data"] == before
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_reset_forgets_the_previous_sample(norm):
     """An autoregressive stream's first output depends on nothing; after a reset it is the first again."""
     model, x = make(kind="autoregressive", d_output=mixture_channels(1, 2), norm=norm), data(L=6)

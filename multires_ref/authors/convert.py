@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..network import Model, NetworkConfig, parameter_shapes
+from ..network.norms import NORMS
 from .derive import Derived, check_tensors, derive, head_name
 from .keys import without_prefix
 
@@ -106,7 +107,7 @@ def block_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> dict[
 
 def state_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> Tensors:
     """BatchNorm's running mean, variance and count; nothing for LayerNorm."""
-    if config.norm == "layer":
+    if not NORMS[config.norm].statistics:
         return {}
     names = {"mean": "running_mean", "var": "running_var", "count": "num_batches_tracked"}
     return {ours: own(tensors[f"norms.{i}.{theirs}"]) for ours, theirs in names.items()}
@@ -118,7 +119,7 @@ def to_authors(model: Model) -> Tensors:
     Raises
     ------
     ValueError
-        For filters untied across levels, which their layer does not have.
+        For a network that their code does not have: see `not_in_authors_format`.
 
     Examples
     --------
@@ -137,12 +138,19 @@ def to_authors(model: Model) -> Tensors:
     output_mapping.weight (10, 8)
     output_mapping.bias (10,)
     """
-    if not model.config.tied:
-        raise ValueError(
-            "tied must be True: the authors' layer has one pair of filters for all levels, this model one a level. "
-            "save_model(model, 'x.safetensors') keeps it, in this package's own format"
-        )
+    if reason := not_in_authors_format(model.config):
+        raise ValueError(f"{reason}. save_model(model, 'x.safetensors') keeps it, in this package's own format")
     return params_to_authors(model.config, model.params) | state_to_authors(model)
+
+
+def not_in_authors_format(config: NetworkConfig) -> str:
+    """Why the authors' code has no such network, in words that name the setting; empty where it has."""
+    if not config.tied:
+        return "tied must be True: the authors' layer has one pair of filters for all levels, this model one a level"
+    if not NORMS[config.norm].in_authors_format:
+        theirs = " or ".join(repr(name) for name, norm in NORMS.items() if norm.in_authors_format)
+        return f"norm must be {theirs}, the norms that the authors' networks have; this model has {config.norm!r}"
+    return ""
 
 
 def params_to_authors(config: NetworkConfig, params: dict[str, Any]) -> Tensors:

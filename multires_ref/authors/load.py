@@ -20,7 +20,7 @@ import numpy as np
 from ..base.tensors import read_tensors, tensor_dtypes, write_tensors
 from ..base.warnings import AssumptionWarning
 from ..network import Model, NetworkConfig
-from .convert import Tensors, config_from, params_from_authors, to_authors
+from .convert import Tensors, config_from, not_in_authors_format, params_from_authors, to_authors
 from .derive import Derived, assumption_text, check_tensors, derive
 from .torch_file import TORCH_SUFFIXES, as_numpy, read_torch, write_torch
 
@@ -113,8 +113,9 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
     """Write a state dict that the authors' code loads with ``strict=True``: their names, shapes, packing and tap order.
 
     The settings, which their format does not hold, are written beside it where their code does not look, so that
-    ``load_model(path)`` is the same network and needs to be told nothing. Filters untied across levels have no place in their
-    format: a .safetensors file then holds this package's own, which `load_model` reads too.
+    ``load_model(path)`` is the same network without further arguments. A network that theirs
+    cannot be, with filters untied across levels or with another norm, has no place in their format: a .safetensors file then
+    holds this package's own, which `load_model` reads too.
 
     Parameters
     ----------
@@ -126,12 +127,12 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
     Raises
     ------
     ValueError
-        For another suffix, parameters that do not fit the model's config, or a file of PyTorch for untied filters.
+        For another suffix, parameters that do not fit the model's config, or a file of PyTorch for a network that theirs is not.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(f"path must end in {', '.join(SUFFIXES)}; got {str(path)!r}")
-    if not model.config.tied and path.suffix == ".safetensors":
+    if not_in_authors_format(model.config) and path.suffix == ".safetensors":
         from ..training.checkpoint import model_tensors, save_checkpoint
 
         save_checkpoint(path, model_tensors(model.params, model.state), {"network": model.config.to_dict()})

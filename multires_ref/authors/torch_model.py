@@ -16,6 +16,7 @@ from ..base.optional import import_torch
 from ..filters import wavelet_filters
 from ..network import Model, NetworkConfig
 from ..network.norms import NORMS
+from ..ops.layer_norm import EPS
 from ..tree import kept_per_level
 from .convert import params_from_authors, to_authors
 from .load import as_numpy
@@ -87,7 +88,7 @@ class MultiresNet(nn.Module):
         self.encoder = nn.Embedding(config.d_input, D) if embedding else nn.Conv1d(config.d_input, D, 1)
         self.seq_layers = nn.ModuleList(MultiresLayer(config) for _ in layers)
         self.mixing_layers = nn.ModuleList(mixing(config) for _ in layers)
-        self.norms = nn.ModuleList(getattr(nn, NORMS[config.norm].torch)(D) for _ in layers)
+        self.norms = nn.ModuleList(getattr(nn, NORMS[config.norm].torch)(D, eps=EPS) for _ in layers)
         if autoregressive:
             self.decoder = nn.Conv1d(D, config.d_output, 1)
         else:
@@ -107,7 +108,7 @@ class MultiresNet(nn.Module):
         return self.encoder(x).transpose(1, 2) if self.config.encoder == "embedding" else self.encoder(x)
 
     def normalise(self, norm: Any, x: Any) -> Any:
-        """LayerNorm wants the channels last, BatchNorm1d in the middle."""
+        """Norms of each time step want the channels last, BatchNorm1d wants them in the middle."""
         return norm(x.transpose(1, 2)).transpose(1, 2) if NORMS[self.config.norm].per_step else norm(x)
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..base.optional import import_torch
+from ..ops.layer_norm import EPS
 from .torch_model import MultiresLayer, causal_conv, mean_over_time
 
 torch: Any = import_torch("checking gradients against PyTorch's")
@@ -74,6 +75,11 @@ def masked_mean(x: Any, lengths: Any = None) -> Any:
 def layer_norm(x: Any, r: Any, weight: Any, bias: Any) -> Any:
     """LayerNorm over channels of x + r."""
     return F.layer_norm((x + r).transpose(1, 2), weight.shape, weight, bias).transpose(1, 2)
+
+
+def rms_norm(x: Any, r: Any, weight: Any) -> Any:
+    """RMSNorm over channels of x + r."""
+    return F.rms_norm((x + r).transpose(1, 2), weight.shape, weight, EPS).transpose(1, 2)
 
 
 def batch_norm(x: Any, r: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from .arrays import Array
 
 
 class Error(NamedTuple):
@@ -17,7 +20,7 @@ class Error(NamedTuple):
     passed: bool
 
 
-def measure(a: Any, reference: Any, tolerance: float, noise: float = 0.0, dtype: Any = None) -> Error:
+def measure(a: Array, reference: Array, tolerance: float, noise: float = 0.0, dtype: DTypeLike | None = None) -> Error:
     """How far `a` is from `reference`, the side that is taken to be right and whose size is divided by.
 
         relative = |a - r| / |r|        largest = max |a - r|        ulp = largest / spacing(max |r|)
@@ -48,7 +51,7 @@ def measure(a: Any, reference: Any, tolerance: float, noise: float = 0.0, dtype:
     if a.shape != reference.shape or a.size == 0:
         return Error(np.inf, np.inf, np.inf, tolerance, False)
     dtype = np.dtype(dtype or a.dtype)
-    wide = np.longdouble if dtype == np.longdouble else np.float64
+    wide = np.dtype(np.longdouble if dtype == np.longdouble else np.float64)
     if "c" in a.dtype.kind + reference.dtype.kind:
         wide = np.result_type(wide, np.complex128)
     a, r = a.astype(wide), reference.astype(wide)
@@ -58,18 +61,18 @@ def measure(a: Any, reference: Any, tolerance: float, noise: float = 0.0, dtype:
         difference = np.abs(a - r)
         largest, peak = float(difference.max()), float(np.abs(r).max())
         relative = float(ratio(euclidean(difference), euclidean(np.abs(r))))
-        spacing = float(np.spacing(dtype.type(peak).real)) if dtype.kind in "fc" else 1.0
+        spacing = float(np.spacing(np.asarray(peak, dtype).real)) if dtype.kind in "fc" else 1.0
     ulp = largest / spacing if np.isfinite(peak) and np.isfinite(spacing) else np.inf
     within = relative <= tolerance and ratio(largest, peak) <= tolerance
     return Error(relative, largest, ulp, tolerance, bool(np.isfinite(largest) and (within or largest <= noise)))
 
 
-def euclidean(array: np.ndarray) -> Any:
+def euclidean(array: np.ndarray) -> np.floating:
     """The Euclidean norm, without overflow or underflow of the squares; NaN or infinite where the array is."""
     peak = np.abs(array).max()
     return peak * np.sqrt(np.sum((array / peak) ** 2)) if 0 < peak < np.inf else peak
 
 
-def ratio(part: Any, whole: Any) -> Any:
+def ratio(part: float | np.floating, whole: float | np.floating) -> float | np.floating:
     """part / whole; 0 / 0 is 0, as nothing differs there."""
     return part / whole if whole != 0 else 0.0 if part == 0 else np.inf if part == part else part

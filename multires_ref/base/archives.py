@@ -11,7 +11,7 @@ import hashlib
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Protocol, cast
 
 from .files import regular_file
 
@@ -19,10 +19,16 @@ HASHES = ("md5", "sha1", "sha256", "sha512")
 SLACK = 2**16  # bytes of headers, padding and small files beside the known ones
 
 
+class Readable(Protocol):
+    """What an `Allowance` reads from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class Allowance:
     """A stream that is read up to an allowance: a few kilobytes of gzip can hold gigabytes of zeros."""
 
-    def __init__(self, stream: Any, left: int) -> None:
+    def __init__(self, stream: Readable, left: int) -> None:
         self.stream, self.left = stream, left
 
     def read(self, size: int) -> bytes:
@@ -49,14 +55,14 @@ def read_members(archive: str | Path, sizes: dict[str, int]) -> dict[str, bytes]
     try:
         with gzip.open(path) as unzipped:
             stream = Allowance(unzipped, SLACK)
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
                 for member in tar:
                     name = check_tar_member(member, sizes)
                     if name in found:
                         raise ValueError(f"{name} stands in it twice")
                     if name in sizes:
                         stream.left += member.size
-                        found[name] = tar.extractfile(member).read()
+                        found[name] = cast(IO[bytes], tar.extractfile(member)).read()  # a plain file, so never None
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
     missing = [name for name in sizes if name not in found]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any  # a NumPy, CuPy or autograd-traced array
+Array = np.ndarray | Any  # a NumPy array, or one of CuPy or of autograd, whose types mypy does not know
+Pairs = list[tuple[Array, Array]]  # the arrays (a, b) of each level of a tree
 
 
 def family(array: Array) -> str:
@@ -51,7 +52,7 @@ def is_traced(*arrays: Array) -> bool:
     return any(family(a) == "autograd" for a in arrays)
 
 
-def unboxed(array: Array) -> Array:
+def unboxed(array: Any) -> Array:
     """The NumPy or CuPy array inside a traced one, however often it is traced; any other array as it is.
 
     What is computed from the result is a constant for autograd: no gradient flows through it.

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .names import spelled
 
 FLOATS = ("float32", "float64")
 MOST_BYTES = 2**32  # of a result whose size grows like 2^depth: 4 GiB
 
 
-def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
     """`value` if it is one of `choices`; otherwise a ValueError that offers the nearest ones.
 
     Examples
@@ -73,27 +74,27 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
     return number
 
 
-def check_rng(rng: Any) -> np.random.Generator:
+def check_rng(rng: object) -> np.random.Generator:
     """`rng` if it is a numpy.random.Generator; a TypeError that says how to make one otherwise."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator, such as np.random.default_rng(0); got {type(rng).__name__}")
     return rng
 
 
-def check_bool(name: str, value: Any) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """`value` as True or False; a TypeError for anything else, 0 and 1 included."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{spelled(name)} must be True or False; got {value!r}")
     return bool(value)
 
 
-def keep(config: Any, **values: Any) -> None:
+def keep(config: object, **values: object) -> None:
     """Write checked values, by name, into a frozen dataclass that is being made (in its `__post_init__`)."""
     for name, value in values.items():
         object.__setattr__(config, name, value)
 
 
-def check_floats(name: str, array: Any, shape: str) -> Any:
+def check_floats(name: str, array: Array, shape: str) -> Array:
     """`array` (NumPy, CuPy or traced; a list becomes NumPy) if it is float32 or float64.
 
     `shape` describes what was expected, as in ``"[B, D, L]"``; it goes into the message.
@@ -106,7 +107,7 @@ def check_floats(name: str, array: Any, shape: str) -> Any:
     return array
 
 
-def as_plain(name: str, array: Any) -> Any:
+def as_plain(name: str, array: Array) -> Array:
     """The array without its class, where it is of a subclass of NumPy's; lists become arrays, CuPy's and traced ones stay.
 
     Raises
@@ -123,7 +124,7 @@ def as_plain(name: str, array: Any) -> Any:
         raise ValueError(f"{name} must be an array; its rows do not fit together: {error}") from None
 
 
-def check_plain(name: str, array: Any) -> None:
+def check_plain(name: str, array: object) -> None:
     """Raise a TypeError for a masked array, whose mask would be lost, and for a `np.matrix`, whose products mean something else.
 
     Examples
@@ -158,7 +159,7 @@ def check_memory(what: str, numbers: int, itemsize: int, deepest: int, why: str)
         )
 
 
-def check_shape(name: str, array: Any, expected: tuple[int | None, ...], letters: str) -> None:
+def check_shape(name: str, array: Array, expected: tuple[int | None, ...], letters: str) -> None:
     """Raise a ValueError unless ``array.shape`` equals `expected` (None: any size of at least 1).
 
     `letters` names the axes in the message, as in ``"[D, K]"``.
@@ -170,7 +171,7 @@ def check_shape(name: str, array: Any, expected: tuple[int | None, ...], letters
         raise ValueError(f"{name} must have shape {letters} = {wanted}; got {shape}")
 
 
-def check_same_dtype(**arrays: Any) -> None:
+def check_same_dtype(**arrays: Array) -> None:
     """Raise a TypeError unless all named arrays have the dtype of the first."""
     (first, reference), *others = arrays.items()
     for name, array in others:

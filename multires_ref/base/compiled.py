@@ -28,7 +28,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)  # what a full disk or a damaged file of compiled code raise
+UNREADABLE: tuple[type[BaseException], ...] = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+)  # what a full disk or a damaged file of compiled code raise
 
 
 @cache
@@ -137,7 +141,7 @@ def forgive(cache: Any) -> None:
             return None
 
     def save_or_not(*args: Any) -> None:
-        with suppress(UNREADABLE):
+        with suppress(*UNREADABLE):
             save(*args)
 
     cache.load_overload, cache.save_overload = load_or_none, save_or_not

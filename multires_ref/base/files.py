@@ -126,7 +126,7 @@ def regular_file(path: str | Path) -> Path:
     return path
 
 
-def write_json(path: str | Path, values: Any) -> None:
+def write_json(path: str | Path, values: object) -> None:
     """`values` as indented JSON, written whole; NaN is refused, because JSON has none."""
     write_whole(path, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
 

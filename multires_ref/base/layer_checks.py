@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from .arrays import Array, get_xp
+from .arrays import Array, Pairs, get_xp
 from .checks import MOST_BYTES, as_plain, check_choice, check_floats, check_int, check_memory, check_same_dtype, check_shape
 
 TREE_SELECTS = ("fading", "uniform")
 MAX_SIZE = 2**20  # rows of the memory: every one is as long as the signal
+Wavelet = Any  # a pywt.Wavelet: PyWavelets is imported when it is needed, not before
 MAX_DEPTH = 60  # a dilation of 2**59 samples: beyond any array, and safely inside 64-bit indices
 
 
-def check_depth(depth: Any, h0: Array) -> int:
+def check_depth(depth: int, h0: Array) -> int:
     """The depth as an int in range; for untied filters it must equal their number."""
     J = check_int("depth", depth, 1, MAX_DEPTH)
     if h0.ndim == 3 and h0.shape[0] != J:
@@ -22,7 +26,7 @@ def check_depth(depth: Any, h0: Array) -> int:
     return J
 
 
-def check_filters(h0: Any, h1: Any, channels: bool = False) -> tuple[Array, Array]:
+def check_filters(h0: Array, h1: Array, channels: bool = False) -> tuple[Array, Array]:
     """A pair of filters [K], [D, K] or [J, D, K] of one shape and dtype; with `channels`, [K] is refused."""
     h0, h1 = check_floats("h0", h0, "[D, K]"), check_floats("h1", h1, "[D, K]")
     check_same_dtype(h0=h0, h1=h1)
@@ -35,13 +39,13 @@ def check_filters(h0: Any, h1: Any, channels: bool = False) -> tuple[Array, Arra
     return h0, h1
 
 
-def check_tree(x: Any, h0: Any, h1: Any, depth: Any) -> tuple[Array, Array, Array, int]:
+def check_tree(x: Array, h0: Array, h1: Array, depth: int) -> tuple[Array, Array, Array, int]:
     """x, h0, h1 and the depth, checked against each other: dtypes, ranks, channels and taps."""
     x, h0, h1 = check_tree_arrays(x, h0, h1)
     return x, h0, h1, check_depth(depth, h0)
 
 
-def check_tree_arrays(x: Any, h0: Any, h1: Any) -> tuple[Array, Array, Array]:
+def check_tree_arrays(x: Array, h0: Array, h1: Array) -> tuple[Array, Array, Array]:
     """x, h0 and h1, checked against each other: dtypes, ranks, channels and taps."""
     x = check_floats("x", x, "[..., L]")
     h0, h1 = check_floats("h0", h0, "[D, K]"), check_floats("h1", h1, "[D, K]")
@@ -58,7 +62,7 @@ def check_tree_arrays(x: Any, h0: Any, h1: Any) -> tuple[Array, Array, Array]:
 
 
 def check_layer_arrays(
-    x: Any, h0: Any, h1: Any, w: Any, w_skip: Any, tree_select: str, depth: int | None
+    x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, tree_select: str, depth: int | None
 ) -> tuple[Array, Array, Array, Array, Array, int]:
     """The five arrays of a layer, checked against each other, and its depth."""
     x, h0, h1 = check_tree_arrays(x, h0, h1)
@@ -70,7 +74,7 @@ def check_layer_arrays(
     return x, h0, h1, w, w_skip, J
 
 
-def check_weights(h0: Array, w: Any, w_skip: Any, tree_select: str, depth: int | None) -> tuple[Array, Array, int]:
+def check_weights(h0: Array, w: Array, w_skip: Array, tree_select: str, depth: int | None) -> tuple[Array, Array, int]:
     """The weights w [D, m] and w_skip [D] of a layer with the filters h0, and its depth: if not given, m - 1 (fading tree)."""
     w, w_skip = check_floats("w", w, "[D, m]"), check_floats("w_skip", w_skip, "[D]")
     check_same_dtype(h0=h0, w=w, w_skip=w_skip)
@@ -123,23 +127,22 @@ def check_wavelet(name: str) -> str:
     return check_choice("wavelet", name, wavelet_names())
 
 
-def as_wavelet(wavelet: Any) -> Any:
+def as_wavelet(wavelet: str | Wavelet) -> Wavelet:
     """A `pywt.Wavelet` from a name, or the one given."""
     import pywt
 
     return wavelet if isinstance(wavelet, pywt.Wavelet) else pywt.Wavelet(check_wavelet(wavelet))
 
 
-def check_dtype(dtype: object) -> str:
+def check_dtype(dtype: DTypeLike | None) -> str:
     """ "float32" or "float64" for a dtype or its name; a ValueError for any other."""
-    try:
+    name: object = dtype
+    with suppress(TypeError):
         name = str(np.dtype(dtype)) if dtype is not None else dtype
-    except TypeError:
-        name = dtype
     return check_choice("dtype", name, ("float32", "float64"))
 
 
-def as_signal(x: Any, name: str = "x") -> Array:
+def as_signal(x: Array, name: str = "x") -> Array:
     """x as float32 or float64: integers become float64, as in PyWavelets; complex numbers and objects are refused by `name`."""
     x = as_plain(name, x)
     if x.dtype.kind in "iub":
@@ -151,7 +154,7 @@ def as_signal(x: Any, name: str = "x") -> Array:
     return x
 
 
-def check_pairs(coeffs: Any) -> list[tuple[Array, Array]]:
+def check_pairs(coeffs: Sequence[tuple[Array, Array]]) -> Pairs:
     """The coefficients as pairs of arrays of one shape, as `causal_swt` returns them; an array [J, 2, ..., L] will do too."""
     if not is_sequence(coeffs):
         raise TypeError(f"coeffs must be a list of pairs (a, d), as causal_swt returns it; got {type(coeffs).__name__}")
@@ -175,6 +178,6 @@ def check_tail(x: Array, level: int, F: int, deepest: int) -> None:
         check_memory(f"level={level} with tail=True", elements, x.dtype.itemsize, deepest, f"levels see more of {L:,} samples")
 
 
-def is_sequence(value: Any) -> bool:
+def is_sequence(value: object) -> bool:
     """Whether it is a list, a tuple, or an array with at least one axis."""
     return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 POSIX = os.name == "posix"
@@ -61,7 +62,7 @@ class FolderLock:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.path = self.folder / LOCK_NAME
-        self.number: int | None = None  # of the open file
+        self.number = -1  # of the open file; -1 where it is not open
 
     def __enter__(self) -> FolderLock:
         end = time.monotonic() + PATIENCE
@@ -119,8 +120,7 @@ def lock_file(number: int) -> bool:
 
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
-            import msvcrt
-
+            msvcrt = import_module("msvcrt")  # its functions are known to type checkers on Windows alone
             os.lseek(number, FAR, os.SEEK_SET)
             msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
             os.lseek(number, 0, os.SEEK_SET)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 FLAGS: ContextVar[frozenset[str]] = ContextVar("FLAGS", default=frozenset())  # the names that were typed as flags
 
@@ -35,7 +34,7 @@ def spelled(name: str) -> str:
     return f"--{name.replace('_', '-')}" if name in FLAGS.get() else name
 
 
-def assigned(name: str, value: Any) -> str:
+def assigned(name: str, value: object) -> str:
     """A setting with its value as the user writes it: tree_select='uniform', or --tree-select uniform.
 
     Examples

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
 
-def import_torch(purpose: str) -> Any:
+def import_torch(purpose: str) -> ModuleType:
     """PyTorch.
 
     Raises

@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+Pytree = Any  # nested dicts and lists of arrays
+Params = dict[str, Any]  # a pytree whose branches have names: the parameters of a network, or of a part of it
+
+
+def flatten(tree: Pytree, prefix: str = "") -> dict[str, Array]:
     """{"blocks": [{"norm": {"bias": a}}]} -> {"blocks.0.norm.bias": a}. Empty dicts and lists leave no trace.
 
     Examples
@@ -19,13 +24,13 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(tree, (dict, list)):
         return {prefix: tree}
     items = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    flat: dict[str, Any] = {}
+    flat: dict[str, Array] = {}
     for name, branch in items:
         flat |= flatten(branch, f"{prefix}.{name}" if prefix else str(name))
     return flat
 
 
-def unflatten(flat: dict[str, Any]) -> Any:
+def unflatten(flat: dict[str, Array]) -> Pytree:
     """The inverse of `flatten`: a branch whose names are 0, 1, 2, ... becomes a list.
 
     Examples
@@ -43,7 +48,7 @@ def unflatten(flat: dict[str, Any]) -> Any:
     return with_lists(tree)
 
 
-def with_lists(tree: Any) -> Any:
+def with_lists(tree: Pytree) -> Pytree:
     """Dicts with the keys "0", "1", ... turned into lists, at every depth."""
     if not isinstance(tree, dict):
         return tree
@@ -53,7 +58,7 @@ def with_lists(tree: Any) -> Any:
     return branches
 
 
-def map_pytree(function: Callable[[Any], Any], tree: Any) -> Any:
+def map_pytree(function: Callable[[Any], object], tree: Pytree) -> Pytree:
     """The same pytree with `function` applied to every array.
 
     Examples
@@ -68,7 +73,7 @@ def map_pytree(function: Callable[[Any], Any], tree: Any) -> Any:
     return function(tree)
 
 
-def count_elements(tree: Any) -> int:
+def count_elements(tree: Pytree) -> int:
     """How many elements the arrays of a pytree hold together: the number of parameters.
 
     Examples

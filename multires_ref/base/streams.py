@@ -26,18 +26,19 @@ class Patient:
     def write(self, text: str) -> int:
         """The number of characters written; 0 where the stream is closed or broken."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            return self.stream.write(text)
+            return self.stream.write(text) if self.stream else 0
         return 0
 
     def flush(self) -> None:
         """Flush, if that is possible."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            self.stream.flush()
+            if self.stream:
+                self.stream.flush()
 
     def isatty(self) -> bool:
         """Whether somebody watches."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            return self.stream.isatty()
+            return bool(self.stream and self.stream.isatty())
         return False
 
     def __getattr__(self, name: str) -> Any:

@@ -11,6 +11,7 @@ from ..base.layer_checks import as_wavelet, wavelet_names
 from ..base.names import named_as_flags
 from ..network.config import CHOICES as NETWORK_CHOICES
 from ..network.config import NetworkConfig
+from ..network.norms import NORMS
 from ..training.config import CHOICES as TRAINING_CHOICES
 from ..training.config import TrainingConfig
 
@@ -27,7 +28,7 @@ HELP = {
     "depth": "levels J of the tree; none: as few as see max_length time steps",
     "tree_select": "which coefficients are remembered: the newest of every level, or the newest few, coarse levels first",
     "memory_size": "coefficients m that are remembered; must be given for the uniform tree",
-    "norm": "LayerNorm over channels, or BatchNorm over batch and time",
+    "norm": ", or ".join(f"{name}: {norm.about}" for name, norm in NORMS.items()),
     "dropout": "share of channels set to 0 in training, from 0 to below 1",
     "wavelet": "start the filters from this wavelet of PyWavelets, such as db2; sets the kernel size too; none: at random",
     "filter_order": "order of a wavelet's taps: PyWavelets' dec_lo, the reverse, or whichever weights new samples more",

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..base.optional import import_torch
 from ..network import NetworkConfig
+from ..network.norms import NORMS
 from .hooks import INPUT, Call, layer_name
 
 
@@ -120,7 +121,7 @@ def find_kinds(calls: list[Call], ends: list[Call], config: NetworkConfig) -> di
     found = {
         "gelu": of_type(nn.GELU, nn.ReLU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Mish),
         "glu": of_type(nn.GLU),
-        "norm": of_type(nn.LayerNorm, nn.BatchNorm1d),
+        "norm": of_type(*(getattr(nn, norm.torch) for norm in NORMS.values())),
         "mix": [call.key for call in inner if width(call.layer) == (2 * D, D)],
         "mix2": [call.key for call in inner if width(call.layer) == (D, D)] if config.kind == "autoregressive" else [],
         "conv": convs,

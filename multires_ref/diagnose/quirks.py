@@ -14,7 +14,7 @@ import numpy as np
 
 from ..network import Model, NetworkConfig
 from ..network.model import encode
-from ..network.norms import MOMENTUM
+from ..network.norms import MOMENTUM, NORMS
 from ..ops.conv1x1 import conv1x1
 from ..ops.dilated_conv import delay
 from ..ops.gelu import gelu
@@ -172,19 +172,23 @@ def pool_with_quirks(x: Any, lengths: Any, q: Quirks) -> Any:
 
 
 def norm_with_quirks(config: NetworkConfig, params: Any, state: Any, s: Any, q: Quirks, training: bool) -> dict[str, np.ndarray]:
-    """LayerNorm or BatchNorm of s [B, D, L] as "norm", and the running statistics by name."""
-    axes = (1,) if config.norm == "layer" else (0, 2)
-    mean, var = s.mean(axis=axes, keepdims=True), s.var(axis=axes, keepdims=True)
+    """The network's norm of s [B, D, L] as "norm", and the running statistics by name."""
+    norm = NORMS[config.norm]
+    axes = (1,) if norm.per_step else (0, 2)
+    mean = s.mean(axis=axes, keepdims=True) * norm.centred
+    var = np.square(s - mean).mean(axis=axes, keepdims=True)
     count = s.size // mean.size
     unbiased = var * (count / max(count - 1, 1))
     shown = {}
-    if config.norm == "batch" and training:
+    if norm.statistics and training:
         entered = unbiased if q.running == "unbiased" else var
         shown["norm.running_mean"] = (1 - MOMENTUM) * state["mean"] + MOMENTUM * mean[0, :, 0]
         shown["norm.running_var"] = (1 - MOMENTUM) * state["var"] + MOMENTUM * entered[0, :, 0]
-    if config.norm == "batch" and not training and q.statistics == "running":
+    if norm.statistics and not training and q.statistics == "running":
         mean, var = state["mean"][:, None], state["var"][:, None]
     elif q.variance == "unbiased":
         var = unbiased
-    out = params["weight"][:, None] * (s - mean) / np.sqrt(var + q.eps) + params["bias"][:, None]
+    out = params["weight"][:, None] * (s - mean) / np.sqrt(var + q.eps)
+    if "bias" in params:
+        out = out + params["bias"][:, None]
     return {"norm": out} | shown

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..network import Model
+from ..network.norms import NORMS
 from .errors import measure
 from .quirks import RIGHT, Quirks, steps
 from .suspects import Suspect, scopes, usual_suspects
@@ -95,7 +96,7 @@ class Search:
         case = self.cases[0]
         self.n, self.dtype = self.model.config.n_layers, str(self.model.params["decoder"]["weight"].dtype)
         self.suspects = usual_suspects(self.model.config, case.x.shape[-1], case.lengths is not None)
-        alone = self.model.config.norm == "layer"
+        alone = NORMS[self.model.config.norm].per_step
         self.small = {case.mode: case.one_example(alone) for case in self.cases}
 
     @property

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from ..base.arrays import Array
 
+Gradients = tuple[Array, Array, Array, Array, Array]  # of x, h0, h1, w and w_skip
+Forward = Callable[[Array, Array, Array, Array, Array, tuple[int, ...]], Array]
+Backward = Callable[[Array, Array, Array, Array, Array, Array, tuple[int, ...]], Gradients]
 KINDS = {"numpy": "NumPy", "cupy": "CuPy"}  # the kinds of arrays there are, and how a message calls them
 
 
@@ -63,8 +66,8 @@ class Engine:
     name: str
     about: str
     runs_on: tuple[str, ...]
-    forward: Callable[..., Array]
-    backward: Callable[..., tuple[Array, ...]]
+    forward: Forward
+    backward: Backward
     needs: str = ""
     problem: Callable[[], str] = no_problem
     speed: int | None = None

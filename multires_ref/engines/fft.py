@@ -57,7 +57,7 @@ def channel_blocks(B: int, D: int, n: int) -> Iterator[slice]:
     return (slice(d, d + step) for d in range(0, D, step))
 
 
-def transforms(L: int, workers: int) -> tuple[Callable, Callable]:
+def transforms(L: int, workers: int) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """rfft and its inverse along the last axis, with enough zeros that the convolution of two rows of L samples does not wrap."""
     from scipy import fft
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base.arrays import Array, family
+from ..base.arrays import Array, Pairs, family
 from ..base.checks import check_choice, check_int
 from ..base.compiled import numba_works, require_numba
 from ..base.layer_checks import MAX_DEPTH
@@ -11,7 +11,7 @@ from ..tree import pyramid
 COMPILED_FROM = 2**20  # samples times taps: below it, loading Numba and its loops is not worth it
 
 
-def pyramid_by(engine: str, x: Array, h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
+def pyramid_by(engine: str, x: Array, h0: Array, h1: Array, depth: int) -> Pairs:
     """`tree.pyramid` of x [..., L] with one pair of filters [K], by the engine "tree", "fused" (Numba) or "auto"."""
     check_choice("engine", engine, ("tree", "fused", "auto"))
     if compiles(engine, x, len(h0) * check_int("level", depth, 1, MAX_DEPTH)):

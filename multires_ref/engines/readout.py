@@ -24,6 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..base.arrays import Array, get_xp
+from .engine import Backward, Forward, Gradients
+
+ReadoutForward = Callable[[Array, Array, list[Array], Array], Array]
+ReadoutBackward = Callable[[Array, Array, Array, list[Array], Array], tuple[Array, Array, list[Array], Array]]
 
 
 def filter_length(kept: int, K: int) -> int:
@@ -77,7 +81,7 @@ def unfold(dq: list[Array], dw_a: Array, h1: Array, w: Array, kept: tuple[int, .
     return dh1, dw, dq[0][:, 0].copy()
 
 
-def by_readout(forward: Callable[..., Array], backward: Callable[..., tuple]) -> tuple[Callable, Callable]:
+def by_readout(forward: ReadoutForward, backward: ReadoutBackward) -> tuple[Forward, Backward]:
     """An engine's `forward` and `backward` (see `engine.py`) from an algorithm that works with readout filters."""
 
     def layer_forward(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Array:
@@ -85,9 +89,7 @@ def by_readout(forward: Callable[..., Array], backward: Callable[..., tuple]) ->
         q, w_a = fold(untied(h1, J), w, w_skip, kept)
         return forward(x, untied(h0, J), q, w_a)
 
-    def layer_backward(
-        g: Array, x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]
-    ) -> tuple[Array, ...]:
+    def layer_backward(g: Array, x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Gradients:
         J = len(kept)
         h1_of_level = untied(h1, J)
         q, w_a = fold(h1_of_level, w, w_skip, kept)

@@ -65,9 +65,8 @@ def plan_rings(kept: tuple[int, ...], K: int, max_length: int | None = None) -> 
     if sum(length) > MAX_RING_ELEMENTS:
         raise ValueError(f"a tree of depth {J} needs rings of {sum(length)} numbers a channel: give max_length to shorten them")
     readings = [(i, j) for i in range(J) for j in range(1, K)] + [(i, j) for i in range(J) for j in range(K, last_tap[i] + 1)]
-    lag = [j * 2**i for i, j in readings]
-    seen = np.array([true <= length[i] for true, (i, _) in zip(lag, readings, strict=True)])
-    lag = np.array([min(true, length[i]) for true, (i, _) in zip(lag, readings, strict=True)])
+    seen = np.array([j * 2**i <= length[i] for i, j in readings])
+    lag = np.array([min(j * 2**i, length[i]) for i, j in readings])
     start = np.cumsum(length) - length
     level, tap = np.array(readings).T
     return Rings(start, np.array(length), int(sum(length)), level, lag, tap, seen)
@@ -101,7 +100,7 @@ def layer_weights(conv: dict[str, Array], kept: tuple[int, ...], rings: Rings) -
     )
 
 
-def find_conv_step(engine: str, array: Array) -> Callable:
+def find_conv_step(engine: str, array: Array) -> Callable[[Array, Array, LayerWeights, Array, Array], Array]:
     """`conv_step` for arrays of this kind: the one below ("numpy"), or the compiled one ("numba"); "auto" compiles if it can."""
     check_choice("engine", engine, ("auto", "numpy", "numba"))
     if engine == "numba":

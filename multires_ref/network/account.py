@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from ..base.checks import check_int
+from ..engines import multiplications
 from ..engines.rings import plan_rings
 from ..tree import kept_per_level
 from .config import NetworkConfig
@@ -62,12 +63,11 @@ def work_by_part(config: NetworkConfig) -> dict[str, int]:
     {'encoder': 768, 'tree': 104960, '1x1 maps': 1310720}
     """
     D, K = config.d_model, config.kernel_size
-    taps = kept_per_level(config.J, K, config.tree_select, config.memory_size)
-    tree = config.J * K + sum(2 * (t - 1) + K for t in taps if t) + 1
+    kept = kept_per_level(config.J, K, config.tree_select, config.memory_size)
     maps = 2 * D * D + (D * D if config.kind == "autoregressive" else 0)
     work = {
         "encoder": 0 if config.encoder == "embedding" else config.d_input * D,
-        "tree": config.n_layers * D * tree,
+        "tree": config.n_layers * D * multiplications(config.J, kept, K),
         "1x1 maps": config.n_layers * maps,
     }
     if config.kind == "autoregressive":

@@ -11,11 +11,12 @@ Source: the paper's networks; the authors' `classification.py` and `autoregressi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..base.arrays import Array, get_xp, unboxed
+from ..base.pytrees import Params
 from ..ops.conv1x1 import conv1x1
 from ..ops.gelu import gelu
 from ..ops.glu import glu
@@ -24,10 +25,11 @@ from ..ops.multires_conv import multires_conv
 from .config import NetworkConfig
 from .norms import NORMS
 
-Hook = Callable[[str, Any], None]  # shown intermediate arrays by name
+Hook = Callable[[str, Array], None]  # it is given every intermediate array, with its name
+Masks = tuple[Array | None, Array | None]  # of channel dropout, after GELU and after GLU
 
 
-def ignore(name: str, array: Any) -> None:
+def ignore(name: str, array: Array) -> None:
     """A hook that does nothing."""
 
 
@@ -45,15 +47,15 @@ ONE_SAMPLE = Steps(gelu.definition, linear.definition, glu.definition)  # arrays
 
 def block(
     config: NetworkConfig,
-    params: dict[str, Any],
-    state: dict[str, Any],
+    params: Params,
+    state: Params,
     x: Array,
-    masks: tuple[Any, Any],
+    masks: Masks,
     training: bool,
     hook: Hook = ignore,
     engine: str = "auto",
-) -> tuple[Array, dict[str, Any]]:
-    """x [B, D, L] -> (out [B, D, L], the block's new norm state). `hook` is shown every intermediate array by name."""
+) -> tuple[Array, Params]:
+    """x [B, D, L] -> (out [B, D, L], the block's new norm state). `hook` is given every intermediate array with its name."""
     conv = params["conv"]
     c = multires_conv(
         x, conv["h0"], conv["h1"], conv["w"], conv["w_skip"], tree_select=config.tree_select, depth=config.J, engine=engine
@@ -66,7 +68,7 @@ def block(
 
 
 def after_convolution(
-    params: dict[str, Any], c: Array, masks: tuple[Any, Any] = (None, None), hook: Hook = ignore, steps: Steps = OVER_TIME
+    params: Params, c: Array, masks: Masks = (None, None), hook: Hook = ignore, steps: Steps = OVER_TIME
 ) -> Array:
     """What a block makes of its convolution's output c [B, D, L], up to the residual sum: r [B, D, L]."""
     v = steps.gelu(c, masks[0])
@@ -81,10 +83,10 @@ def after_convolution(
     return r
 
 
-def dropout_masks(config: NetworkConfig, rng: np.random.Generator | None, x: Array) -> tuple[Any, Any]:
+def dropout_masks(config: NetworkConfig, rng: np.random.Generator | None, x: Array) -> Masks:
     """The two masks [B, D, 1] of a block: 0 with probability p, else 1 / (1 - p); None where p is 0 or nothing is dropped.
 
-    Drawn on the CPU from `rng`, so that a seed gives the same run on any device, then put where x is (B D numbers).
+    Drawn on the CPU from `rng`, so that a seed gives the same run on a CPU and on a GPU, and then put where x is.
     """
     if rng is None or config.dropout == 0:
         return None, None

@@ -4,27 +4,42 @@ params = {"encoder": {"weight" [D, d_input], "bias" [D]}             or {"table"
           "blocks": [{"conv": {"h0", "h1" [D, K] (untied [J, D, K]), "w" [D, m], "w_skip" [D]},
                       "mix":  {"weight" [2 D, D], "bias" [2 D]},
                       "mix2": {"weight" [D, D], "bias" [D]},          autoregressive only
-                      "norm": {"weight" [D], "bias" [D]}}, ...],
+                      "norm": {"weight" [D], "bias" [D]}}, ...],      as `norms.py` says: no bias for RMSNorm
           "decoder": {"weight" [d_output, D], "bias" [d_output]}}
-state  = {"blocks": [{"mean" [D], "var" [D], "count" []}, ...]}        BatchNorm's running statistics; {} for LayerNorm
+state  = {"blocks": [{"mean" [D], "var" [D], "count" []}, ...]}        BatchNorm's running statistics; {} for the other norms
+
+`entries` is the one table of these parameters: the shape of each, and how it is drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from ..base.memory import memory_bytes
 from ..base.names import spelled
-from ..filters import wavelet_filters
+from ..base.pytrees import Params, unflatten
+from ..filters import filter_bound, wavelet_filters
 from .config import NetworkConfig
 from .norms import NORMS
 
-Params = dict[str, Any]
 BYTES_PER_LAYER = 4096  # at least, of Python's own objects: names, shapes and arrays
+
+Shape = tuple[int, ...]
+Start = Callable[[np.random.Generator, Shape, str], np.ndarray]  # (rng, shape, dtype) -> a fresh array
+
+
+class Entry(NamedTuple):
+    """One parameter: its shape, and how it starts."""
+
+    shape: Shape
+    start: Start
+
+
+Entries = dict[str, Entry]  # by path, such as "conv.h0"; in the order in which they are drawn
 
 
 def init_params(config: NetworkConfig, rng: np.random.Generator, dtype: str = "float32") -> Params:
@@ -43,61 +58,78 @@ def init_params(config: NetworkConfig, rng: np.random.Generator, dtype: str = "f
     (8, 7)
     """
     check_size(config, np.dtype(dtype).itemsize)
-    draw = drawer(rng, dtype)
+    return unflatten({path: entry.start(rng, entry.shape, dtype) for path, entry in all_entries(config).items()})
+
+
+def entries(config: NetworkConfig) -> tuple[Entries, Entries, Entries]:
+    """The parameters of the encoder, of one block (without its number), and of the decoder."""
     D = config.d_model
+    encoder = linear_entries("encoder", config.d_input, D)
     if config.encoder == "embedding":
-        encoder = {"table": rng.standard_normal((config.d_input, D)).astype(dtype)}
-    else:
-        encoder = linear_params(draw, config.d_input, D)
-    blocks = [block_params(config, draw, dtype) for _ in range(config.n_layers)]
-    return {"encoder": encoder, "blocks": blocks, "decoder": linear_params(draw, D, config.d_output)}
-
-
-Draw = Callable[[float, tuple[int, ...]], np.ndarray]
-
-
-def drawer(rng: np.random.Generator, dtype: str) -> Draw:
-    """A function (bound, shape) -> array ~ U(-bound, bound)."""
-    return lambda bound, shape: rng.uniform(-bound, bound, shape).astype(dtype)
-
-
-def linear_params(draw: Draw, fan_in: int, fan_out: int) -> dict[str, np.ndarray]:
-    """Weight [out, in] and bias [out] ~ U(-1, 1) / sqrt(fan_in), as PyTorch's Linear and Conv1d start."""
-    bound = fan_in**-0.5
-    return {"weight": draw(bound, (fan_out, fan_in)), "bias": draw(bound, (fan_out,))}
-
-
-def block_params(config: NetworkConfig, draw: Draw, dtype: str) -> dict[str, dict[str, np.ndarray]]:
-    """One block: filters, memory weights, 1x1 maps and norm."""
-    D = config.d_model
-    block = {"conv": conv_params(config, draw, dtype), "mix": linear_params(draw, D, 2 * D)}
+        encoder = {"encoder.table": Entry((config.d_input, D), normal)}
+    block = conv_entries(config) | linear_entries("mix", D, 2 * D)
     if config.kind == "autoregressive":
-        block["mix2"] = linear_params(draw, D, D)
-    block["norm"] = NORMS[config.norm].init(D, dtype)
-    return block
+        block |= linear_entries("mix2", D, D)
+    block |= {f"norm.{name}": Entry((D,), filled(value)) for name, value in NORMS[config.norm].parameters.items()}
+    return encoder, block, linear_entries("decoder", D, config.d_output)
 
 
-def conv_params(config: NetworkConfig, draw: Draw, dtype: str) -> dict[str, np.ndarray]:
-    """h0, h1, w and w_skip: filters ~ U(-1, 1) sqrt(2 / (2 K)) or a wavelet's; weights ~ U(-1, 1) sqrt(2 / (2 m + 2))."""
+def all_entries(config: NetworkConfig) -> Entries:
+    """All parameters of a network, whose blocks are numbered: "blocks.0.conv.h0"."""
+    encoder, block, decoder = entries(config)
+    return encoder | {f"blocks.{i}.{path}": entry for i in range(config.n_layers) for path, entry in block.items()} | decoder
+
+
+def linear_entries(name: str, fan_in: int, fan_out: int) -> Entries:
+    """Weight [out, in] and bias [out] ~ U(-1, 1) / sqrt(fan_in), as PyTorch's Linear and Conv1d start."""
+    start = uniform(fan_in**-0.5)
+    return {f"{name}.weight": Entry((fan_out, fan_in), start), f"{name}.bias": Entry((fan_out,), start)}
+
+
+def conv_entries(config: NetworkConfig) -> Entries:
+    """h0, h1, w and w_skip: filters at random or a wavelet's; weights ~ U(-1, 1) sqrt(2 / (2 m + 2))."""
     D, K, m = config.d_model, config.kernel_size, config.m
     shape = (D, K) if config.tied else (config.J, D, K)
-    if config.wavelet is None:
-        h0, h1 = (draw((2 / (2 * K)) ** 0.5, shape) for _ in range(2))
-    else:
-        pair = wavelet_filters(config.wavelet, config.filter_order, dtype)
-        h0, h1 = (np.broadcast_to(h, shape).copy() for h in pair)
     bound = (2 / (2 * m + 2)) ** 0.5
-    return {"h0": h0, "h1": h1, "w": draw(bound, (D, m)), "w_skip": draw(1.0 if config.indep_res_init else bound, (D,))}
+    h0, h1 = uniform(filter_bound(K)), uniform(filter_bound(K))
+    if config.wavelet is not None:
+        h0, h1 = (of_wavelet(config.wavelet, config.filter_order, which) for which in (0, 1))
+    return {
+        "conv.h0": Entry(shape, h0),
+        "conv.h1": Entry(shape, h1),
+        "conv.w": Entry((D, m), uniform(bound)),
+        "conv.w_skip": Entry((D,), uniform(1.0 if config.indep_res_init else bound)),
+    }
+
+
+def uniform(bound: float) -> Start:
+    """U(-bound, bound)."""
+    return lambda rng, shape, dtype: rng.uniform(-bound, bound, shape).astype(dtype)
+
+
+def normal(rng: np.random.Generator, shape: Shape, dtype: str) -> np.ndarray:
+    """N(0, 1), as PyTorch's Embedding starts."""
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def filled(value: float) -> Start:
+    """The same number everywhere."""
+    return lambda rng, shape, dtype: np.full(shape, value, dtype)
+
+
+def of_wavelet(name: str, order: str, which: int) -> Start:
+    """The low-pass (0) or high-pass (1) filter of a wavelet, for every channel and level."""
+    return lambda rng, shape, dtype: np.full(shape, wavelet_filters(name, order, dtype)[which], dtype)
 
 
 def init_state(config: NetworkConfig, dtype: str = "float32") -> Params:
-    """The norms' running statistics, per block: BatchNorm's mean 0, variance 1 and number of batches seen; none for LayerNorm."""
+    """The norms' running statistics, block by block: BatchNorm's mean 0, variance 1 and count of batches; nothing for others."""
     check_size(config, np.dtype(dtype).itemsize)
     norm = NORMS[config.norm]
     return {"blocks": [norm.init_state(config.d_model, dtype) for _ in range(config.n_layers)]}
 
 
-def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+def state_shapes(config: NetworkConfig) -> dict[str, Shape]:
     """The shape of every array of `init_state` by its path, such as "blocks.0.mean", without making one.
 
     Examples
@@ -109,7 +141,7 @@ def state_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     return {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in shapes.items()}
 
 
-def parameter_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(config: NetworkConfig) -> dict[str, Shape]:
     """The shape of every parameter by its path, such as "blocks.0.conv.h0", without drawing one.
 
     Raises
@@ -124,37 +156,18 @@ def parameter_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     1365514
     """
     check_size(config, itemsize=4)
-    encoder, block, decoder = shapes_by_part(config)
-    return encoder | {f"blocks.{i}.{name}": shape for i in range(config.n_layers) for name, shape in block.items()} | decoder
-
-
-Shapes = dict[str, tuple[int, ...]]
-
-
-def shapes_by_part(config: NetworkConfig) -> tuple[Shapes, Shapes, Shapes]:
-    """The shapes of the encoder's parameters, of those of one block (without its number), and of the decoder's."""
-    D, K, m = config.d_model, config.kernel_size, config.m
-    filters = (D, K) if config.tied else (config.J, D, K)
-    block: Shapes = {"conv.h0": filters, "conv.h1": filters, "conv.w": (D, m), "conv.w_skip": (D,)}
-    block |= {"mix.weight": (2 * D, D), "mix.bias": (2 * D,)}
-    if config.kind == "autoregressive":
-        block |= {"mix2.weight": (D, D), "mix2.bias": (D,)}
-    block |= {f"norm.{name}": (D,) for name in NORMS[config.norm].parameters}
-    encoder: Shapes = {"encoder.weight": (D, config.d_input), "encoder.bias": (D,)}
-    if config.encoder == "embedding":
-        encoder = {"encoder.table": (config.d_input, D)}
-    return encoder, block, {"decoder.weight": (config.d_output, D), "decoder.bias": (config.d_output,)}
+    return {path: entry.shape for path, entry in all_entries(config).items()}
 
 
 def count_parameters(config: NetworkConfig) -> int:
-    """How many numbers the parameters are; counted without making a list of them.
+    """How many elements the parameters hold together; counted without making a list of all blocks.
 
     Examples
     --------
     >>> count_parameters(NetworkConfig(d_input=3, d_output=10, d_model=256, n_layers=10, max_length=1024))
     1365514
     """
-    encoder, block, decoder = (sum(map(prod, shapes.values())) for shapes in shapes_by_part(config))
+    encoder, block, decoder = (sum(prod(entry.shape) for entry in part.values()) for part in entries(config))
     return encoder + config.n_layers * block + decoder
 
 

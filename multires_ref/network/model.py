@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from ..base.arrays import family, get_xp
+from ..base.arrays import Array, family, get_xp
 from ..base.checks import check_floats, check_plain, check_shape
+from ..base.pytrees import Params
 from ..base.threads import POINTWISE, limited
 from ..ops.conv1x1 import conv1x1
 from ..ops.dilated_conv import delay
@@ -23,21 +23,21 @@ from ..ops.linear import linear
 from ..ops.masked_mean import masked_mean
 from .block import Hook, block, dropout_masks, ignore
 from .config import NetworkConfig
-from .init import Params, init_params, init_state
+from .init import init_params, init_state
 
 
 def apply(
     config: NetworkConfig,
     params: Params,
     state: Params,
-    x: Any,
-    lengths: Any = None,
+    x: Array,
+    lengths: Array | None = None,
     *,
     training: bool = False,
     rng: np.random.Generator | None = None,
     hook: Hook | None = None,
     engine: str = "auto",
-) -> tuple[Any, Params]:
+) -> tuple[Array, Params]:
     """The network's output and its new norm state.
 
     Parameters
@@ -68,21 +68,26 @@ def apply(
     states = []
     for i, (p, s) in enumerate(zip(params["blocks"], state["blocks"], strict=True)):
         masks = dropout_masks(config, rng if training else None, x)
-        x, s = block(config, p, s, x, masks, training, lambda name, a, i=i: hook(f"blocks.{i}.{name}", a), engine)
+        x, s = block(config, p, s, x, masks, training, hook_of_block(hook, i), engine)
         states.append(s)
     out = decode(config, params["decoder"], x, lengths, hook)
     hook("decoder", out)
     return out, {"blocks": states}
 
 
-def encode(config: NetworkConfig, params: Params, x: Any) -> Any:
+def hook_of_block(hook: Hook, i: int) -> Hook:
+    """The hook of block i, which gives `hook` the full names of its arrays."""
+    return lambda name, array: hook(f"blocks.{i}.{name}", array)
+
+
+def encode(config: NetworkConfig, params: Params, x: Array) -> Array:
     """Input -> [B, D, L]: a linear map at every step, or each token's row of the table (padding, id 0, is an ordinary row)."""
     if config.encoder == "embedding":
         return embed(params["table"], x)
     return conv1x1(x, params["weight"], params["bias"])
 
 
-def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, hook: Hook) -> Any:
+def decode(config: NetworkConfig, params: Params, x: Array, lengths: Array | None, hook: Hook) -> Array:
     """[B, D, L] -> the outputs."""
     if config.kind == "autoregressive":
         return conv1x1(x, params["weight"], params["bias"])
@@ -91,7 +96,7 @@ def decode(config: NetworkConfig, params: Params, x: Any, lengths: Any, hook: Ho
     return linear(pooled, params["weight"], params["bias"])
 
 
-def work_of(config: NetworkConfig, x: Any) -> int:
+def work_of(config: NetworkConfig, x: Array) -> int:
     """The work of one operation on the arrays [B, D, L] inside the network, in numbers handled: see `base/threads.py`.
 
     All operations of a step have about the same size, so this decides for all of them how many threads they are worth.
@@ -121,7 +126,7 @@ class Model:
         """A network with fresh parameters."""
         return cls(config, init_params(config, rng, dtype), init_state(config, dtype))
 
-    def __call__(self, x: Any, lengths: Any = None, *, hook: Hook | None = None, engine: str = "auto") -> Any:
+    def __call__(self, x: Array, lengths: Array | None = None, *, hook: Hook | None = None, engine: str = "auto") -> Array:
         """The network's output in evaluation mode: no dropout, and BatchNorm by its running statistics.
 
         Parameters
@@ -164,7 +169,7 @@ class Model:
         with limited(work_of(self.config, x)):
             return apply(self.config, self.params, self.state, x, lengths, hook=hook, engine=engine)[0]
 
-    def check_input(self, x: Any, lengths: Any) -> tuple[Any, Any]:
+    def check_input(self, x: Array, lengths: Array | None) -> tuple[Array, Array | None]:
         """x and lengths, if they fit this network."""
         B = x.shape[0] if getattr(x, "ndim", 0) else None
         if self.config.encoder == "embedding":
@@ -180,7 +185,7 @@ class Model:
         return x, lengths
 
 
-def check_tokens(x: Any, n_tokens: int) -> Any:
+def check_tokens(x: Array, n_tokens: int) -> Array:
     """Integer tokens [B, L] in 0 ... n_tokens - 1."""
     check_plain("x", x)
     x = x if family(x) == "cupy" else np.asarray(x)
@@ -193,7 +198,7 @@ def check_tokens(x: Any, n_tokens: int) -> Any:
     return x
 
 
-def check_lengths(lengths: Any, B: int, L: int) -> Any:
+def check_lengths(lengths: Array, B: int, L: int) -> Array:
     """True lengths [B], whole numbers in 1 ... L, on the device they came on."""
     check_plain("lengths", lengths)
     lengths = lengths if family(lengths) == "cupy" else np.asarray(lengths)

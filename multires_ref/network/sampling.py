@@ -8,19 +8,14 @@ original's sampler does: the same draws, here to be compared with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from ..base.arrays import get_xp
+from ..base.arrays import Array, get_xp
 from ..base.checks import check_int, check_number
 from ..ops.cross_entropy import log_softmax
 from ..ops.mixture_nll import shifted_mean, unpack
 from .model import Model
 from .streaming import Stream
-
-Predict = Callable[[Any, int], Any]  # (x so far [n, C, L], position) -> out [n, G M]
 
 
 def sample(
@@ -29,8 +24,8 @@ def sample(
     n: int = 1,
     length: int | None = None,
     temperature: float = 1.0,
-    given: Any = None,
-) -> Any:
+    given: Array | None = None,
+) -> Array:
     """Draw `n` sequences from an autoregressive network.
 
     Parameters
@@ -65,12 +60,12 @@ def sample(
     >>> x.shape, x[0, 0, :3], sorted(set(x.ravel().tolist()))
     ((4, 1, 16), array([ 1.,  0., -1.], dtype=float32), [-1.0, 0.0, 1.0])
     """
-    x, begin = prepare(model, n, length, given)
+    x, begin, n_values = prepare(model, n, length, given)
     stream = Stream(model, x.shape[0], max_length=x.shape[2])
     for position in range(begin):
         stream.step(x[:, :, position])
     for position in range(begin, x.shape[2]):
-        x[:, :, position] = draw_pixel(stream.predict(), x.shape[1], model.config.n_values, rng, temperature)
+        x[:, :, position] = draw_pixel(stream.predict(), x.shape[1], n_values, rng, temperature)
         stream.step(x[:, :, position])
     return x
 
@@ -81,9 +76,9 @@ def sample_by_recomputing(
     n: int = 1,
     length: int | None = None,
     temperature: float = 1.0,
-    given: Any = None,
+    given: Array | None = None,
     engine: str = "auto",
-) -> Any:
+) -> Array:
     """`sample` by L runs of the whole network, each over all L positions: the same result, and hundreds of times the work.
 
     Examples
@@ -95,31 +90,31 @@ def sample_by_recomputing(
     >>> np.array_equal(one, other)
     True
     """
-    x, begin = prepare(model, n, length, given)
+    x, begin, n_values = prepare(model, n, length, given)
     for position in range(begin, x.shape[2]):
         out = model(x, engine=engine)[:, :, position]
-        x[:, :, position] = draw_pixel(out, x.shape[1], model.config.n_values, rng, temperature)
+        x[:, :, position] = draw_pixel(out, x.shape[1], n_values, rng, temperature)
     return x
 
 
-def prepare(model: Model, n: int, length: int | None, given: Any) -> tuple[Any, int]:
-    """Zeros [n, C, L] with the given beginning filled in, and its length."""
+def prepare(model: Model, n: int, length: int | None, given: Array | None) -> tuple[Array, int, int]:
+    """Zeros [n, C, L] with the given beginning filled in, its length, and how many values a pixel can take."""
     config, weight = model.config, model.params["decoder"]["weight"]
-    if config.kind != "autoregressive":
+    if config.kind != "autoregressive" or config.n_values is None:
         raise ValueError(f"only an autoregressive network can be sampled from; this one is a {config.kind}")
     n, L = check_int("n", n, 1), config.max_length if length is None else check_int("length", length, 1)
     xp = get_xp(weight)
     x = xp.zeros((n, config.d_input, L), weight.dtype)
     if given is None:
-        return x, 0
+        return x, 0, config.n_values
     shape = tuple(given.shape)
     if shape[-2:-1] != (config.d_input,) or shape[-1] > L or shape[:-2] not in ((), (n,)):
         raise ValueError(f"given must have shape [{config.d_input}, L0] or [{n}, {config.d_input}, L0], L0 <= {L}; got {shape}")
     x[:, :, : shape[-1]] = xp.asarray(given, dtype=weight.dtype)
-    return x, shape[-1]
+    return x, shape[-1], config.n_values
 
 
-def draw_pixel(out: Any, C: int, n_values: int, rng: np.random.Generator, temperature: float = 1.0) -> Any:
+def draw_pixel(out: Array, C: int, n_values: int, rng: np.random.Generator, temperature: float = 1.0) -> Array:
     """One pixel of each sequence from the network's output [n, G M]: [n, C].
 
     Choose a component, then for each colour draw from its logistic, mean shifted by the earlier colours, and take the nearest
@@ -131,14 +126,14 @@ def draw_pixel(out: Any, C: int, n_values: int, rng: np.random.Generator, temper
     rows, chosen = xp.arange(n), choose_component(mixture.logits[:, :, 0], rng, temperature)
     x = xp.zeros((n, C, 1), out.dtype)
     for c in range(C):
-        u = xp.asarray(rng.uniform(1e-5, 1 - 1e-5, n).astype(str(out.dtype)))
+        u = xp.asarray(rng.uniform(1e-5, 1 - 1e-5, (n,)).astype(str(out.dtype)))
         scale = temperature * xp.exp(mixture.log_scales[c][rows, chosen, 0])
         drawn = shifted_mean(mixture, x, c)[rows, chosen, 0] + scale * (xp.log(u) - xp.log1p(-u))
         x[:, c, 0] = nearest_value(drawn, n_values)
     return x[:, :, 0]
 
 
-def choose_component(logits: Any, rng: np.random.Generator, temperature: float) -> Any:
+def choose_component(logits: Array, rng: np.random.Generator, temperature: float) -> Array:
     """An index [n] drawn from softmax(logits / temperature), logits [n, M]; the likeliest for temperature 0."""
     xp = get_xp(logits)
     u = xp.asarray(rng.random((logits.shape[0], 1)))  # drawn in any case, so that seeds compare across temperatures
@@ -148,7 +143,7 @@ def choose_component(logits: Any, rng: np.random.Generator, temperature: float) 
     return xp.minimum((cumulative < u).sum(axis=1), logits.shape[1] - 1)
 
 
-def nearest_value(x: Any, n_values: int) -> Any:
+def nearest_value(x: Array, n_values: int) -> Array:
     """The nearest of `n_values` values spread evenly over [-1, 1].
 
     Examples

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..base.arrays import get_xp
+from ..base.arrays import Array, get_xp
 from ..base.checks import as_plain, check_floats, check_int, check_shape
 from ..base.tensors import read_tensors, write_tensors
 from ..base.threads import limited
@@ -84,16 +83,17 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first."""
-        self.time, self._prediction = 0, None
+        self.time = 0
+        self._prediction: Array | None = None
         for array in (self.ring, self.total, self.previous):
             array[...] = 0
 
-    def step(self, x: Any) -> Any:
+    def step(self, x: Array) -> Array:
         """Take the next sample x [B, d_input] (tokens [B]); return the network's output at its position, [B, d_output]."""
         with limited(self._work):
             return self._step(self._check_sample(x))
 
-    def _step(self, x: Any) -> Any:
+    def _step(self, x: Array) -> Array:
         if self.config.kind == "autoregressive":
             out = self.predict()
             self.previous[...] = x
@@ -106,7 +106,7 @@ class Stream:
         self.time += 1
         return out
 
-    def predict(self) -> Any:
+    def predict(self) -> Array:
         """Autoregressive networks: the output at the next sample's position, which needs only the samples before it."""
         if self.config.kind != "autoregressive":
             raise ValueError("predict() is for autoregressive networks; a classifier needs the sample itself: use step(x)")
@@ -116,7 +116,7 @@ class Stream:
                 self._prediction = self._map("decoder", self._through_blocks(self.previous))
         return self._prediction
 
-    def _through_blocks(self, x: Any) -> Any:
+    def _through_blocks(self, x: Array) -> Array:
         """Encoder and blocks for one sample: [B, D]."""
         table = self.params["encoder"].get("table")
         x = self._map("encoder", x) if table is None else table[x]
@@ -128,10 +128,10 @@ class Stream:
             x = self.norm.by_definition(block["norm"], self.norm_state["blocks"][i], *step)[:, :, 0]
         return x
 
-    def _map(self, name: str, x: Any) -> Any:
+    def _map(self, name: str, x: Array) -> Array:
         return linear.definition(x, self.params[name]["weight"], self.params[name]["bias"])
 
-    def _check_sample(self, x: Any) -> Any:
+    def _check_sample(self, x: Array) -> Array:
         """One sample for each stream, of the parameters' dtype."""
         if self.config.encoder == "embedding":
             x = as_plain("x", x)
@@ -152,12 +152,12 @@ class Stream:
         if self.time == self.max_length:
             raise ValueError(f"this stream was made for max_length={self.max_length} samples, and has had them: reset() it")
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Array]:
         """All that the past has left, as a dict of arrays (copies)."""
         arrays = {"ring": self.ring, "total": self.total, "previous": self.previous}
         return {name: array.copy() for name, array in arrays.items()} | {"time": np.array([self.time])}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Array]) -> None:
         """Go on from a `state()` of a stream of the same network, batch and max_length."""
         arrays = {"ring": self.ring, "total": self.total, "previous": self.previous}
         if set(state) != {*arrays, "time"}:
@@ -184,7 +184,7 @@ class Stream:
         self.restore({name: array if name == "time" else xp.asarray(array) for name, array in state.items()})
 
 
-def add_exactly(total: Any, x: Any) -> None:
+def add_exactly(total: Array, x: Array) -> None:
     """Add x to total = (sum, what rounding kept out of it), both float64, in place.
 
     A sum alone stops moving when it is 2^53 times as large as what is added (float32: 2^24 times), and errs long before.

@@ -13,6 +13,7 @@ from autograd.core import make_vjp
 
 from .. import tree
 from ..base.arrays import Array, is_traced
+from ..base.layer_checks import check_layer_arrays
 from ..engines import choose, get_engine
 from .dilated_conv import dilated_conv
 from .registry import Example, operation
@@ -78,9 +79,17 @@ def multires_conv(
     >>> multires_conv(x, h0, h1, np.array([[1.0, 0.0, 0.0]]), np.array([0.5]))
     array([[[ 1.5,  4. ,  7.5, 12. ]]])
     """
-    *arrays, kept = tree.check_layer(x, h0, h1, w, w_skip, tree_select, depth)
-    name = choose(engine, arrays[0], len(kept), kept, arrays[1].shape[-1])
-    return by_engine(*arrays, kept, name)
+    x, h0, h1, w, w_skip, kept = check_layer(x, h0, h1, w, w_skip, tree_select, depth)
+    name = choose(engine, x, len(kept), kept, h0.shape[-1])
+    return by_engine(x, h0, h1, w, w_skip, kept, name)
+
+
+def check_layer(
+    x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, tree_select: str, depth: int | None
+) -> tuple[Array, Array, Array, Array, Array, tuple[int, ...]]:
+    """The five arrays of a layer, checked against each other, and how many details of each level its memory keeps."""
+    x, h0, h1, w, w_skip, J = check_layer_arrays(x, h0, h1, w, w_skip, tree_select, depth)
+    return x, h0, h1, w, w_skip, tree.kept_per_level(J, h0.shape[-1], tree_select, w.shape[1])
 
 
 @operation(*EXAMPLES, name="multires_conv")
@@ -96,7 +105,9 @@ def by_engine_adjoint(
     """The gradients of all five arrays, in their shapes."""
     arrays = (x, h0, h1, w, w_skip)
     if is_traced(g, *arrays):  # the gradient is being differentiated: give autograd operations that it knows
-        return tuple(make_vjp(lambda five: traced_layer(*five, kept), traced_tuple(arrays))[0](g))
+        vjp, _ = make_vjp(lambda five: traced_layer(*(*five, kept)), traced_tuple(arrays))
+        dx, dh0, dh1, dw, dw_skip = vjp(g)
+        return dx, dh0, dh1, dw, dw_skip
     return get_engine(engine).backward(g, *arrays, kept)
 
 
@@ -116,7 +127,8 @@ def multires_conv_traced(
     >>> multires_conv_traced(x, h0, h1, np.array([[1.0, 0.0, 0.0]]), np.array([0.5]))
     array([[[ 1.5,  4. ,  7.5, 12. ]]])
     """
-    return traced_layer(*tree.check_layer(x, h0, h1, w, w_skip, tree_select, depth))
+    x, h0, h1, w, w_skip, kept = check_layer(x, h0, h1, w, w_skip, tree_select, depth)
+    return traced_layer(x, h0, h1, w, w_skip, kept)
 
 
 def traced_layer(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Array:

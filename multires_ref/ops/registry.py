@@ -22,14 +22,17 @@ from collections.abc import Callable
 from functools import update_wrapper
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from autograd.extend import defvjp, defvjp_argnums, primitive, vspace
 
-from ..base.arrays import get_xp
+from ..base.arrays import Array, get_xp
 from ..base.checks import check_choice
 from ..base.compiled import numba_works
 
+P = ParamSpec("P")  # the arguments of a definition
+R = TypeVar("R")  # its result
+S = TypeVar("S")  # the result of its adjoint
 OPERATIONS: dict[str, Operation] = {}
 FUNCTIONS: dict[str, ArrayFunction] = {}  # the operations and their adjoints, by the names of their definitions
 SOURCES = {"numpy": ("numba", "numpy"), "cupy": ("cupy",)}  # where implementations for such arrays are, the fastest first
@@ -51,37 +54,39 @@ class Example(NamedTuple):
     rest: tuple[Any, ...] | Callable[..., tuple[Any, ...]] = ()
     label: str = ""
 
-    def arguments(self, *arrays: Any) -> tuple[Any, ...]:
+    def arguments(self, *arrays: Array) -> tuple[Any, ...]:
         """All arguments of the operation for these arrays."""
         return (*arrays, *(self.rest(*arrays) if callable(self.rest) else self.rest))
 
 
-class ArrayFunction:
-    """A function of arrays: its definition, and faster implementations by the kind of the arrays."""
+class ArrayFunction(Generic[P, R]):
+    """A function of arrays: its definition, and faster implementations by the kind of the arrays. It is called by position."""
 
-    def __init__(self, definition: Callable[..., Any]) -> None:
+    def __init__(self, definition: Callable[P, R]) -> None:
         self.definition = definition
         self.name = definition.__name__
         self.file = definition.__module__.rpartition(".")[2]
-        self.implementations: dict[str, Callable[..., Any]] = {}
-        self.chosen: dict[str, Callable[..., Any]] = {}
+        self.implementations: dict[str, Callable[P, R]] = {}
+        self.chosen: dict[str, Callable[P, R]] = {}
         update_wrapper(self, definition)
         FUNCTIONS[self.name] = self
 
-    def __call__(self, *args: Any) -> Any:
-        return self.dispatch(*args)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.dispatch(*args, **kwargs)
 
-    def dispatch(self, *args: Any) -> Any:
+    def dispatch(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the implementation that fits the arrays among `args`."""
-        return self.find(get_xp(*args).__name__)(*args)
+        if kwargs:  # autograd would not see an array that is given by name
+            raise TypeError(f"{self.name} takes its arguments by position; got {', '.join(kwargs)} by name")
+        return self.find(get_xp(*args).__name__)(*args, **kwargs)
 
-    def find(self, kind: str) -> Callable[..., Any]:
+    def find(self, kind: str) -> Callable[P, R]:
         """The fastest implementation for arrays of "numpy" or "cupy"; the definition for other kinds, such as traced arrays."""
         if kind not in self.chosen:
             self.chosen[kind] = next((f for source in SOURCES.get(kind, ()) if (f := self.load(source))), self.definition)
         return self.chosen[kind]
 
-    def load(self, source: str) -> Callable[..., Any] | None:
+    def load(self, source: str) -> Callable[P, R] | None:
         """The implementation from "numba", "numpy" or "cupy"; None where there is none, or where Numba cannot be used."""
         if source == "numba" and not numba_works():
             return None
@@ -90,37 +95,40 @@ class ArrayFunction:
             import_module(module)
         return self.implementations.get(source)
 
-    def implementation(self, source: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def implementation(self, source: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Decorate a faster version: from "numba", "numpy" or "cupy"."""
         check_choice("source", source, ("numba", "numpy", "cupy"))
 
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def register(function: Callable[P, R]) -> Callable[P, R]:
             self.implementations[source] = function
             return function
 
         return register
 
 
-class Operation(ArrayFunction):
+class Operation(ArrayFunction[P, R]):
     """An array function that autograd can record: what a network is made of."""
 
-    def __init__(self, definition: Callable[..., Any], examples: tuple[Example, ...], torch: str | None) -> None:
+    def __init__(self, definition: Callable[P, R], examples: tuple[Example, ...], torch: str | None) -> None:
         super().__init__(definition)
         self.examples, self.torch = examples, torch
-        self.recorded = primitive(update_wrapper(lambda *args: self.dispatch(*args), definition))
+        self.recorded: Callable[P, R] = primitive(
+            update_wrapper(lambda *args, **kwargs: self.dispatch(*args, **kwargs), definition)
+        )
 
-    def __call__(self, *args: Any) -> Any:
-        return self.recorded(*args)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.recorded(*args, **kwargs)
 
-    def adjoint(self, of: int) -> Callable[[Callable[..., Any]], ArrayFunction]:
+    def adjoint(self, of: int) -> Callable[[Callable[Concatenate[Array, P], S]], ArrayFunction[Concatenate[Array, P], S]]:
         """Decorate the function (g, *arguments) that gives the gradients of the first `of` arguments: a tuple, or one array."""
 
-        def register(definition: Callable[..., Any]) -> ArrayFunction:
+        def register(definition: Callable[Concatenate[Array, P], S]) -> ArrayFunction[Concatenate[Array, P], S]:
             function = ArrayFunction(definition)
+            call: Callable[..., Any] = function
 
-            def gradients(argnums: tuple[int, ...], ans: Any, args: tuple, kwargs: dict) -> Callable[[Any], tuple]:
-                def vjp(g: Any) -> tuple[Any, ...]:
-                    found = function(g, *args) if of > 1 else (function(g, *args),)
+            def gradients(argnums: tuple[int, ...], ans: R, args: Any, kwargs: Any) -> Callable[[Array], tuple[Array, ...]]:
+                def vjp(g: Array) -> tuple[Array, ...]:
+                    found = call(g, *args) if of > 1 else (call(g, *args),)
                     return tuple(found[n] if n < of else vspace(args[n]).zeros() for n in argnums)
 
                 return vjp
@@ -130,16 +138,18 @@ class Operation(ArrayFunction):
 
         return register
 
-    def adjoints(self, *functions: Callable[..., Any]) -> None:
+    def adjoints(self, *functions: Callable[..., Array]) -> None:
         """Give a function (g, *arguments) for each of the first arguments; it is called only where that gradient is asked for."""
 
-        def rule(function: Callable[..., Any]) -> Callable[..., Any]:
+        def rule(function: Callable[..., Array]) -> Callable[..., Callable[[Array], Array]]:
             return lambda ans, *args: lambda g: function(g, *args)
 
         defvjp(self.recorded, *map(rule, functions))
 
 
-def operation(*examples: Example, name: str | None = None, torch: str | None = None) -> Callable[[Callable[..., Any]], Operation]:
+def operation(
+    *examples: Example, name: str | None = None, torch: str | None = None
+) -> Callable[[Callable[P, R]], Operation[P, R]]:
     """Decorate the definition of an operation.
 
     Parameters
@@ -152,7 +162,7 @@ def operation(*examples: Example, name: str | None = None, torch: str | None = N
         The name of PyTorch's counterpart.
     """
 
-    def register(definition: Callable[..., Any]) -> Operation:
+    def register(definition: Callable[P, R]) -> Operation[P, R]:
         made = Operation(definition, examples, torch)
         made.name = name or made.name
         OPERATIONS[made.name] = made

@@ -3,15 +3,16 @@ macros. The sources of the tree's kernels are the `.cu` files beside this one, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...base.arrays import Array
 
 PACKAGE = Path(__file__).parents[2]
+Kernel = Any  # CuPy's RawKernel
 REAL = {"float32": "float", "float64": "double"}
 SHARED_BY_DEFAULT = 48 * 1024  # bytes of shared memory that a block may have without asking
 
@@ -22,7 +23,7 @@ def source(files: tuple[str, ...]) -> str:
 
 
 @cache
-def kernel(name: str, files: tuple[str, ...], dtype: str, settings: tuple[tuple[str, int], ...] = ()) -> Callable:
+def kernel(name: str, files: tuple[str, ...], dtype: str, settings: tuple[tuple[str, int], ...] = ()) -> Kernel:
     """The kernel `name` of `files`, with REAL set to `dtype` and the macros of `settings` defined.
 
     CuPy keeps what it has compiled in its cache on disk, so each setting is slow only once.
@@ -33,7 +34,7 @@ def kernel(name: str, files: tuple[str, ...], dtype: str, settings: tuple[tuple[
     return cupy.RawModule(code=source(files), options=("-std=c++17", *macros)).get_function(name)
 
 
-def launch(function: Callable, grid: tuple[int, ...], block: tuple[int, ...], args: tuple, shared: int = 0) -> None:
+def launch(function: Kernel, grid: tuple[int, ...], block: tuple[int, ...], args: tuple, shared: int = 0) -> None:
     """Start `function` on the current stream, without waiting for it. It gets integers as C ints; arrays must be C-contiguous.
 
     Raises

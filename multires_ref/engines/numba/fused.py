@@ -26,16 +26,27 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from ...base.arrays import Array
 from ...base.compiled import njit, parallel_njit
 from . import FASTMATH
 from .prefetch import prefetch_row
+from .rows import Rows
+
+Position = int | np.unsignedinteger  # of a row in `work`
+Positions = tuple[Position, Position]
+Taps = tuple[float, float]
+Frame = tuple[int, int, int]  # (L, pad, -1 for a delay or 1 for an advance)
+Filters = tuple[
+    Array, Array, Array, Array
+]  # h [D J K], q [D sum of Q_i], where each q_i begins in a channel's q [J + 1], w_a [D]
+Unit = tuple[int, int, int, int]  # first row, end of rows, first channel, end of channels
 
 compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 compiled_parallel = parallel_njit(fastmath=FASTMATH)
 
 
 @compiled
-def add_one(work, out, v, c, L):
+def add_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
     """out += c v."""
     out, v = np.uint64(out), np.uint64(v)
     for n in range(np.uint64(L)):
@@ -43,7 +54,7 @@ def add_one(work, out, v, c, L):
 
 
 @compiled
-def set_one(work, out, v, c, L):
+def set_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
     """out = c v."""
     out, v = np.uint64(out), np.uint64(v)
     for n in range(np.uint64(L)):
@@ -51,7 +62,7 @@ def set_one(work, out, v, c, L):
 
 
 @compiled
-def add_two(work, out, v, c, L):
+def add_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
     """out += c[0] v[0] + c[1] v[1]."""
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     for n in range(np.uint64(L)):
@@ -59,7 +70,7 @@ def add_two(work, out, v, c, L):
 
 
 @compiled
-def set_two(work, out, v, c, L):
+def set_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
     """out = c[0] v[0] + c[1] v[1]."""
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     for n in range(np.uint64(L)):
@@ -67,7 +78,7 @@ def set_two(work, out, v, c, L):
 
 
 @compiled
-def set_four(work, out, v, c, u, e, L):
+def set_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e: Taps, L: int) -> None:
     """out = c[0] v[0] + c[1] v[1] + e[0] u[0] + e[1] u[1]."""
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     u0, u1, e0, e1 = np.uint64(u[0]), np.uint64(u[1]), e[0], e[1]
@@ -76,7 +87,7 @@ def set_four(work, out, v, c, u, e, L):
 
 
 @compiled
-def dot_two(work, a, v, L):
+def dot_two(work: Array, a: Position, v: Positions, L: int) -> tuple[float, float]:
     """sum a v[0] and sum a v[1]."""
     a, v0, v1 = np.uint64(a), np.uint64(v[0]), np.uint64(v[1])
     t0 = t1 = work.dtype.type(0)
@@ -87,14 +98,14 @@ def dot_two(work, a, v, L):
 
 
 @compiled
-def pair(row, k, s, frame):
+def pair(row: int, k: int, s: int, frame: Frame) -> Positions:
     """Where `row` begins when it is shifted by k s and by (k + 1) s; frame = (L, pad, -1 for a delay or 1 for an advance)."""
     _, pad, sign = frame
     return row + sign * min(k * s, pad), row + sign * min((k + 1) * s, pad)
 
 
 @compiled
-def add_taps(work, out, row, c, taps, s, frame):
+def add_taps(work: Array, out: int, row: int, c: Array, taps: tuple[int, int, int], s: int, frame: Frame) -> None:
     """out[n] += sum of c[k] row[n -+ k s] over the taps = (first k, end of k, where tap 0 stands in c)."""
     k, end, at = taps
     while k < end - 1:
@@ -105,7 +116,7 @@ def add_taps(work, out, row, c, taps, s, frame):
 
 
 @compiled
-def low_pass(work, out, a, h, level, frame):
+def low_pass(work: Array, out: int, a: int, h: Array, level: tuple[int, int, int], frame: Frame) -> None:
     """out[n] = sum_k h[k] a[n - k s]: from a_{i-1} to a_i, level = (s, where the level begins in h, K)."""
     s, at, K = level
     set_two(work, out, pair(a, 0, s, frame), (h[at], h[at + 1]), frame[0])
@@ -113,7 +124,9 @@ def low_pass(work, out, a, h, level, frame):
 
 
 @compiled
-def horner_step(work, out, rows, h, q, level, frame):
+def horner_step(
+    work: Array, out: int, rows: tuple[int, int], h: Array, q: Array, level: tuple[int, int, int, int, int], frame: Frame
+) -> None:
     """out[n] = sum_k h[k] r[n -+ k s] + sum_j q[j] x[n -+ j s]: from r_{i+1} to r_i; level = (s, in h, K, in q, Q_i)."""
     (r, x), (s, in_h, K, in_q, Q) = rows, level
     shifted, taps = pair(r, 0, s, frame), (h[in_h], h[in_h + 1])
@@ -127,7 +140,7 @@ def horner_step(work, out, rows, h, q, level, frame):
 
 
 @compiled
-def add_correlations(total, taps, work, a, row, s, frame):
+def add_correlations(total: Array, taps: tuple[int, int], work: Array, a: int, row: int, s: int, frame: Frame) -> None:
     """total[at + k] += sum_n row[n + k s] a[n] for the taps = (at, K)."""
     at, K = taps
     for k in range(0, K, 2):
@@ -138,9 +151,9 @@ def add_correlations(total, taps, work, a, row, s, frame):
 
 
 @compiled
-def load(work, at, x, b, d, first, rows):
+def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows) -> None:
     """Read a row of x[b, d] from sample `first` on, which may be negative; x is zero outside. Its chunks are `apart` in x."""
-    for chunk in range(rows.count):
+    for chunk in range(rows.chunks):
         start, to = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         begin = min(max(0, -start), rows.chunk)
         end = max(begin, min(rows.chunk, x.shape[2] - start))
@@ -153,16 +166,16 @@ def load(work, at, x, b, d, first, rows):
 
 
 @compiled
-def store(x, b, d, first, work, at, rows):
+def store(x: Array, b: int, d: int, first: int, work: Array, at: int, rows: Rows) -> None:
     """Write a row in `work` to x[b, d] from sample `first` on, as far as x goes, and without the halo (T samples at most)."""
-    for chunk in range(rows.count):
+    for chunk in range(rows.chunks):
         start, source = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         for n in range(np.uint64(max(0, min(rows.chunk, rows.T, x.shape[2] - start)))):
             x[b, d, np.uint64(start) + n] = work[source + n]
 
 
 @compiled
-def start_row(work, r, x, t, w_a, top, where, rows):
+def start_row(work: Array, r: int, x: int, t: int, w_a: float, top: Array, where: tuple[int, int, int], rows: Rows) -> None:
     """r_{J+1} = w_a x + top at where = (b, d, first); an empty `top` [B, D, 0] counts as zero; t is overwritten."""
     if top.shape[2] == 0:
         set_one(work, r, x, w_a, rows.R)
@@ -172,7 +185,7 @@ def start_row(work, r, x, t, w_a, top, where, rows):
 
 
 @compiled
-def forward_row(work, y, x, top, filters, rows, b, first, d):
+def forward_row(work: Array, y: Array, x: Array, top: Array, filters: Filters, rows: Rows, b: int, first: int, d: int) -> None:
     """One row of y[b, d], from sample `first` on; filters = (h [D J K], q [D sum of Q_i], starts of q_i, w_a [D]), flat."""
     (h, q, starts, w_a), (K, pad, R), J = filters, (rows.K, rows.pad, rows.R), filters[2].shape[0] - 1
     x_row, r, t = rows.lead, rows.lead + rows.stride, rows.lead + 2 * rows.stride
@@ -186,7 +199,7 @@ def forward_row(work, y, x, top, filters, rows, b, first, d):
 
 
 @compiled
-def low_passes(work, x, h, J, rows, b, first, d):
+def low_passes(work: Array, x: Array, h: Array, J: int, rows: Rows, b: int, first: int, d: int) -> int:
     """The rows a_0 ... a_J, one after the other in `work`; where they are a block of time, the halo comes first. Returns a_J."""
     (K, pad, R), a = (rows.K, rows.pad, rows.R), rows.lead
     load(work, a, x, b, d, first - rows.halo, rows)
@@ -197,7 +210,9 @@ def low_passes(work, x, h, J, rows, b, first, d):
 
 
 @compiled
-def backward_row(work, gradients, g, top, filters, rows, b, first, d):
+def backward_row(
+    work: Array, gradients: Filters, g: Array, top: Array, filters: Filters, rows: Rows, b: int, first: int, d: int
+) -> None:
     """One row of dx[b, d], after `low_passes`, and what it adds to the sums dh [D J K], dq [D sum of Q_i] and dw_a [D]."""
     (dx, dh, dq, dw_a), (h, q, starts, w_a), J = gradients, filters, filters[2].shape[0] - 1
     K, pad, R, own = rows.K, rows.pad, rows.R, (rows.R - rows.halo, rows.pad, 1)
@@ -217,7 +232,7 @@ def backward_row(work, gradients, g, top, filters, rows, b, first, d):
 
 
 @compiled
-def forward_unit(work, y, x, top, filters, rows, unit):
+def forward_unit(work: Array, y: Array, x: Array, top: Array, filters: Filters, rows: Rows, unit: Unit) -> None:
     """y for all rows of a unit; the channel changes fastest, as the rows lie in memory."""
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
@@ -228,7 +243,9 @@ def forward_unit(work, y, x, top, filters, rows, unit):
 
 
 @compiled
-def backward_unit(work, gradients, g, x, top, filters, rows, unit):
+def backward_unit(
+    work: Array, gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows, unit: Unit
+) -> None:
     """dx, and what the filters' gradients are summed up from, for all rows of a unit."""
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
@@ -241,7 +258,7 @@ def backward_unit(work, gradients, g, x, top, filters, rows, unit):
 
 
 @compiled
-def approximation_unit(work, out, x, h, levels, rows, unit):
+def approximation_unit(work: Array, out: Array, x: Array, h: Array, levels: int, rows: Rows, unit: Unit) -> None:
     """a_J for all rows of a unit."""
     for row in range(unit[0], unit[1]):
         b, first = row // rows.each, row % rows.each * rows.step
@@ -251,7 +268,7 @@ def approximation_unit(work, out, x, h, levels, rows, unit):
 
 
 @compiled
-def unit_of(n, x, rows):
+def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
     """Unit of work n as (first row, end of rows, first channel, end of channels), and which part of the rows it is."""
     D, total = x.shape[1], x.shape[0] * rows.each
     group, part = n // rows.parts, n % rows.parts
@@ -260,21 +277,21 @@ def unit_of(n, x, rows):
 
 
 @njit()
-def workspace(n, x, rows):
+def workspace(n: int, x: Array, rows: Rows) -> Array:
     """Zeros for n rows, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
     work = np.zeros(rows.lead + n * rows.stride + rows.line, x.dtype)
     return work[-work.ctypes.data % 64 // x.itemsize :]
 
 
 @compiled_parallel
-def forward(y, x, top, filters, rows):
+def forward(y: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill y [B, D, L]; filters as for `forward_row`; top [B, D, L], or [B, D, 0] for none."""
     for n in prange(rows.units):
         forward_unit(workspace(3, x, rows), y, x, top, filters, rows, unit_of(n, x, rows)[0])
 
 
 @compiled_parallel
-def backward(gradients, g, x, top, filters, rows):
+def backward(gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill dx [B, D, L] and, in float64, the sums of each part: dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
     dx, dh, dq, dw_a = gradients
     for n in prange(rows.units):
@@ -284,7 +301,7 @@ def backward(gradients, g, x, top, filters, rows):
 
 
 @compiled_parallel
-def approximation(out, x, h, levels, rows):
+def approximation(out: Array, x: Array, h: Array, levels: int, rows: Rows) -> None:
     """Fill out [B, D, L] with a_J, where J = levels: only the low-pass half of the tree; h [D J K], flat."""
     for n in prange(rows.units):
         approximation_unit(workspace(levels + 1, x, rows), out, x, h, levels, rows, unit_of(n, x, rows)[0])

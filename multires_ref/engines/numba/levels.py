@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from ...base.arrays import Array
+from ...base.arrays import Array, Pairs
 from ...base.compiled import njit, parallel_njit
 from ...base.threads import limited
 from . import FASTMATH
@@ -19,7 +19,7 @@ BLOCK = 4096  # samples: two results and a few shifted inputs of that length fit
 
 
 @njit(fastmath=FASTMATH)
-def two_filters(a, b, padded, h0, h1, steps, start):
+def two_filters(a: Array, b: Array, padded: Array, h0: Array, h1: Array, steps: int, start: int) -> None:
     """a[n], b[n] = sum_k h0[k], h1[k] times padded[start + n - k steps], for one block."""
     L, K = a.shape[0], h0.shape[0]
     newest, older = padded[start : start + L], padded[start - steps : start - steps + L]
@@ -39,7 +39,7 @@ def two_filters(a, b, padded, h0, h1, steps, start):
 
 
 @parallel_njit(fastmath=FASTMATH)
-def one_level(a, b, padded, h0, h1, steps):
+def one_level(a: Array, b: Array, padded: Array, h0: Array, h1: Array, steps: int) -> None:
     """One level of all rows: a, b [R, L] from padded [R, pad + L], which begins with the `pad` zeros before the signal."""
     R, L = a.shape
     pad, blocks = padded.shape[1] - L, (L + BLOCK - 1) // BLOCK
@@ -49,7 +49,7 @@ def one_level(a, b, padded, h0, h1, steps):
         two_filters(a[r, first:last], b[r, first:last], padded[r], h0, h1, steps, pad + first)
 
 
-def pyramid_levels(x: Array, h0: Array, h1: Array, depth: int) -> list[tuple[Array, Array]]:
+def pyramid_levels(x: Array, h0: Array, h1: Array, depth: int) -> Pairs:
     """`tree.pyramid` for a NumPy signal x [..., L] and one pair of filters [K] for all channels. Returns the same list of pairs.
 
     Examples

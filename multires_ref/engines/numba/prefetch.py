@@ -8,18 +8,22 @@ of any array does no harm.
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ...base.arrays import Array
 from ...base.compiled import njit
+from .rows import Rows
 
 
 @intrinsic
-def prefetch(typing_context, x, position):
+def prefetch(typing_context: Any, x: Any, position: Any) -> tuple[Any, Any]:
     """Ask for the cache line of x.flat[position], for a C-contiguous x, without waiting for it."""
 
-    def code(context, builder, signature, arguments):
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
@@ -32,9 +36,9 @@ def prefetch(typing_context, x, position):
 
 
 @njit(_nrt=False)
-def prefetch_row(x, b, d, first, rows):
+def prefetch_row(x: Array, b: int, d: int, first: int, rows: Rows) -> None:
     """Ask for a row of x[b, d] that lies in one piece. Does nothing for other rows, and where there is no channel d."""
-    if rows.count == 1 and d < x.shape[1]:
+    if rows.chunks == 1 and d < x.shape[1]:
         begin = (b * x.shape[1] + d) * x.shape[2] + first
         for n in range(0, min(rows.T, x.shape[2] - first), rows.line):
             prefetch(x, begin + n)

@@ -24,7 +24,9 @@ def conv_step(x: Array, ring: Array, weights: LayerWeights, reading: Array, writ
 
 
 @compiled
-def loop(x, ring, now, past, readout, reading, writing, work, y):
+def loop(
+    x: Array, ring: Array, now: Array, past: Array, readout: Array, reading: Array, writing: Array, work: Array, y: Array
+) -> None:
     """For every stream, the readout's further taps and then the levels, whose newest values may overwrite what those taps read.
 
     `work` holds a_{i-1} and a_i of one stream, in turn.
@@ -46,14 +48,14 @@ def loop(x, ring, now, past, readout, reading, writing, work, y):
 
 
 @compiled
-def add_product(out, c, v):
+def add_product(out: Array, c: Array, v: Array) -> None:
     """out += c v."""
     for d in range(out.shape[0]):
         out[d] += c[d] * v[d]
 
 
 @compiled
-def set_and_add(above, c, out, e, v):
+def set_and_add(above: Array, c: Array, out: Array, e: Array, v: Array) -> None:
     """above = c v;  out += e v."""
     for d in range(out.shape[0]):
         above[d] = c[d] * v[d]
@@ -61,7 +63,7 @@ def set_and_add(above, c, out, e, v):
 
 
 @compiled
-def add_two(above, c, out, e, v):
+def add_two(above: Array, c: Array, out: Array, e: Array, v: Array) -> None:
     """above += c v;  out += e v."""
     for d in range(out.shape[0]):
         above[d] += c[d] * v[d]

@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     each: int  # rows that a sequence is cut into
     step: int  # samples from the beginning of one row to that of the next
     chunk: int  # samples of a chunk
-    count: int = 1  # chunks of a row
+    chunks: int = 1  # of a row
     apart: int = 0  # samples of x from the beginning of one chunk to that of the next
     halo: int = 0  # samples of a row that belong to its neighbour
     spacing: int = 1  # dilation of the first level inside the row
@@ -65,13 +65,13 @@ def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
 def phases(shape: tuple[int, ...], h0: Array, q: list[Array], fine: int) -> Rows:
     """A row is CHUNK phases, for the coarse levels above `fine`."""
     S = 2**fine
-    rows = Rows(each=S // CHUNK, step=CHUNK, chunk=CHUNK, count=-(-shape[2] // S), apart=S, spacing=CHUNK)
+    rows = Rows(each=S // CHUNK, step=CHUNK, chunk=CHUNK, chunks=-(-shape[2] // S), apart=S, spacing=CHUNK)
     return complete(rows, shape, h0, q)
 
 
 def complete(rows: Rows, shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
     """Fill in what follows from how the rows lie, for x of this shape and these filters."""
-    (B, D, _), K, R = shape, h0.shape[2], rows.count * rows.chunk
+    (B, D, _), K, R = shape, h0.shape[2], rows.chunks * rows.chunk
     pad = min(R, rows.spacing * max((max(K, q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
     groups = -(-D // GROUP)
     parts = min(B * rows.each, -(-UNITS // groups))

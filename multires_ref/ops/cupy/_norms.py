@@ -9,8 +9,8 @@ BLOCK = (32, 8)  # lanes, groups: as in norms.cu
 SOURCE = ("ops/cupy/norms.cu",)
 
 
-def run(name: str, grid: tuple[int, ...], *args: Array | float, block: tuple[int, ...] = BLOCK) -> None:
-    """Launch the kernel `name`; floats go to it in the type of its arrays."""
-    dtype = args[0].dtype
-    args = tuple(dtype.type(a) if isinstance(a, float) else a for a in args)
-    launch(kernel(name, SOURCE, str(dtype)), grid, block, args, 256 * dtype.itemsize if block == BLOCK else 0)
+def run(name: str, grid: tuple[int, ...], first: Array, *more: Array | float, block: tuple[int, ...] = BLOCK) -> None:
+    """Launch the kernel `name` with these arguments; floats go to it in the type of its arrays."""
+    dtype = first.dtype
+    numbers = [dtype.type(a) if isinstance(a, float) else a for a in more]
+    launch(kernel(name, SOURCE, str(dtype)), grid, block, (first, *numbers), 256 * dtype.itemsize if block == BLOCK else 0)

@@ -10,11 +10,13 @@ arguments rounded to TF32 (10 bits of fraction): several times faster, with erro
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
 from ...base.arrays import Array
 
+CupyArray = Any
 TF32_MATH, DEFAULT_MATH = 3, 0  # cublasMath_t
 
 
@@ -31,7 +33,7 @@ def product(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = F
     return out
 
 
-def strided_product(a: Array, b: Array, out: Array, transposed: tuple[int, int], inner: int) -> None:
+def strided_product(a: CupyArray, b: CupyArray, out: CupyArray, transposed: tuple[int, int], inner: int) -> None:
     """cuBLAS counts along columns first, where an array of ours is its transpose: it computes out^T = B^T A^T."""
     import cupy
     from cupy_backends.cuda.libs import cublas

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -20,27 +20,29 @@ from ...base.compiled import parallel_njit
 from ...base.threads import POINTWISE, limited
 from ..registry import ArrayFunction
 
+P = ParamSpec("P")
+R = TypeVar("R")
 FLOATS = ("float32", "float64")
 SUMS = {"contract", "reassoc", "nsz", "arcp"}  # sums may be reordered, which vector instructions need
 parallel = parallel_njit(fastmath={"contract"}, error_model="numpy")
 parallel_sums = parallel_njit(fastmath=SUMS, error_model="numpy")
 
 
-def compiled(function: ArrayFunction) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(function: ArrayFunction[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate the compiled implementation of an operation or adjoint: it runs on as many threads as the work is worth.
 
     Arrays of other dtypes than float32 and float64, or of both, are left to the definition.
     """
 
-    def decorate(fast: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(fast: Callable[P, R]) -> Callable[P, R]:
         @function.implementation("numba")
         @wraps(fast)
-        def run(*args: Any) -> Any:
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
             floats = {str(a.dtype) for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
             if len(floats) != 1 or not floats.issubset(FLOATS):
-                return function.definition(*args)
+                return function.definition(*args, **kwargs)
             with limited(POINTWISE * max(a.size for a in args if isinstance(a, np.ndarray))):
-                return fast(*args)
+                return fast(*args, **kwargs)
 
         return run
 

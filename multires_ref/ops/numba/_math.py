@@ -48,7 +48,7 @@ TAIL = tuple(
 
 
 @exact
-def exp32(x):
+def exp32(x: np.float32) -> np.float32:
     """exp(x) for float32 x <= 0, and 0 where that is below about 1e-38: 2^n exp(r), with n = round(x / ln 2), |r| <= ln(2) / 2.
 
     Largest error against float64: below 1 ulp (here and below over millions of points: `tests/test_fast_ops.py`).
@@ -63,7 +63,7 @@ def exp32(x):
 
 
 @exact
-def normal32(x):
+def normal32(x: np.float32) -> tuple[np.float32, np.float32]:
     """(Phi(x), phi(x)), float32: the normal distribution function and density.
 
     Phi(-t) = exp(-t^2 / 2) R(t) for t >= 0, with one fitted polynomial for all of R, and Phi(t) = 1 - Phi(-t). Largest error of
@@ -82,31 +82,34 @@ def normal32(x):
 
 
 @exact
-def normal64(x):
+def normal64(x: float) -> tuple[float, float]:
     """(Phi(x), phi(x)), float64."""
     return 0.5 * math.erfc(-x * ROOT_HALF), math.exp(-0.5 * x * x) * DENSITY_AT_ZERO
 
 
-def normal(x):
+def normal(x: float) -> tuple[float, float]:
     """(Phi(x), phi(x)) in the dtype of x, for compiled code."""
+    raise NotImplementedError
 
 
-def negative_exp(x):
+def negative_exp(x: float) -> float:
     """exp(x) for x <= 0 in the dtype of x, for compiled code."""
+    raise NotImplementedError
 
 
+# Numba holds the arguments of these two against those of the lambdas, which cannot have types.
 @overload(normal)
-def _normal(x):
+def _normal(x):  # type: ignore[no-untyped-def]
     return (lambda x: normal32(x)) if x == float32 else (lambda x: normal64(x))
 
 
 @overload(negative_exp)
-def _negative_exp(x):
+def _negative_exp(x):  # type: ignore[no-untyped-def]
     return (lambda x: exp32(x)) if x == float32 else (lambda x: math.exp(x))
 
 
 @exact
-def sigmoid(x):
+def sigmoid(x: float) -> float:
     """1 / (1 + exp(-x)), in float32 to 3 ulp; the exponential is taken of -|x|, so that it cannot overflow."""
     one = type(x)(1.0)
     e = negative_exp(-abs(x))

@@ -27,7 +27,7 @@ def compiled_adam_update(
 
 
 @njit(error_model="numpy")
-def update(p, g, m, v, constants):
+def update(p: Array, g: Array, m: Array, v: Array, constants: tuple[float, ...]) -> None:
     """Flat arrays."""
     decay, rate1, beta2, rate2, root, eps, size = constants
     for i in range(p.size):

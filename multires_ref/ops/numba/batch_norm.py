@@ -49,7 +49,7 @@ def compiled_batch_norm_adjoint(
 
 
 @parallel_sums
-def row_statistics(means, squares, x, r):
+def row_statistics(means: Array, squares: Array, x: Array, r: Array) -> None:
     """The mean of each row of x + r, and the sum of squares about it: [B, D]."""
     B, D, L = x.shape
     for row in prange(B * D):
@@ -65,7 +65,7 @@ def row_statistics(means, squares, x, r):
 
 
 @parallel
-def normalise_rows(out, x, r, mean, scale, bias):
+def normalise_rows(out: Array, x: Array, r: Array, mean: Array, scale: Array, bias: Array) -> None:
     """out = (x + r - mean) scale + bias, the last three [D]."""
     B, D, L = x.shape
     for row in prange(B * D):
@@ -76,7 +76,7 @@ def normalise_rows(out, x, r, mean, scale, bias):
 
 
 @parallel_sums
-def row_sums(parts, g, x, r, mean, scale):
+def row_sums(parts: Array, g: Array, x: Array, r: Array, mean: Array, scale: Array) -> None:
     """Each row's sum of g s^ and of g, s^ = (x + r - mean) scale: parts [2, B, D]."""
     B, D, L = x.shape
     for row in prange(B * D):
@@ -90,7 +90,7 @@ def row_sums(parts, g, x, r, mean, scale):
 
 
 @parallel
-def ds_rows(ds, g, x, r, channels):
+def ds_rows(ds: Array, g: Array, x: Array, r: Array, channels: tuple[Array, ...]) -> None:
     """ds = weight scale (g - mean(g) - s^ mean(g s^)); channels = (mean, scale, weight scale, mean(g s^), mean(g)), [D] each."""
     B, D, L = x.shape
     for row in prange(B * D):

@@ -37,7 +37,7 @@ def inside(tokens: Array, V: int) -> bool:
 
 
 @parallel
-def gather(out, columns, tokens):
+def gather(out: Array, columns: Array, tokens: Array) -> None:
     """out[b, d, n] = columns[d, tokens[b, n]]."""
     B, D, L = out.shape
     for row in prange(B * D):
@@ -47,7 +47,7 @@ def gather(out, columns, tokens):
 
 
 @parallel
-def scatter(total, g, tokens):
+def scatter(total: Array, g: Array, tokens: Array) -> None:
     """total[d, tokens[b, n]] += g[b, d, n]; in parallel over channels, so that no two threads write to one place."""
     B, D, L = g.shape
     for d in prange(D):

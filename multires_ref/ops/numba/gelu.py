@@ -12,7 +12,7 @@ from ._math import normal
 
 
 @compiled(gelu)
-def compiled_gelu(x: Array, mask: Array = None) -> Array:
+def compiled_gelu(x: Array, mask: Array | None = None) -> Array:
     """x Phi(x) times the mask."""
     out = np.empty(x.shape, x.dtype)
     gelu_rows(rows(out), rows(x), factors(mask, x))
@@ -20,7 +20,7 @@ def compiled_gelu(x: Array, mask: Array = None) -> Array:
 
 
 @compiled(gelu_adjoint)
-def compiled_gelu_adjoint(g: Array, x: Array, mask: Array = None) -> Array:
+def compiled_gelu_adjoint(g: Array, x: Array, mask: Array | None = None) -> Array:
     """g times the mask times Phi(x) + x phi(x)."""
     out = np.empty(x.shape, x.dtype)
     gelu_adjoint_rows(rows(out), rows(g), rows(x), factors(mask, x))
@@ -28,7 +28,7 @@ def compiled_gelu_adjoint(g: Array, x: Array, mask: Array = None) -> Array:
 
 
 @parallel
-def gelu_rows(out, x, mask):
+def gelu_rows(out: Array, x: Array, mask: Array) -> None:
     """The arrays are [rows, L] each; `mask` holds one factor for each row."""
     for row in prange(x.shape[0]):
         factor = mask[row]
@@ -37,7 +37,7 @@ def gelu_rows(out, x, mask):
 
 
 @parallel
-def gelu_adjoint_rows(out, g, x, mask):
+def gelu_adjoint_rows(out: Array, g: Array, x: Array, mask: Array) -> None:
     """The arrays are [rows, L] each; `mask` holds one factor for each row."""
     for row in prange(x.shape[0]):
         factor = mask[row]

@@ -12,7 +12,7 @@ from ._math import sigmoid
 
 
 @compiled(glu)
-def compiled_glu(u: Array, mask: Array = None) -> Array:
+def compiled_glu(u: Array, mask: Array | None = None) -> Array:
     """u[:, :D] sigmoid(u[:, D:]) times the mask: [B, D, L]."""
     B, two_D, L = u.shape
     out = np.empty((B, two_D // 2, L), u.dtype)
@@ -21,7 +21,7 @@ def compiled_glu(u: Array, mask: Array = None) -> Array:
 
 
 @compiled(glu_adjoint)
-def compiled_glu_adjoint(g: Array, u: Array, mask: Array = None) -> Array:
+def compiled_glu_adjoint(g: Array, u: Array, mask: Array | None = None) -> Array:
     """The gradient of both halves of u: [B, 2 D, L]."""
     out = np.empty(u.shape, u.dtype)
     glu_adjoint_rows(out, np.ascontiguousarray(g), np.ascontiguousarray(u), factors(mask, g))
@@ -29,7 +29,7 @@ def compiled_glu_adjoint(g: Array, u: Array, mask: Array = None) -> Array:
 
 
 @parallel
-def glu_rows(out, u, mask):
+def glu_rows(out: Array, u: Array, mask: Array) -> None:
     """out [B, D, L] from u [B, 2 D, L]."""
     B, D, L = out.shape
     for row in prange(B * D):
@@ -39,7 +39,7 @@ def glu_rows(out, u, mask):
 
 
 @parallel
-def glu_adjoint_rows(out, g, u, mask):
+def glu_adjoint_rows(out: Array, g: Array, u: Array, mask: Array) -> None:
     """out and u [B, 2 D, L], g [B, D, L]."""
     (B, D, L), one = g.shape, g.dtype.type(1)
     for row in prange(B * D):

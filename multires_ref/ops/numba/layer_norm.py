@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import prange
+from numpy.typing import DTypeLike
 
 from ...base.arrays import Array
 from ...base.compiled import njit
@@ -36,7 +37,7 @@ def compiled_layer_norm_adjoint(g: Array, x: Array, r: Array, weight: Array, bia
 
 
 @njit(fastmath=SUMS, error_model="numpy")
-def tile(unit, D, L, dtype):
+def tile(unit: int, D: int, L: int, dtype: DTypeLike) -> tuple[int, np.unsignedinteger, Array, Array, Array]:
     """What a unit of work needs: its sequence b, where in time it begins, and space for s [D, n], mean [n] and scale [n]."""
     tiles = (L + TILE - 1) // TILE
     b, start = unit // tiles, unit % tiles * TILE
@@ -45,7 +46,7 @@ def tile(unit, D, L, dtype):
 
 
 @njit(fastmath=SUMS, error_model="numpy")
-def statistics(s, mean, scale, x, r, b, start):
+def statistics(s: Array, mean: Array, scale: Array, x: Array, r: Array, b: int, start: np.unsignedinteger) -> None:
     """s = x + r in the tile of sequence b that begins at `start` [D, n], its mean over channels [n], and 1 / sqrt(var + eps).
 
     Positions are unsigned because the check for negative ones would keep the compiler from using vector instructions.
@@ -68,13 +69,13 @@ def statistics(s, mean, scale, x, r, b, start):
 
 
 @njit(fastmath={"contract"}, error_model="numpy")
-def scaled(centred, weight, scale, bias):
+def scaled(centred: float, weight: float, scale: float, bias: float) -> float:
     """centred (weight scale) + bias, in this order whatever the loop around it: no `reassoc` among the flags."""
     return centred * (weight * scale) + bias
 
 
 @parallel_sums
-def normalise(out, x, r, weight, bias):
+def normalise(out: Array, x: Array, r: Array, weight: Array, bias: Array) -> None:
     """Fills out [B, D, L]."""
     B, D, L = x.shape
     for unit in prange(B * ((L + TILE - 1) // TILE)):
@@ -86,7 +87,7 @@ def normalise(out, x, r, weight, bias):
 
 
 @parallel_sums
-def normalise_adjoint(ds, parts, g, x, r, weight):
+def normalise_adjoint(ds: Array, parts: Array, g: Array, x: Array, r: Array, weight: Array) -> None:
     """Fills ds [B, D, L] and each tile's part of the gradients of weight and bias, parts [units, 2, D].
 
     With s^ the normalised s and u = g weight:  ds = scale (u - mean(u) - s^ mean(u s^)), means over channels.

@@ -34,7 +34,7 @@ def weights_of(x: Array, lengths: Array | None) -> Array:
 
 
 @parallel_sums
-def weighted_sums(out, x, weights):
+def weighted_sums(out: Array, x: Array, weights: Array) -> None:
     """out[b, d] = sum_n x[b, d, n] weights[b, n]."""
     B, D, L = x.shape
     for row in prange(B * D):
@@ -46,7 +46,7 @@ def weighted_sums(out, x, weights):
 
 
 @parallel
-def spread(out, g, weights):
+def spread(out: Array, g: Array, weights: Array) -> None:
     """out[b, d, n] = g[b, d] weights[b, n]."""
     B, D, L = out.shape
     for row in prange(B * D):
