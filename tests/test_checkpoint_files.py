@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import AssumptionWarning, Model, NetworkConfig, load_model, save_model
-from multires_ref.authors.convert import to_authors
+from multires_ref.authors.convert import to_authors, without_prefix
 from multires_ref.authors.derive import derive
-from multires_ref.authors.keys import without_prefix
 from multires_ref.base.pytrees import flatten
 
 SMALL = NetworkConfig(3, 10, 8, 2, max_length=32)
@@ -333,7 +332,7 @@ def test_a_key_that_claims_many_layers(key, rng):
 
 
 def checked(tensors):
-    from multires_ref.authors.convert import from_authors
+    from multires_ref.authors.derive import from_authors
 
     return from_authors(tensors, tree_select="fading")[1:]
 

@@ -12,7 +12,7 @@ from golden import CONFIGS, DATA, TOLD, group, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, save_model
-from multires_ref.authors.convert import from_authors
+from multires_ref.authors.derive import from_authors
 from multires_ref.cli import main
 from multires_ref.diagnose import pywavelets, verify
 from multires_ref.diagnose.errors import measure, nearer, text_table

@@ -8,8 +8,9 @@ from golden import CONFIGS, TOLD, group, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.authors.convert import from_authors, params_to_authors, state_to_authors
-from multires_ref.base.pytrees import flatten, unflatten
+from multires_ref.authors.convert import params_to_authors, state_to_authors
+from multires_ref.authors.derive import from_authors
+from multires_ref.base.pytrees import flatten
 from multires_ref.diagnose import verify
 from multires_ref.diagnose.cast import cast_model
 from multires_ref.diagnose.record import random_input, record_model
@@ -31,11 +32,11 @@ class StandIn:
     def __call__(self, model, x, lengths, g, training):
         self.calls.append((model, x, lengths, g, training))
         record = record_model(model, x, lengths, g, training)
-        state = state_to_authors(Model(model.config, model.params, unflatten(record.state))) if record.state else {}
+        state = state_to_authors(record.state)
         parts = {
             "values": record.values,
             "gradients": record.gradients,
-            "parameters": params_to_authors(model.config, unflatten(record.parameters)),
+            "parameters": params_to_authors(model.config, record.parameters),
             "state": state,
         }
         spoilt = {what: {name: self.spoil(what, name, a) for name, a in arrays.items()} for what, arrays in parts.items()}

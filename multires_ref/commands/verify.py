@@ -88,8 +88,7 @@ def the_model(
     args: argparse.Namespace, arrays: dict[str, np.ndarray] | None, rng: np.random.Generator
 ) -> tuple[Model, list[str]]:
     """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; prints what was derived."""
-    from ..authors.convert import from_authors
-    from ..authors.derive import derive, describe
+    from ..authors.derive import derive, describe, from_authors
     from ..authors.load import assumptions, derived_settings, load_model
 
     told = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}

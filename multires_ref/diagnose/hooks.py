@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
 from ..base.optional import import_torch
 
 INPUT, TIMES = ":input", "@"

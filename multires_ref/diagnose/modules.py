@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
 from ..base.optional import import_torch
 from .axes import as_theirs
 from .hooks import INPUT, hook, layer_name, record_calls

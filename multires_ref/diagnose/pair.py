@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
 from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..authors.convert import authors_name, params_to_authors, state_to_authors
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
 from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
-from ..base.pytrees import flatten, unflatten
+from ..base.pytrees import flatten
 from ..network import Model, NetworkConfig, apply, parameter_shapes
 from ..network.norms import NORMS
 from ..ops.bce_with_logits import bce_with_logits
@@ -120,7 +120,7 @@ def record_pytorch(model: Model, x: Any, lengths: Any, g: np.ndarray, training: 
         for arrays in (values, gradients)
     )
     parameters = {name: as_numpy(p.grad) for name, p in module.named_parameters()}
-    return Record(out, values, gradients, parameters, state_to_authors(from_torch(module)))
+    return Record(out, values, gradients, parameters, state_to_authors(from_torch(module).state))
 
 
 def channels_last(name: str, config: NetworkConfig) -> bool:
@@ -149,8 +149,8 @@ def parameter_rows(
     config: NetworkConfig, ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]
 ) -> list[Row]:
     """A row a parameter, by the authors' names: its gradient, relative to its own size."""
-    named = params_to_authors(config, unflatten(ours.parameters))
-    true = None if truth is None else params_to_authors(config, unflatten(truth.parameters))
+    named = params_to_authors(config, ours.parameters)
+    true = None if truth is None else params_to_authors(config, truth.parameters)
     noise, rows = bias_noise(config, ours.gradients), []
     for name, gradient in named.items():
         who = "" if true is None else nearer(gradient, theirs.parameters[name], true[name])
@@ -170,7 +170,7 @@ def bias_noise(config: NetworkConfig, gradients: dict[str, np.ndarray]) -> dict[
 
 def state_rows(model: Model, ours: Record, theirs: Record, tolerances: tuple[float, float]) -> list[Row]:
     """A row a running statistic of BatchNorm, after one batch."""
-    named = state_to_authors(Model(model.config, model.params, unflatten(ours.state)))
+    named = state_to_authors(ours.state)
     names = [name for name in named if "running" in name]
     return [Row(name, measure(named[name], theirs.state[name], tolerances[0])) for name in names]
 
@@ -246,7 +246,7 @@ def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backw
     record = record_model(model, x, lengths, g, training=True)
     rows = [Row("loss", measure(value, arrays["loss"], forward))] if "loss" in arrays else []
     stored = {name.removeprefix("grad/"): array for name, array in arrays.items() if name.startswith("grad/")}
-    ours, noise = params_to_authors(model.config, unflatten(record.parameters)), bias_noise(model.config, record.gradients)
+    ours, noise = params_to_authors(model.config, record.parameters), bias_noise(model.config, record.gradients)
     unknown = sorted(set(stored) - set(ours))
     if unknown:
         raise ValueError(f"the reference holds gradients of parameters that the model does not have: {unknown}")
