@@ -13,7 +13,7 @@ from multires_ref import Model, NetworkConfig
 from multires_ref.authors.convert import authors_name, to_authors, without_prefix
 from multires_ref.authors.derive import assumption_text, derive, describe, from_authors
 from multires_ref.base.pytrees import flatten
-from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.record import cast_model
 
 
 def tensors_of(config, rng=None):

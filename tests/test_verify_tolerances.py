@@ -12,8 +12,7 @@ from multires_ref.authors.convert import params_to_authors, state_to_authors
 from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten
 from multires_ref.diagnose import verify
-from multires_ref.diagnose.cast import cast_model
-from multires_ref.diagnose.record import random_input, record_model
+from multires_ref.diagnose.record import cast_model, random_input, record_model
 from multires_ref.diagnose.verify import bias_noise, channels_last, parameters_are_float32, verify_pytorch, verify_reference
 from multires_ref.network import Model
 
@@ -94,7 +93,7 @@ def test_every_row_is_held_to_its_tolerance(config, dtype, monkeypatch, rng):
 )  # fmt: skip
 @pytest.mark.parametrize("how", ["one per cent", "NaN", "one element"])
 def test_one_spoilt_array_is_one_row(what, name, how, monkeypatch, rng):
-    """In float32, whichever it is and however small beside the others: that row departs, and no other."""
+    """In float32, whichever it is and however small beside the others: that row differs, and no other."""
 
     def spoil(kind, called, array):
         if (kind, called) != (what, name):
@@ -181,7 +180,7 @@ def test_who_is_nearer_to_float64(monkeypatch, rng):
 )  # fmt: skip
 @pytest.mark.parametrize("name", CONFIGS)
 def test_stored_numbers_are_held_to_their_tolerance(name, dtype, rounded, limits, rng):
-    """All of them off by twice what is allowed: every row departs; by half of it: none does."""
+    """All of them off by twice what is allowed: every row differs; by half of it: none does."""
     arrays = reference(name)
     model = Model(*from_authors(group(arrays, "init"), **TOLD[name]))
     compared = [key for key in arrays if key in ("eval_output", "train_output", "loss") or key.startswith("grad/")]
@@ -214,7 +213,7 @@ def test_a_bad_stored_array_never_passes(key, bad):
         array.flat[-1] = np.nan
     arrays[key] = {"NaN": array, "all NaN": array * np.nan, "shape": array[None], "empty": np.zeros(0)}[bad]
     report = verify_reference(model, arrays)
-    assert (report.passed, report.first_departure()) == (False, key.removeprefix("grad/"))
+    assert (report.passed, report.first_difference()) == (False, key.removeprefix("grad/"))
 
 
 def test_what_is_not_stored_is_not_compared():
