@@ -1,6 +1,6 @@
 """The whole network in plain NumPy, with the usual mistakes by name: written apart from the package's, which it tests.
 
-Axes, sums and indices are spelt out: the numbers of `quirks`, `quirks_conv` and `suspects` are held to these.
+Axes, sums and indices are spelt out: the numbers of `mistakes` and `usual_mistakes` are held to these.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """PyTorch modules with the usual mistakes planted in them, and one with names and axes of its own: for `test_compare.py`.
 
-Written apart from the package's `quirks`, which is what they test.
+Written apart from the package's `mistakes`, which is what they test.
 """
 
 import torch

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from cases import assert_agrees, distance, plant_engine
 
+from multires_ref.base.agreement import measure
 from multires_ref.bench import contestants
 from multires_ref.bench import gpu as bench_gpu
 from multires_ref.bench import sample as bench_sample
-from multires_ref.diagnose.errors import measure
 
 
 def at(array, place, value):

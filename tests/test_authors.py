@@ -8,9 +8,8 @@ import pytest
 from golden import CONFIGS, DATA, TOLD, group, reference
 
 from multires_ref import Model, NetworkConfig, load_model, save_model
-from multires_ref.authors.convert import authors_name, from_authors, params_to_authors, to_authors
-from multires_ref.authors.derive import TOLD as SETTINGS
-from multires_ref.authors.derive import derive, describe
+from multires_ref.authors.convert import authors_name, params_to_authors, to_authors
+from multires_ref.authors.derive import SETTINGS, derive, describe, from_authors
 from multires_ref.authors.load import derived_settings
 from multires_ref.base.pytrees import flatten
 from multires_ref.network import parameter_shapes
@@ -138,7 +137,7 @@ def test_fading_is_assumed_only_where_it_fits(rng):
     assert from_authors(fading)[0].tree_select == "fading"
     assert from_authors(fading, depth=5)[0].tree_select == "fading"
     assert from_authors(uniform, tree_select="uniform", depth=5)[0].tree_select == "uniform"
-    for given, source in (({"depth": 5}, "told"), ({"max_length": 32}, "max_length = 32 and K = 2")):
+    for given, source in (({"depth": 5}, "given"), ({"max_length": 32}, "max_length = 32 and K = 2")):
         with pytest.raises(ValueError, match=rf"m = 9 .* fading tree of depth 5 \({source}\).*pass tree_select='uniform'"):
             from_authors(uniform, **given)
     wide = to_authors(random_model(dataclasses.replace(SMALL, tree_select="uniform", memory_size=80), rng))

@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multires_ref import AssumptionWarning, Model, NetworkConfig, load_model, save_model
-from multires_ref.authors.convert import not_in_authors_format, to_authors
+from multires_ref.authors.convert import not_in_authors_format, to_authors, without_prefix
 from multires_ref.authors.derive import derive
-from multires_ref.authors.keys import without_prefix
 from multires_ref.base.pytrees import flatten
 from multires_ref.network.norms import NORMS
 
@@ -334,7 +333,7 @@ def test_a_key_that_claims_many_layers(key, rng):
 
 
 def checked(tensors):
-    from multires_ref.authors.convert import from_authors
+    from multires_ref.authors.derive import from_authors
 
     return from_authors(tensors, tree_select="fading")[1:]
 

@@ -1,4 +1,4 @@
-"""`compare`: each usual suspect planted in a PyTorch module and named; a right one cleared; modules of other names and axes."""
+"""`compare`: each usual mistake planted in a PyTorch module and named; a right one cleared; modules of other names and axes."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, compare
 from multires_ref.base.pytrees import flatten
-from multires_ref.diagnose.hooks import record_module
-from multires_ref.diagnose.layers import authors_layers, layers_by_type
+from multires_ref.diagnose.matching import authors_layers, every_layer, layers_by_type
+from multires_ref.diagnose.modules import hooks_on
 from multires_ref.diagnose.record import random_input
 
 CONFIG = NetworkConfig(3, 10, 8, 3, kernel_size=2, max_length=32)
@@ -35,7 +35,7 @@ from planted import (  # noqa: E402
 
 from multires_ref.authors.torch_model import to_torch  # noqa: E402
 
-PLANTED = {  # suspect -> (config, how it is planted, where it must show first)
+PLANTED = {  # mistake -> (config, how it is planted, where it must show first)
     "taps in the opposite order": (CONFIG, plant_in_layers("taps"), "conv"),
     "detail and approximation swapped": (CONFIG, plant_in_layers("filters"), "conv"),
     "skip weight missing": (CONFIG, plant_in_layers("no skip"), "conv"),
@@ -68,8 +68,8 @@ def test_a_planted_mistake_is_named(name, rng):
     report = compare(module, model, x)
     assert not report.passed
     assert report.first.name == f"blocks.0.{where}"
-    assert report.suspects == [name]
-    assert f"suspect: {name} (in every block); {EXPLAINED}" in str(report)
+    assert report.mistakes == [name]
+    assert f"possible cause: {name} (in every block); {EXPLAINED}" in str(report)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, plant, _) in PLANTED.items() if name != "pre-norm for post-norm"])
@@ -78,8 +78,8 @@ def test_a_mistake_in_one_block_is_found_there(name, rng):
     module, model, x, _ = planted(config, plant, rng, only=1)
     report = compare(module, model, x)
     assert report.first.name == f"blocks.1.{where}"
-    assert report.suspects == [name]
-    assert f"suspect: {name} (in block 1 only); {EXPLAINED}" in str(report)
+    assert report.mistakes == [name]
+    assert f"possible cause: {name} (in block 1 only); {EXPLAINED}" in str(report)
 
 
 def test_unbiased_variance_in_batch_norm(rng):
@@ -88,14 +88,14 @@ def test_unbiased_variance_in_batch_norm(rng):
     report = compare(module, model, x)
     assert all(layer.error.passed for layer in report.layers["evaluation"])
     assert report.first.name == "blocks.0.norm"
-    assert report.suspects == ["unbiased variance in the norm"]
+    assert report.mistakes == ["unbiased variance in the norm"]
 
 
 def test_missing_shift(rng):
     module, model, x, _ = planted(CAUSAL, become(Unshifted), rng)
     report = compare(module, model, x)
     assert report.first.name == "encoder"
-    assert report.suspects == ["input not shifted by one step"]
+    assert report.mistakes == ["input not shifted by one step"]
 
 
 def test_mean_over_the_padding(rng):
@@ -103,7 +103,7 @@ def test_mean_over_the_padding(rng):
     assert compare(module, model, x, lengths).passed
     report = compare(module, model, x, lengths, call=lambda module, x, lengths: module(x))
     assert report.first.name == "pool"
-    assert report.suspects == ["mean over the padding"]
+    assert report.mistakes == ["mean over the padding"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,14 +113,14 @@ def test_filters_stored_the_wrong_way_in_every_kind_of_network(kind, rng):
     module, (x, lengths) = to_torch(model), random_input(model, rng, 3, 32)
     for layer in module.seq_layers:
         layer.h0.data, layer.h1.data = layer.h0.data.flip(-1), layer.h1.data.flip(-1)
-    assert compare(module, model, x, lengths).suspects == ["taps in the opposite order"]
+    assert compare(module, model, x, lengths).mistakes == ["taps in the opposite order"]
 
 
 def test_two_mistakes_together(rng):
     module, model, x, _ = planted(CONFIG, plant_in_layers("taps"), rng)
     plant_tanh(module)
     report = compare(module, model, x)
-    assert set(report.suspects) == {"taps in the opposite order", "tanh for exact GELU"}
+    assert set(report.mistakes) == {"taps in the opposite order", "tanh for exact GELU"}
     assert EXPLAINED in str(report)
 
 
@@ -129,7 +129,7 @@ def test_two_mistakes_in_one_layer(rng):
     for layer in module.seq_layers:
         layer.h0.data, layer.h1.data = layer.h1.data, layer.h0.data  # stored the wrong way round
     report = compare(module, model, x)
-    assert set(report.suspects) == {"levels in the wrong order", "detail and approximation swapped"}
+    assert set(report.mistakes) == {"levels in the wrong order", "detail and approximation swapped"}
     assert "note: the module's parameters are not the model's: seq_layers.0.h0" in str(report)
 
 
@@ -138,8 +138,8 @@ def test_an_unknown_mistake_is_not_explained_away(rng):
     with torch.no_grad():
         module.norms[1].weight[0] += 0.1
     report = compare(module, model, x)
-    assert (report.first.name, report.first.theirs, report.suspects) == ("blocks.1.norm", "norms.1", [])
-    assert "usual suspects, nor any two of them, explains it" in str(report)
+    assert (report.first.name, report.first.theirs, report.mistakes) == ("blocks.1.norm", "norms.1", [])
+    assert "usual mistakes, nor any two of them, explains it" in str(report)
     assert "parameters are not the model's: norms.1.weight" in str(report)
 
 
@@ -150,8 +150,8 @@ def test_a_right_module_is_cleared(kind, dtype, rng):
     x, lengths = random_input(model, rng, 3, 32)
     report = compare(to_torch(model), model, torch.from_numpy(x), lengths, dtype=dtype)
     assert report.passed
-    assert (report.first, report.suspects) == (None, [])
-    assert "no layer departs" in str(report)
+    assert (report.first, report.mistakes) == (None, [])
+    assert "no layer differs" in str(report)
     layers = len(authors_layers(model.config))
     statistics = 4 if model.config.norm == "batch" else 0
     assert [len(rows) for rows in report.layers.values()] == [layers, layers + statistics]
@@ -167,7 +167,7 @@ def test_a_module_of_other_names_and_axes_is_understood(rng):
     model = random_model(CONFIG, rng)
     x, _ = random_input(model, rng, 3, 32)
     module = OwnNet(model)
-    assert layers_by_type(module, CONFIG) == {
+    assert layers_by_type(every_layer(module), CONFIG) == {
         "inp": "encoder",
         "out:input": "pool",
         "out": "decoder",
@@ -184,12 +184,12 @@ def test_a_module_of_other_names_and_axes_is_understood(rng):
 
 
 def test_a_functional_mistake_shows_in_the_next_layer_seen(rng):
-    """GELU has no module to hook here: the gate after it is the first layer seen to depart; the suspect is named all the same."""
+    """GELU has no module to hook here: the gate after it is the first layer that differs; the mistake is named all the same."""
     model = random_model(CONFIG, rng)
     x, _ = random_input(model, rng, 3, 32)
     report = compare(OwnNet(model, "tanh"), model, x)
     assert (report.first.name, report.first.theirs) == ("blocks.0.mix", "gates.0")
-    assert report.suspects == ["tanh for exact GELU"]
+    assert report.mistakes == ["tanh for exact GELU"]
 
 
 def test_a_mapping_by_hand(rng):
@@ -201,15 +201,15 @@ def test_a_mapping_by_hand(rng):
         ("blocks.2.gelu", "gates.2:input"),
         ("decoder", "output"),
     ]
-    assert report.suspects == ["tanh for exact GELU"]
+    assert report.mistakes == ["tanh for exact GELU"]
 
 
 def test_only_the_output_is_enough(rng):
-    """A module without any layer that could be hooked: the suspects are tried on the output."""
+    """A module without any layer that could be hooked: the mistakes are tried on the output."""
     module, model, x, _ = planted(CONFIG, plant_in_layers("taps"), rng)
     report = compare(module, model, x, layers={})
     assert report.first.name == "decoder"
-    assert report.suspects == ["taps in the opposite order"]
+    assert report.mistakes == ["taps in the opposite order"]
 
 
 def test_bad_mappings(rng):
@@ -229,9 +229,11 @@ def test_a_module_that_writes_in_place_is_still_right(rng):
 def test_hooks_are_removed_also_after_an_error(rng):
     module, _, x, _ = planted(CONFIG, lambda module, only: None, rng)
     layers = authors_layers(CONFIG)
-    record_module(module, lambda: module(torch.from_numpy(x)), layers)
-    with pytest.raises(RuntimeError):
-        record_module(module, lambda: module(torch.zeros(1, 99, 32)), layers)
+    with hooks_on(module, layers) as (values, _):
+        module(torch.from_numpy(x))
+    assert set(values) == set(layers.values())
+    with pytest.raises(RuntimeError), hooks_on(module, layers):
+        module(torch.zeros(1, 99, 32))
     assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in module.modules())
 
 

@@ -37,7 +37,7 @@ def test_both_modes_are_compared_and_named(rng):
 
 
 def test_gradients_wait_for_the_layers(rng):
-    """Where a layer departs no gradient is compared in that mode, and the report says so."""
+    """Where a layer differs no gradient is compared in that mode, and the report says so."""
 
     class InTraining(torch.nn.LayerNorm):
         def forward(self, x):
@@ -60,7 +60,7 @@ def test_the_difference_is_over_ours(rng):
 
 
 @pytest.mark.parametrize("off", [3e-10, 3e-12])
-def test_one_part_in_ten_thousand_million_departs(off, rng):
+def test_one_part_in_ten_thousand_million_differs(off, rng):
     module, model, x = right(rng)
     spoilt_at(module.norms[0], lambda out: out * (1 + off))
     report = compare(module, model, x)
@@ -68,7 +68,7 @@ def test_one_part_in_ten_thousand_million_departs(off, rng):
 
 
 def test_a_small_difference_is_rounding_in_float64_only(rng):
-    """Below one in a million it may be float32 somewhere; above it, in float32, or where a suspect explains it, it is not."""
+    """Below one in a million it may be float32 somewhere; above it, in float32, or where a mistake explains it, it is not."""
     said = "a difference of this size is what float32 rounding gives"
     for off, dtype, expected in [(1e-7, "float64", True), (1e-5, "float64", False), (1e-4, "float32", False)]:
         module, model, x = right(rng)
@@ -80,7 +80,7 @@ def test_a_small_difference_is_rounding_in_float64_only(rng):
     p.plant_eps(1e-6)(module)
     report = compare(module, model, 30 * x)  # beside such values the mistake is small
     assert 1e-10 < report.first.error.relative < 1e-6
-    assert "eps of the norm 1e-06" in report.suspects
+    assert "eps of the norm 1e-06" in report.mistakes
     assert said not in str(report)
 
 
@@ -101,10 +101,10 @@ def test_the_search_s_time_is_reported(rng):
     over = compare(module, model, x, budget=0)
     assert "combinations tried: budget=30 lets it go on" in over.searched
     spoilt_at(module.norms[0], lambda out: out * 1.01)
-    assert compare(module, model, x).searched == "the rest is not explained by any of the usual suspects"
+    assert compare(module, model, x).searched == "the rest is not explained by any of the usual mistakes"
     module, model, x = right(rng)
     spoilt_at(module.seq_layers[0], lambda out: out * 1.01)
-    assert "usual suspects, nor any two of them, explains it" in compare(module, model, x).searched
+    assert "usual mistakes, nor any two of them, explains it" in compare(module, model, x).searched
 
 
 @pytest.mark.parametrize("budget", [-1, float("nan"), float("inf")])

@@ -60,7 +60,7 @@ def test_a_mistake_is_named(name, rng):
     module, model, x = module_with([name], rng)
     report = compare(module, model, x)
     assert not report.passed
-    assert report.suspects == [name]
+    assert report.mistakes == [name]
     assert [finding.remaining for finding in report.findings] == [None]
 
 
@@ -93,7 +93,7 @@ QUICK = sorted(np.random.default_rng(0).choice(len(PAIRS), 5, replace=False))
 def test_two_mistakes_are_named(pair, rng):
     module, model, x = module_with(sorted(pair, key="sum over time".__ne__), rng)
     report = compare(module, model, x)
-    assert set(report.suspects) == set(pair)
+    assert set(report.mistakes) == set(pair)
     assert report.findings[0].remaining is None
 
 
@@ -166,7 +166,7 @@ def test_a_mistake_in_training_mode_alone_is_seen(rng):
     report = compare(module, model, x)
     assert (report.passed, report.first.name) == (False, "blocks.0.glu")
     assert all(row.error.passed for row in report.layers["evaluation"])
-    assert "the first layer to depart in training mode is blocks.0.glu" in str(report)
+    assert "the first layer that differs in training mode is blocks.0.glu" in str(report)
 
 
 def test_a_second_mistake_in_training_mode_is_not_hidden(rng):
@@ -174,8 +174,8 @@ def test_a_second_mistake_in_training_mode_is_not_hidden(rng):
     p.plant_tanh(module)
     module.mixing_layers[0][1] = OnlyInTraining(dim=1)
     report = compare(module, model, x)
-    assert report.suspects == ["tanh for exact GELU"]
-    assert "then blocks.0.glu (training mode) is the first to depart" in str(report)
+    assert report.mistakes == ["tanh for exact GELU"]
+    assert "then blocks.0.glu (training mode) is the first that differs" in str(report)
     assert "every layer then agrees" not in str(report)
 
 
@@ -213,7 +213,7 @@ def test_axes_of_equal_length_confuse_nothing(B, L, rng):
         report = compare(module, model, x)
         assert report.passed
         assert "axes of equal length" not in str(report)  # all of them were settled
-    assert compare(p.OwnNet(model, "tanh"), model, x).suspects == ["tanh for exact GELU"]
+    assert compare(p.OwnNet(model, "tanh"), model, x).mistakes == ["tanh for exact GELU"]
 
 
 def test_one_activation_that_serves_all_blocks(rng):
@@ -241,7 +241,7 @@ def test_the_search_stops_when_its_time_is_over(rng):
     report = compare(module, model, x, budget=0)
     assert not report.passed
     assert "the search stopped after" in str(report)
-    assert report.suspects == []
+    assert report.mistakes == []
 
 
 # ---- wrapped modules, other outputs, and every way to fail --------------------------------------------------

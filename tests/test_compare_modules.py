@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import planted as p  # noqa: E402
 
 from multires_ref.authors.torch_model import to_torch  # noqa: E402
-from multires_ref.diagnose.hooks import record_calls, record_module  # noqa: E402
-from multires_ref.diagnose.layers import default_layers, layers_by_type  # noqa: E402
+from multires_ref.diagnose.matching import default_layers, every_layer, layers_by_type  # noqa: E402
+from multires_ref.diagnose.modules import Runner, calls_of, hooks_on  # noqa: E402
 
 CONFIG = NetworkConfig(3, 10, 8, 2, kernel_size=3, max_length=32)
 TOKENS = dataclasses.replace(CONFIG, encoder="embedding", d_input=7)
@@ -86,24 +86,25 @@ def test_layers_are_found_by_type_in_every_kind_of_network(kind, rng):
         inside |= {f"seq_layers.{i}.activation": "gelu", f"mixing_layers.{i}.0": "mix", f"mixing_layers.{i}.1": "glu"}
         inside |= {f"norms.{i}": "norm"} | ({f"mixing_layers.{i}.3": "mix2"} if density else {})
         expected |= {key: f"blocks.{i}.{ours}" for key, ours in inside.items()}
-    assert layers_by_type(module, model.config) == expected
+    assert layers_by_type(every_layer(module), model.config) == expected
     x = torch.from_numpy(random_input(model, rng, 2, 12)[0])
-    calls = record_calls(module, lambda: module(x))
+    with calls_of(module) as calls:
+        module(x)
     some = ["encoder", "norms.0", "norms.1", last]
     assert [call.name for call in calls if call.name in some] == some
     module.lns = module.norms
     del module.norms  # one kind of layers with another name, the others with the authors'
-    assert set(default_layers(module, model.config).values()) == set(expected.values())
+    assert set(default_layers(every_layer(module), model.config).values()) == set(expected.values())
     renamed = Wrapped(module)
     renamed.net.blocks, renamed.net.gates = module.seq_layers, module.mixing_layers
     del module.seq_layers, module.mixing_layers
-    assert set(default_layers(renamed, model.config).values()) == set(expected.values())
+    assert set(default_layers(every_layer(renamed), model.config).values()) == set(expected.values())
 
 
 def test_the_decoder_is_the_last_map_of_its_shape(rng):
     """As many outputs as channels: the second 1x1 convolutions have that shape too."""
     model = random_model(dataclasses.replace(KINDS["autoregressive"], d_output=8, d_input=8), rng)
-    found = layers_by_type(to_torch(model), model.config)
+    found = layers_by_type(every_layer(to_torch(model)), model.config)
     assert (found["encoder"], found["decoder"]) == ("encoder", "decoder")
     assert (found["mixing_layers.0.3"], found["mixing_layers.1.3"]) == ("blocks.0.mix2", "blocks.1.mix2")
 
@@ -130,16 +131,17 @@ def test_frozen_parameters_are_compared_and_stay_frozen(rng):
 def test_a_record_of_a_module_is_of_one_pass(rng):
     """Values by hooks, gradients by autograd, with and without g; a second backward pass does not add to the first."""
     module, _, x, _ = right(rng)
-    inputs, g = torch.from_numpy(x), torch.from_numpy(rng.standard_normal((3, 10)).astype("f4"))
+    inputs, g = torch.from_numpy(x), rng.standard_normal((3, 10)).astype("f4")
+    runner = Runner(module, "float32")
     layers = {"norms.0": "a", "norms.1:input": "b", "output_mapping": "c", "seq_layers.1:input": "d"}
     for _ in range(2):
-        out, values, gradients = record_module(module, lambda: module(inputs), layers, g)
+        out, values, gradients, parameters, *_ = runner.run(x, None, layers, g=g)
     np.testing.assert_array_equal(values["c"], out)
-    np.testing.assert_array_equal(gradients["c"], g.numpy())
+    np.testing.assert_array_equal(gradients["c"], g)
     np.testing.assert_array_equal(values["a"], values["d"].swapaxes(1, 2))
-    expected = torch.autograd.grad(module(inputs), module.encoder.bias, g)[0]
-    torch.testing.assert_close(module.encoder.bias.grad, expected)
-    _, values, gradients = record_module(module, lambda: module(inputs), layers)
+    expected = torch.autograd.grad(module(inputs), module.encoder.bias, torch.from_numpy(g))[0]
+    np.testing.assert_allclose(parameters["encoder.bias"], expected, rtol=1e-5, atol=1e-6)
+    _, values, gradients, *_ = runner.run(x, None, layers)
     assert (set(values), gradients) == (set("abcd"), {})
 
 
@@ -163,9 +165,10 @@ class Doubled(torch.nn.Module):
 def test_the_second_run_of_a_layer_is_told_from_the_first():
     module, x = Shared(), torch.tensor([1.0])
     layers = {"act": "a", "act@1": "b", "act:input": "in a", "act@1:input": "in b"}
-    _, values, _ = record_module(module, lambda: module(x), layers)
+    with hooks_on(module, layers) as (values, _), calls_of(module) as calls:
+        module(x)
     assert {name: float(value[0]) for name, value in values.items()} == {"in a": 1.0, "a": 2.0, "in b": 3.0, "b": 6.0}
-    assert [call.key for call in record_calls(module, lambda: module(x))] == ["act", "act@1"]
+    assert [call.key for call in calls] == ["act", "act@1"]
 
 
 # ---- dropout --------------------------------------------------

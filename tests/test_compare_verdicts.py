@@ -49,9 +49,9 @@ def test_how_wrong_a_gradient_may_be(dtype, seen, unseen, rng):
         p.plant_activation(scaled_backward(1 + off))(module, only=1)
         report = compare(module, model, x, dtype=dtype)
         assert report.passed == passed
-        departing = {row.name for row in report.gradients["evaluation"] if not row.error.passed}
-        assert ("blocks.1.conv.w" in departing) == (not passed)
-        assert not {"blocks.1.mix.weight", "decoder.weight"} & departing  # they do not pass through it
+        differing = {row.name for row in report.gradients["evaluation"] if not row.error.passed}
+        assert ("blocks.1.conv.w" in differing) == (not passed)
+        assert not {"blocks.1.mix.weight", "decoder.weight"} & differing  # they do not pass through it
 
 
 def test_a_gradient_wrong_in_training_alone_is_said_to_be(rng):
@@ -59,7 +59,7 @@ def test_a_gradient_wrong_in_training_alone_is_said_to_be(rng):
     p.plant_activation(scaled_backward(1.1, (True,)))(module)
     report = compare(module, model, x)
     assert all(row.error.passed for row in report.gradients["evaluation"])
-    assert "the first gradient to depart is that of input (x, training mode)" in str(report)
+    assert "the first gradient that differs is that of input (x, training mode)" in str(report)
 
 
 def test_an_input_that_no_gradient_reaches_is_seen(rng):

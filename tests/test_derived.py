@@ -10,11 +10,10 @@ from test_authors import KINDS, random_model
 from test_checkpoint_files import configs
 
 from multires_ref import Model, NetworkConfig
-from multires_ref.authors.convert import authors_name, from_authors, to_authors
-from multires_ref.authors.derive import assumption_text, derive, describe
-from multires_ref.authors.keys import without_prefix
+from multires_ref.authors.convert import authors_name, to_authors, without_prefix
+from multires_ref.authors.derive import assumption_text, derive, describe, from_authors
 from multires_ref.base.pytrees import flatten
-from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.record import cast_model
 
 
 def tensors_of(config, rng=None):
@@ -48,12 +47,12 @@ def test_every_source_is_named():
         "d_model      8           h0 [D, 1, K]",
         "n_layers     2           seq_layers.i",
         "kernel_size  4           h0 [D, 1, K]",
-        "tree_select  uniform     told",
+        "tree_select  uniform     given",
         "depth        4           max_length = 40 and K = 4",
         "memory_size  12          w has m + 1 columns",
-        "max_length   40          told",
+        "max_length   40          given",
         "norm         batch       running_mean is there",
-        "dropout      0.25        told",
+        "dropout      0.25        given",
     ]
     density = dataclasses.replace(KINDS["autoregressive"], max_length=100)
     rows = {item.name: item for item in derive(tensors_of(density))}

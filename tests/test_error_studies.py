@@ -7,6 +7,7 @@ import pytest
 from scipy.fft import irfft, next_fast_len, rfft
 
 from multires_ref import multires_conv, multires_conv_loops
+from multires_ref.base.agreement import measure
 from multires_ref.cli import main
 from multires_ref.diagnose import error_study
 from multires_ref.diagnose.error_study import (
@@ -19,7 +20,6 @@ from multires_ref.diagnose.error_study import (
     format_study,
     truth,
 )
-from multires_ref.diagnose.errors import measure
 from multires_ref.diagnose.report import Report, Row, Section
 from multires_ref.plots.errors import plot_error_by_layer, plot_error_studies, plot_error_study
 
@@ -204,7 +204,7 @@ def test_the_command_writes_tables_and_the_picture(tmp_path, capsys, monkeypatch
     assert capsys.readouterr().out.count("relative error") == 3
 
 
-def test_error_by_layer_marks_what_departs():
+def test_error_by_layer_marks_what_differs():
     right, wrong = (measure(np.ones(3) + off, np.ones(3), 1e-12) for off in (0.0, 1.0))
     rows = [Row("encoder", right, right), Row("blocks.0.conv", wrong), Row("decoder", gradient=wrong)]
     ax = plot_error_by_layer(Report("r", [Section("float64", "float64", rows)]))

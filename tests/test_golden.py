@@ -12,9 +12,10 @@ from cases import assert_agrees
 from golden import CONFIGS, DATA, LOSSES, TOLD, WEIGHT_DECAY, group, reference
 
 from multires_ref import load_model
-from multires_ref.authors.convert import from_authors, params_to_authors, to_authors
+from multires_ref.authors.convert import params_to_authors, to_authors
+from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten, unflatten
-from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.record import cast_model
 from multires_ref.network import Model, apply
 from multires_ref.ops.adam_update import adam_update
 

@@ -18,7 +18,7 @@ from gpu_cases import NETWORKS, any_cupy, batch_for, network, stand_in_with_kern
 from test_trajectories import OBJECTIVE
 
 import multires_ref as mr
-from multires_ref.authors.convert import from_authors
+from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten
 from multires_ref.network import apply
 from multires_ref.ops.adam_update import adam_update

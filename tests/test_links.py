@@ -9,8 +9,7 @@ from test_authors import KINDS, SMALL, random_model
 from multires_ref import Model
 from multires_ref.authors.convert import to_authors
 from multires_ref.base.pytrees import flatten
-from multires_ref.diagnose.layers import authors_layers, our_layers, prefix_of
-from multires_ref.diagnose.parameters import different_numbers, link_parameters
+from multires_ref.diagnose.matching import authors_layers, different_numbers, link_parameters, our_layers, prefix_of
 
 
 def parameters_of(model):

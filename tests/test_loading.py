@@ -83,7 +83,7 @@ def test_settings_that_are_given_reach_the_network(rng, tmp_path):
     assert {name: getattr(again.config, name) for name in told} == told
     np.testing.assert_array_equal(again(x, engine="tree"), model(x, engine="tree"))
     items = {item.name: (item.value, item.source) for item in derived_settings(path, **told)}
-    assert {name: items[name] for name in told} == {name: (value, "told") for name, value in told.items()}
+    assert {name: items[name] for name in told} == {name: (value, "given") for name, value in told.items()}
     with pytest.raises(ValueError, match=r"setting must be one of .*'depth'.* got 'size'"):
         load_model(path, size=3)
 

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from multires_ref.diagnose.comparison import Comparison, Layer
-from multires_ref.diagnose.errors import cancellation_noise, error_cells, measure, nearer
-from multires_ref.diagnose.report import Report, Row, Section, nearer_notes
-from multires_ref.diagnose.search import Finding, Hit
-from multires_ref.diagnose.suspects import SUSPECTS, Suspect
+from multires_ref.base.agreement import measure
+from multires_ref.diagnose.compare import Comparison, Layer
+from multires_ref.diagnose.report import Report, Row, Section, cancellation_noise, error_cells, nearer, nearer_notes
+from multires_ref.diagnose.search import Cause, Finding
+from multires_ref.diagnose.usual_mistakes import USUAL_MISTAKES, Mistake
 
 ONES = np.ones(4, np.float32)
 GOOD, BAD = measure(ONES, ONES, 1e-5), measure(ONES * np.float32(1.25), ONES, 1e-5)
@@ -34,12 +34,12 @@ def test_one_bad_number_fails_row_section_and_report(bad):
             for sections in ([section(*rows)], [section(right), section(*rows)], [section(*rows), section(right)]):
                 report = Report("t", sections)
                 assert not report.passed
-                assert report.first_departure() == "conv"
-                assert "verdict: 1 rows depart, the first of them conv (float64, evaluation mode)" in str(report)
+                assert report.first_difference() == "conv"
+                assert "verdict: 1 rows differ, the first of them conv (float64, evaluation mode)" in str(report)
                 assert "within tolerance" not in str(report)
                 assert report.to_dict()["passed"] is False
     assert Report("t", [section(right), section(right)]).passed
-    assert Report("t", [section(right)]).first_departure() is None
+    assert Report("t", [section(right)]).first_difference() is None
 
 
 def test_what_is_empty_does_not_pass_and_is_named():
@@ -51,12 +51,12 @@ def test_what_is_empty_does_not_pass_and_is_named():
         assert report.verdict() == "verdict: not passed, nothing was compared in training"
 
 
-def test_the_first_of_two_departures_and_how_many():
+def test_the_first_of_two_differences_and_how_many():
     one, two = section(Row("a", GOOD), title="first"), section(Row("b", BAD), Row("c", GOOD), Row("d", BAD), title="second")
     report = Report("t", [one, two, section(Row("e", BAD), title="third")], assumed=["depth = 4", "tree_select = fading"])
-    assert report.first_departure() == "b"
+    assert report.first_difference() == "b"
     end = "; assumed, because it is not in the file: depth = 4, tree_select = fading"
-    assert report.verdict() == f"verdict: 3 rows depart, the first of them b (second){end}"
+    assert report.verdict() == f"verdict: 3 rows differ, the first of them b (second){end}"
     assert Report("t", [one], assumed=["depth = 4"]).verdict() == (
         "verdict: all within tolerance; assumed, because it is not in the file: depth = 4"
     )
@@ -70,10 +70,10 @@ def test_the_table():
     assert lines[3].split() == ["forward", "gradient"]
     assert lines[4].split() == ["relative", "largest", "ulp"] * 2 + ["nearer", "nearer", "verdict"]
     assert lines[3].index("gradient") > lines[4].index("ulp")
-    assert lines[5].split() == ["encoder", *error_cells(GOOD), *error_cells(BAD), "ours", "same", "DEPARTS"]
+    assert lines[5].split() == ["encoder", *error_cells(GOOD), *error_cells(BAD), "ours", "same", "DIFFERS"]
     assert lines[6].split() == ["w", *error_cells(GOOD), "PyTorch", "ok"]
     assert lines[6].index("0.0e+00") > lines[4].index("ulp")  # below "gradient"
-    assert lines[7:] == ["a note", "", "verdict: 1 rows depart, the first of them encoder (float64, evaluation mode)"]
+    assert lines[7:] == ["a note", "", "verdict: 1 rows differ, the first of them encoder (float64, evaluation mode)"]
     assert "nearer" not in str(Report("t", [section(Row("encoder", GOOD))]))
     only = str(Report("t", [section(Row("w", gradient=GOOD, nearer_gradient="same"))]))
     assert "nearer" in only
@@ -153,7 +153,7 @@ def test_the_noise_of_a_sum_that_cancels():
 
 # ---- compare --------------------------------------------------
 
-NAMED = {suspect.name: suspect for suspect in SUSPECTS}
+NAMED = {mistake.name: mistake for mistake in USUAL_MISTAKES}
 TANH, TAPS = NAMED["tanh for exact GELU"], NAMED["taps in the opposite order"]
 
 
@@ -170,9 +170,9 @@ def comparison(evaluation=(GOOD, GOOD), training=(GOOD, GOOD), gradients=None, *
 
 def test_a_comparison_passes_where_all_agrees():
     right = comparison()
-    assert (right.passed, right.first, right.suspects) == (True, None, [])
+    assert (right.passed, right.first, right.mistakes) == (True, None, [])
     assert right.conclusions() == [
-        "no layer departs, and no gradient of the parameters or of the input, in evaluation and training mode: "
+        "no layer differs, and no gradient of the parameters or of the input, in evaluation and training mode: "
         "the module computes what the paper defines"
     ]
 
@@ -181,25 +181,25 @@ def test_a_comparison_passes_where_all_agrees():
 def test_a_comparison_fails_for_each_table(bad):
     """In either mode, layer or gradient; and which is named first."""
     wrong = [
-        (comparison(evaluation=(GOOD, bad)), "the first layer to depart is conv (their conv): relative error"),
-        (comparison(training=(GOOD, bad)), "the first layer to depart in training mode is conv (their conv): relative error"),
-        (comparison((GOOD, GOOD, bad), (bad, GOOD)), "the first layer to depart is gelu (their gelu): relative error"),
+        (comparison(evaluation=(GOOD, bad)), "the first layer that differs is conv (their conv): relative error"),
+        (comparison(training=(GOOD, bad)), "the first layer that differs in training mode is conv (their conv): relative error"),
+        (comparison((GOOD, GOOD, bad), (bad, GOOD)), "the first layer that differs is gelu (their gelu): relative error"),
         (
             comparison(gradients={"evaluation": table(GOOD), "training": table(GOOD, bad)}),
-            "the layers agree; the first gradient to depart is that of conv (their conv, training mode): relative error",
+            "the layers agree; the first gradient that differs is that of conv (their conv, training mode): relative error",
         ),
         (
             comparison(training=(bad,), gradients={"evaluation": table(bad)}),
-            "the first layer to depart in training mode is encoder",
+            "the first layer that differs in training mode is encoder",
         ),
     ]
     for made, sentence in wrong:
         assert not made.passed
         assert sentence in str(made)
         assert f"relative error {bad.relative:.1e}" in str(made)
-        assert "DEPARTS" in str(made)
+        assert "DIFFERS" in str(made)
         assert "computes what the paper defines" not in str(made)
-        assert ("look for detach(), no_grad and backward of your own" in str(made)) == ("gradient to depart" in sentence)
+        assert ("look for detach(), no_grad and backward of your own" in str(made)) == ("gradient that differs" in sentence)
 
 
 def test_nothing_compared_is_no_agreement():
@@ -218,7 +218,7 @@ def test_a_comparison_claims_no_more_than_was_compared():
     )
     assert made.passed
     assert made.conclusions() == [
-        "nothing that was compared departs: 2 layers (evaluation and training mode), "
+        "nothing that was compared differs: 2 layers (evaluation and training mode), "
         "and 1 gradients (evaluation and training mode)",
         "not compared: layers that were not seen: blocks.0.gelu; the gradients of h0",
         "assumed, because it is not in the file: depth = 4, n = 2",
@@ -240,42 +240,42 @@ def test_the_tables_of_a_comparison():
         for mode in ("evaluation", "training")
     ]
     assert [line.split() for line in text if line.startswith("conv")] == [
-        ["conv", "their", "conv", *error_cells(BAD), "DEPARTS"],
+        ["conv", "their", "conv", *error_cells(BAD), "DIFFERS"],
         ["conv", "their", "conv", *error_cells(GOOD), "ok"],
     ]
     assert "note: one" in text
 
 
-def test_suspects_in_words():
+def test_mistakes_in_words():
     """One, two together, one after the other, what remains, and a tree that is a matter of loading."""
 
     def said(*findings, searched=""):
         return comparison((GOOD, BAD), findings=list(findings), searched=searched).conclusions()[1:]
 
-    tanh, taps = Hit((TANH,), "in block 1 only", range(1, 2)), Hit((TAPS,), "in every block", range(2))
-    both = Hit((TAPS, TANH), "in every block", range(2))
+    tanh, taps = Cause((TANH,), "in block 1 only", range(1, 2)), Cause((TAPS,), "in every block", range(2))
+    both = Cause((TAPS, TANH), "in every block", range(2))
     agrees = "every layer then agrees (evaluation and training mode; the gradients were not compared)"
     assert said(Finding((tanh,), None)) == [
-        f"suspect: tanh for exact GELU (in block 1 only); {agrees}",
+        f"possible cause: tanh for exact GELU (in block 1 only); {agrees}",
         f"    right is: {TANH.right}",
     ]
     assert said(Finding((taps, tanh), "pool (training mode)"), searched="the rest is not explained") == [
-        "suspect: taps in the opposite order (in every block) and tanh for exact GELU (in block 1 only); "
-        "then pool (training mode) is the first to depart",
+        "possible cause: taps in the opposite order (in every block) and tanh for exact GELU (in block 1 only); "
+        "then pool (training mode) is the first that differs",
         f"    right is: {TAPS.right}",
         f"    right is: {TANH.right}",
         "the rest is not explained",
     ]
     assert said(Finding((both,), None))[0] == (
-        f"suspect: taps in the opposite order and tanh for exact GELU (in every block); {agrees}"
+        f"possible cause: taps in the opposite order and tanh for exact GELU (in every block); {agrees}"
     )
-    tree = Suspect("uniform tree of depth 4", {"tree": ("uniform", 4)}, "load it so")
-    other = Hit((tree,), "in every block", range(2))
+    tree = Mistake("uniform tree of depth 4", {"tree": ("uniform", 4)}, "load it so")
+    other = Cause((tree,), "in every block", range(2))
     assert said(Finding((other,), None)) == [f"the module's tree is uniform with depth 4 (in every block): load it so; {agrees}"]
-    assert said(Finding((other, tanh), None))[0].startswith("suspect: uniform tree of depth 4 (in every block) and tanh")
-    deeper = Hit((Suspect("fading tree of depth 3", {"tree": ("fading", 3)}, "or so"),), "in block 1 only", range(1, 2))
+    assert said(Finding((other, tanh), None))[0].startswith("possible cause: uniform tree of depth 4 (in every block) and tanh")
+    deeper = Cause((Mistake("fading tree of depth 3", {"tree": ("fading", 3)}, "or so"),), "in block 1 only", range(1, 2))
     assert said(Finding((other, deeper), None))[0] == (
-        f"suspect: uniform tree of depth 4 (in every block) and fading tree of depth 3 (in block 1 only); {agrees}"
+        f"possible cause: uniform tree of depth 4 (in every block) and fading tree of depth 3 (in block 1 only); {agrees}"
     )
     made = comparison((GOOD, BAD), findings=[Finding((taps, tanh), None), Finding((other,), None)])
-    assert made.suspects == ["taps in the opposite order", "tanh for exact GELU", "uniform tree of depth 4"]
+    assert made.mistakes == ["taps in the opposite order", "tanh for exact GELU", "uniform tree of depth 4"]

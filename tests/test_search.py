@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from test_usual_mistakes import BATCH, CAUSAL, FADING, cases_of, problem
 
-from multires_ref.diagnose.quirks import RIGHT, Quirks, apply_with_quirks, steps
-from multires_ref.diagnose.search import Case, Hit, Search, contradict, in_order, last_right, pairs
-from multires_ref.diagnose.suspects import SUSPECTS, acts_at, place_of, scopes, tree_size
+from multires_ref.diagnose.mistakes import NONE, Mistakes, apply_with_mistakes, layers_with_mistakes
+from multires_ref.diagnose.search import Case, Cause, Difference, Search, contradict, in_order, pairs
+from multires_ref.diagnose.usual_mistakes import USUAL_MISTAKES, acts_at, place_of, scopes, tree_size
 
-NAMED = {suspect.name: suspect for suspect in SUSPECTS}
+NAMED = {mistake.name: mistake for mistake in USUAL_MISTAKES}
 TANH, RELU, TAPS, SWAPPED = (
     NAMED[name]
     for name in ("tanh for exact GELU", "ReLU for GELU", "taps in the opposite order", "detail and approximation swapped")
 )
 
 
-def with_quirks(model, x, quirks, blocks=None):
+def with_mistakes(model, x, mistakes, blocks=None):
     """What a module with these mistakes would show, in both modes."""
     modes = {"evaluation": False, "training": True}
-    return [Case(mode, x, None, apply_with_quirks(model, x, None, quirks, blocks, on)) for mode, on in modes.items()]
+    return [Case(mode, x, None, apply_with_mistakes(model, x, None, mistakes, blocks, on)) for mode, on in modes.items()]
 
 
 def found_by(model, cases, **options):
@@ -32,36 +32,38 @@ def found_by(model, cases, **options):
 @pytest.mark.parametrize("names", [("ReLU for GELU", "sum over time"), ("skip weight missing", "halves of GLU swapped")])
 def test_two_mistakes_in_two_places_are_named(names, rng):
     model, x, _ = problem(FADING, rng)
-    quirks = {k: v for name in names for k, v in NAMED[name].quirks.items()}
-    _, findings = found_by(model, with_quirks(model, x, Quirks(**quirks)))
-    assert {tuple(sorted(s.name for s in f.suspects)) for f in findings} == {tuple(sorted(names))}
+    mistakes = {k: v for name in names for k, v in NAMED[name].switches.items()}
+    _, findings = found_by(model, with_mistakes(model, x, Mistakes(**mistakes)))
+    assert {tuple(sorted(s.name for s in f.mistakes)) for f in findings} == {tuple(sorted(names))}
     assert [f.remaining for f in findings] == [None] * len(findings)
 
 
 def test_two_mistakes_in_one_layer_are_named(rng):
     """Neither alone gives the numbers of the layer; both together do, and no pair that needs a third."""
     model, x, _ = problem(FADING, rng)
-    _, findings = found_by(model, with_quirks(model, x, Quirks(skip="missing", dilations="from 2")))
-    assert {s.name for f in findings for s in f.suspects} == {"skip weight missing", "dilations from 2"}
-    (hit,) = findings[0].hits
-    assert len(hit.suspects) == 2
-    assert hit.where == "in every block"
+    _, findings = found_by(model, with_mistakes(model, x, Mistakes(skip="missing", dilations="from 2")))
+    assert {s.name for f in findings for s in f.mistakes} == {"skip weight missing", "dilations from 2"}
+    (cause,) = findings[0].causes
+    assert len(cause.mistakes) == 2
+    assert cause.where == "in every block"
 
 
 def test_two_mistakes_in_two_blocks_are_told_apart(rng):
     model, x, _ = problem(FADING, rng)
-    first = with_quirks(model, x, Quirks(gelu="relu"), (0,))
+    first = with_mistakes(model, x, Mistakes(gelu="relu"), (0,))
     cases = []
     for case in first:  # block 0 with ReLU, then block 1 without its skip weight
         later = dataclasses.replace(FADING, n_layers=1)
         inside = dataclasses.replace(model, config=later, params=model.params | {"blocks": model.params["blocks"][1:]})
         values = dict(case.theirs)
-        missing = Quirks(skip="missing")
-        rest = dict(steps(inside, None, None, [missing], RIGHT, case.mode == "training", begin=values["blocks.0.norm"]))
+        missing = Mistakes(skip="missing")
+        rest = dict(
+            layers_with_mistakes(inside, None, None, [missing], NONE, case.mode == "training", begin=values["blocks.0.norm"])
+        )
         values |= {name.replace("blocks.0", "blocks.1"): array for name, array in rest.items()}
         cases.append(Case(case.mode, x, None, values))
     _, findings = found_by(model, cases)
-    assert [(s.name, hit.where) for hit in findings[0].hits for s in hit.suspects] == [
+    assert [(s.name, cause.where) for cause in findings[0].causes for s in cause.mistakes] == [
         ("ReLU for GELU", "in block 0 only"),
         ("skip weight missing", "in block 1 only"),
     ]
@@ -73,27 +75,27 @@ def test_a_mistake_in_training_mode_alone(rng):
     model, x, _ = problem(BATCH, rng)
     cases = cases_of(model, x, None, "biased running variance in BatchNorm")
     _, findings = found_by(model, cases)
-    assert [s.name for f in findings for s in f.suspects] == ["biased running variance in BatchNorm"]
+    assert [s.name for f in findings for s in f.mistakes] == ["biased running variance in BatchNorm"]
 
 
 def test_what_nobody_knows_is_not_explained(rng):
     """A layer that is off by 1 in 10,000; after a known mistake, the rest is named with its mode."""
     model, x, _ = problem(FADING, rng)
-    cases = with_quirks(model, x, Quirks())
+    cases = with_mistakes(model, x, Mistakes())
     cases[0].theirs["blocks.1.conv"] = cases[0].theirs["blocks.1.conv"] * 1.0001
     search, findings = found_by(model, cases)
     assert findings == []
-    assert search.tried > len(search.suspects) / 2
-    cases = with_quirks(model, x, Quirks(gelu="relu"))
+    assert search.tried > len(search.possible) / 2
+    cases = with_mistakes(model, x, Mistakes(gelu="relu"))
     cases[1].theirs["pool"] = cases[1].theirs["pool"] * 1.0001
     _, findings = found_by(model, cases)
-    assert [([s.name for s in f.suspects], f.remaining) for f in findings] == [(["ReLU for GELU"], "pool (training mode)")]
+    assert [([s.name for s in f.mistakes], f.remaining) for f in findings] == [(["ReLU for GELU"], "pool (training mode)")]
 
 
-def test_nothing_departs_nothing_is_sought(rng):
+def test_nothing_differs_nothing_is_sought(rng):
     model, x, _ = problem(FADING, rng)
-    search, (finding,) = found_by(model, with_quirks(model, x, Quirks()))
-    assert (finding.hits, finding.remaining, search.tried) == ((), None, 0)
+    search, (finding,) = found_by(model, with_mistakes(model, x, Mistakes()))
+    assert (finding.causes, finding.remaining, search.tried) == ((), None, 0)
 
 
 def test_the_clock(rng):
@@ -106,7 +108,7 @@ def test_the_clock(rng):
             self.count += 1
 
     model, x, _ = problem(FADING, rng)
-    cases = with_quirks(model, x, Quirks(gelu="relu"))
+    cases = with_mistakes(model, x, Mistakes(gelu="relu"))
     search, findings = found_by(model, cases, seconds=0.0)
     assert (findings, search.tried, search.over) == ([], 0, True)
     bar = Bar()
@@ -120,7 +122,7 @@ def test_the_clock(rng):
 
 
 @pytest.mark.parametrize(("dtype", "off", "seen"), [("float64", 1e-9, True), ("float64", 1e-11, False), ("float32", 1e-4, True)])
-def test_what_departs(dtype, off, seen, rng):
+def test_what_differs(dtype, off, seen, rng):
     """By 1e-10 in float64 and 1e-5 in float32; a NaN always."""
     from test_authors import random_model
 
@@ -128,18 +130,18 @@ def test_what_departs(dtype, off, seen, rng):
 
     model = random_model(FADING, rng, dtype)
     x, _ = random_input(model, rng, 3, 16)
-    (case, _) = with_quirks(model, x, Quirks())
+    (case, _) = with_mistakes(model, x, Mistakes())
     case.theirs["blocks.1.glu"] = (case.theirs["blocks.1.glu"] * (1 + off)).astype(dtype)
     search = Search(model, [case], 60.0)
-    departure = search.departure(())
-    assert (departure is not None) == seen
+    difference = search.first_difference(())
+    assert (difference is not None) == seen
     if seen:
-        at, name, before = departure
+        at, name, before = difference
         assert (at, name) == (case, "blocks.1.glu")
         assert before == in_order(case.theirs)[: len(before)]
         assert before[-1] == "blocks.1.mix"
     case.theirs["encoder"] = np.full_like(case.theirs["encoder"], np.nan)
-    assert search.departure(())[1:] == ("encoder", [])
+    assert search.first_difference(())[1:] == ("encoder", [])
 
 
 def test_one_example_is_the_shortest(rng):
@@ -161,7 +163,7 @@ def test_batch_statistics_need_the_whole_batch(rng):
     model, x, _ = problem(BATCH, rng)
     for name in ("eps of the norm 0.001", "unbiased variance in the norm"):
         _, findings = found_by(model, cases_of(model, x, None, name))
-        assert [s.name for f in findings for s in f.suspects] == [name]
+        assert [s.name for f in findings for s in f.mistakes] == [name]
 
 
 def test_a_layer_that_was_not_seen_is_passed_over(rng):
@@ -171,7 +173,9 @@ def test_a_layer_that_was_not_seen_is_passed_over(rng):
     for keep in (["decoder"], ["blocks.0.norm", "blocks.1.norm"]):
         few = [Case(c.mode, x, None, {name: c.theirs[name] for name in keep}) for c in cases]
         _, findings = found_by(model, few)
-        assert [(s.name, h.where) for f in findings for h in f.hits for s in h.suspects] == [("SiLU for GELU", "in block 1 only")]
+        assert [(s.name, h.where) for f in findings for h in f.causes for s in h.mistakes] == [
+            ("SiLU for GELU", "in block 1 only")
+        ]
 
 
 def test_the_order_of_layers():
@@ -192,7 +196,7 @@ def test_places_in_the_network():
 def test_where_pairs_and_the_pre_norm_may_sit():
     pre, eps = NAMED["pre-norm for post-norm"], NAMED["eps of the norm 0.001"]
     assert scopes((TAPS, TANH), "blocks.0.gelu", "encoder", 2) == {"in every block": range(2), "in block 0 only": range(1)}
-    assert scopes((TAPS, TANH), "blocks.0.conv", "encoder", 2) == {}  # the second acts later than what departs
+    assert scopes((TAPS, TANH), "blocks.0.conv", "encoder", 2) == {}  # the second acts later than what differs
     assert scopes((pre,), "blocks.0.input", "encoder", 2) == {"in every block": range(2), "in block 0 only": range(1)}
     assert scopes((pre, eps), "blocks.0.input", "encoder", 2) == {"in every block": range(2), "in block 0 only": range(1)}
     assert scopes((eps,), "blocks.0.input", "encoder", 2) == {}
@@ -225,19 +229,19 @@ def test_the_input_stays_what_it_was(config, rng):
 
 def test_the_last_layer_that_was_right():
     seen = ["encoder", "blocks.0.norm.running_mean", "blocks.0.norm.running_var", "blocks.0.gelu"]
-    assert last_right("blocks.1.conv", seen) == "blocks.0.gelu"
-    assert last_right("blocks.1.norm.running_mean", seen) == "blocks.0.norm.running_mean"
-    assert last_right("encoder", []) is None
-    assert last_right("blocks.0.norm.running_mean", ["encoder"]) is None
+    assert Difference(None, "blocks.1.conv", seen).last_right == "blocks.0.gelu"
+    assert Difference(None, "blocks.1.norm.running_mean", seen).last_right == "blocks.0.norm.running_mean"
+    assert Difference(None, "encoder", []).last_right is None
+    assert Difference(None, "blocks.0.norm.running_mean", ["encoder"]).last_right is None
 
 
 def test_two_mistakes_of_one_switch_need_two_blocks():
     """The filters of a block cannot be read in two wrong ways; those of two blocks can."""
-    hits = (Hit((TANH,), "in block 0 only", range(1)),)
-    assert contradict(hits, Hit((RELU,), "in every block", range(2)))
-    assert contradict(hits, Hit((TAPS, RELU), "in block 0 only", range(1)))
-    assert not contradict(hits, Hit((RELU,), "in block 1 only", range(1, 2)))
-    assert not contradict(hits, Hit((TAPS,), "in every block", range(2)))
-    pool = [Hit((NAMED[name],), "outside the blocks", range(0)) for name in ("maximum over time", "sum over time")]
+    causes = (Cause((TANH,), "in block 0 only", range(1)),)
+    assert contradict(causes, Cause((RELU,), "in every block", range(2)))
+    assert contradict(causes, Cause((TAPS, RELU), "in block 0 only", range(1)))
+    assert not contradict(causes, Cause((RELU,), "in block 1 only", range(1, 2)))
+    assert not contradict(causes, Cause((TAPS,), "in every block", range(2)))
+    pool = [Cause((NAMED[name],), "outside the blocks", range(0)) for name in ("maximum over time", "sum over time")]
     assert contradict((pool[0],), pool[1])
     assert {(a.name, b.name) for a, b in pairs([TANH, RELU, TAPS])} == {(TANH.name, TAPS.name), (RELU.name, TAPS.name)}

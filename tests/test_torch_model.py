@@ -7,7 +7,8 @@ from golden import CONFIGS, TOLD, WEIGHT_DECAY, group, reference
 from test_authors import KINDS, assert_same, random_model
 
 from multires_ref import Model, NetworkConfig, init_params, save_model
-from multires_ref.authors.convert import from_authors, params_to_authors, to_authors
+from multires_ref.authors.convert import params_to_authors, to_authors
+from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.diagnose.record import record_model
 from multires_ref.diagnose.verify import bias_noise

@@ -5,7 +5,7 @@ import pytest
 from golden import CONFIGS, TOLD, WEIGHT_DECAY, group, reference
 from numpy.testing import assert_allclose
 
-from multires_ref.authors.convert import from_authors
+from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten
 from multires_ref.network import apply
 from multires_ref.training.config import TrainingConfig

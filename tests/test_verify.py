@@ -12,13 +12,14 @@ from golden import CONFIGS, DATA, TOLD, group, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig, save_model
-from multires_ref.authors.convert import from_authors
+from multires_ref.authors.derive import from_authors
+from multires_ref.base.agreement import measure
 from multires_ref.cli import main
 from multires_ref.diagnose import pywavelets, verify
-from multires_ref.diagnose.errors import measure, nearer, text_table
+from multires_ref.diagnose.errors import text_table
 from multires_ref.diagnose.pywavelets import Relation, check_pywavelets, format_relations
 from multires_ref.diagnose.record import random_input, record_model
-from multires_ref.diagnose.report import Report, Row, Section
+from multires_ref.diagnose.report import Report, Row, Section, nearer
 from multires_ref.diagnose.verify import verify_reference
 from multires_ref.network import Model
 
@@ -160,12 +161,12 @@ def test_reference_from_the_checkpoint(name, capsys):
     assert "rounded to float32" in capsys.readouterr().out
 
 
-def test_a_wrong_assumption_departs_and_is_named(capsys):
+def test_a_wrong_assumption_differs_and_is_named(capsys):
     """Without the length the uniform tree of m = 12 is taken for a fading one of depth 11: that cannot be seen in the file."""
     path = str(DATA / "multilabel_db2_uniform.npz")
     assert main(["verify", "pytorch", "--reference", path, "--dtype", "float64"]) == 1
     out = capsys.readouterr().out
-    assert "DEPARTS" in out
+    assert "DIFFERS" in out
     assert "the first of them eval_output" in out
     assert "assumed, because it is not in the file: tree_select = fading, depth = 11, max_length = 6142" in out
     assert "with a uniform tree of depth 4 everything agrees: pass --tree-select uniform --depth 4" in out
@@ -180,7 +181,7 @@ def test_one_wrong_number_is_seen(key):
     arrays[key].flat[0] += 1e-9
     report = verify_reference(model, arrays)
     assert not report.passed
-    assert report.first_departure() == key.removeprefix("grad/")
+    assert report.first_difference() == key.removeprefix("grad/")
 
 
 def test_what_a_reference_must_hold():
@@ -248,7 +249,7 @@ def test_layer_by_layer(kind, rng):
 
 
 @pytest.mark.parametrize("where", ["layer", "parameter", "statistics"])
-def test_a_departing_layer_is_reported(where, monkeypatch, capsys, rng, tmp_path):
+def test_a_differing_layer_is_reported(where, monkeypatch, capsys, rng, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     from multires_ref.authors import torch_model
 
@@ -269,7 +270,7 @@ def test_a_departing_layer_is_reported(where, monkeypatch, capsys, rng, tmp_path
     assert main(["verify", "pytorch", str(tmp_path / "x.safetensors"), "--dtype", "float64"]) == 1
     out = capsys.readouterr().out
     first = {"layer": "blocks.1.gelu", "parameter": "norms.1.bias", "statistics": "norms.1.running_mean"}[where]
-    assert re.search(rf"^{re.escape(first)} .* DEPARTS$", out, re.M)
+    assert re.search(rf"^{re.escape(first)} .* DIFFERS$", out, re.M)
     if where != "layer":  # a wrong layer also spoils the gradients of those before it
         assert f"the first of them {first}" in out
 
@@ -290,7 +291,7 @@ def test_json_holds_no_infinity():
     rows = [Row("a", measure(np.ones(2), np.zeros(2), 1e-3)), Row("b", gradient=measure(np.array([np.nan]), np.ones(1), 1.0))]
     report = Report("t", [Section("float64", "float64", rows)])
     json.dumps(report.to_dict(), allow_nan=False)
-    assert report.verdict() == "verdict: 2 rows depart, the first of them a (float64)"
+    assert report.verdict() == "verdict: 2 rows differ, the first of them a (float64)"
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from golden import DATA, TOLD, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import Model, NetworkConfig, save_model
+from multires_ref.base.agreement import measure
 from multires_ref.base.checks import FLOATS
 from multires_ref.cli import main
 from multires_ref.diagnose import error_study, gradients
 from multires_ref.diagnose import verify as diagnose_verify
-from multires_ref.diagnose.errors import measure
 from multires_ref.diagnose.gradients import GradientRow, format_gradients
 from multires_ref.diagnose.record import random_input
 from multires_ref.diagnose.report import Report, Row, Section
@@ -95,7 +95,9 @@ def test_the_input_is_in_the_reference(flag, capsys):
 
 def test_a_wrong_reference_gives_status_1_in_the_dtypes_asked_for(tmp_path, capsys, monkeypatch):
     """One stored number of many is wrong; the report says which, in the dtypes that were asked for."""
-    monkeypatch.setattr("multires_ref.diagnose.suspects.other_trees", lambda *args: [])  # tried in test_verify.py; takes long
+    monkeypatch.setattr(
+        "multires_ref.diagnose.usual_mistakes.other_trees", lambda *args: []
+    )  # tried in test_verify.py; takes long
     name = "classifier_layernorm"
     arrays = reference(name)
     told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]

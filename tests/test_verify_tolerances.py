@@ -8,11 +8,11 @@ from golden import CONFIGS, TOLD, group, reference
 from test_authors import KINDS, random_model
 
 from multires_ref import NetworkConfig
-from multires_ref.authors.convert import from_authors, params_to_authors, state_to_authors
-from multires_ref.base.pytrees import flatten, unflatten
+from multires_ref.authors.convert import params_to_authors, state_to_authors
+from multires_ref.authors.derive import from_authors
+from multires_ref.base.pytrees import flatten
 from multires_ref.diagnose import verify
-from multires_ref.diagnose.cast import cast_model
-from multires_ref.diagnose.record import random_input, record_model
+from multires_ref.diagnose.record import cast_model, random_input, record_model
 from multires_ref.diagnose.verify import bias_noise, channels_last, parameters_are_float32, verify_pytorch, verify_reference
 from multires_ref.network import Model
 
@@ -31,11 +31,11 @@ class StandIn:
     def __call__(self, model, x, lengths, g, training):
         self.calls.append((model, x, lengths, g, training))
         record = record_model(model, x, lengths, g, training)
-        state = state_to_authors(Model(model.config, model.params, unflatten(record.state))) if record.state else {}
+        state = state_to_authors(record.state)
         parts = {
             "values": record.values,
             "gradients": record.gradients,
-            "parameters": params_to_authors(model.config, unflatten(record.parameters)),
+            "parameters": params_to_authors(model.config, record.parameters),
             "state": state,
         }
         spoilt = {what: {name: self.spoil(what, name, a) for name, a in arrays.items()} for what, arrays in parts.items()}
@@ -93,7 +93,7 @@ def test_every_row_is_held_to_its_tolerance(config, dtype, monkeypatch, rng):
 )  # fmt: skip
 @pytest.mark.parametrize("how", ["one per cent", "NaN", "one element"])
 def test_one_spoilt_array_is_one_row(what, name, how, monkeypatch, rng):
-    """In float32, whichever it is and however small beside the others: that row departs, and no other."""
+    """In float32, whichever it is and however small beside the others: that row differs, and no other."""
 
     def spoil(kind, called, array):
         if (kind, called) != (what, name):
@@ -180,7 +180,7 @@ def test_who_is_nearer_to_float64(monkeypatch, rng):
 )  # fmt: skip
 @pytest.mark.parametrize("name", CONFIGS)
 def test_stored_numbers_are_held_to_their_tolerance(name, dtype, rounded, limits, rng):
-    """All of them off by twice what is allowed: every row departs; by half of it: none does."""
+    """All of them off by twice what is allowed: every row differs; by half of it: none does."""
     arrays = reference(name)
     model = Model(*from_authors(group(arrays, "init"), **TOLD[name]))
     compared = [key for key in arrays if key in ("eval_output", "train_output", "loss") or key.startswith("grad/")]
@@ -213,7 +213,7 @@ def test_a_bad_stored_array_never_passes(key, bad):
         array.flat[-1] = np.nan
     arrays[key] = {"NaN": array, "all NaN": array * np.nan, "shape": array[None], "empty": np.zeros(0)}[bad]
     report = verify_reference(model, arrays)
-    assert (report.passed, report.first_departure()) == (False, key.removeprefix("grad/"))
+    assert (report.passed, report.first_difference()) == (False, key.removeprefix("grad/"))
 
 
 def test_what_is_not_stored_is_not_compared():

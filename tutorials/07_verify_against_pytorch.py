@@ -101,7 +101,7 @@ assert np.array_equal(conv["w_skip"], tensors["seq_layers.0.w"][:, -1])
 # stands out by ten orders of magnitude.
 
 # %%
-from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.record import cast_model
 
 stored = np.load("data/pytorch_layers.npz")
 wide, x = cast_model(model, "float64"), stored["x"]
@@ -115,7 +115,7 @@ def errors_against(which, tolerance, mine=ours):
 
 
 def table(errors):
-    rows = [[name, f"{e.relative:.1e}", f"{e.ulp:.3g}", "ok" if e.passed else "DEPARTS"] for name, e in errors.items()]
+    rows = [[name, f"{e.relative:.1e}", f"{e.ulp:.3g}", "ok" if e.passed else "DIFFERS"] for name, e in errors.items()]
     print(text_table(["layer", "relative", "ulp", "verdict"], rows))
 
 
@@ -160,11 +160,11 @@ assert first == "blocks.1.conv" and suspicious["decoder"].relative < 0.01
 # reproduces another program's wrong numbers to the last digits, it is the mistake.
 
 # %% tags=["varies"]
-from multires_ref.diagnose.quirks import Quirks, apply_with_quirks
+from multires_ref.diagnose.mistakes import Mistakes, apply_with_mistakes
 
 guesses = {"skip left out": {"skip": "missing"}, "filters swapped": {"filters": "swapped"}, "taps reversed": {"taps": "reversed"}}
 for name, guess in guesses.items():
-    mine = apply_with_quirks(wide, x, None, Quirks(**guess), blocks=[1])[first]
+    mine = apply_with_mistakes(wide, x, None, Mistakes(**guess), blocks=[1])[first]
     error = measure(mine, stored[f"planted/{first}"], tolerance=1e-10)
     print(f"{name:16} {error.relative:.1e}")
 assert error.passed
@@ -177,7 +177,7 @@ assert error.passed
 # %%
 said = Path("data/compare.txt").read_text()
 print(said)
-assert "suspect: taps in the opposite order" in said
+assert "possible cause: taps in the opposite order" in said
 
 # %%
 if find_spec("torch"):
@@ -187,7 +187,7 @@ if find_spec("torch"):
     module = to_torch(wide)
     for h in (module.seq_layers[1].h0, module.seq_layers[1].h1):
         h.data = h.data.flip(-1)
-    assert compare(module, wide, x).suspects == ["taps in the opposite order"]
+    assert compare(module, wide, x).mistakes == ["taps in the opposite order"]
 
 # %% [markdown]
 # ## Float32 against float64
@@ -223,7 +223,7 @@ show(
 # for the worst argument; for ours, which are small, by less. Beside rounding at 1e-7 that is plain to see:
 
 # %% tags=["varies"]
-tanh = apply_with_quirks(wide, x, None, Quirks(gelu="tanh"))
+tanh = apply_with_mistakes(wide, x, None, Mistakes(gelu="tanh"))
 off = measure(tanh["blocks.0.gelu"], ours["blocks.0.gelu"], 1e-5)
 print(f"relative {off.relative:.1e}, largest {off.largest:.1e}")
 assert not off.passed and off.largest < 4.8e-4
@@ -285,7 +285,7 @@ assert report.passed
 
 # %% jupyter={"source_hidden": true} tags=["solution", "varies"]
 assert round(1e-6 / 2**-23, 1) == 8.4 and f"{1e-6 / 2**-52:.1e}" == "4.5e+09"
-swapped = apply_with_quirks(wide, x, None, Quirks(filters="swapped"), blocks=[0])
+swapped = apply_with_mistakes(wide, x, None, Mistakes(filters="swapped"), blocks=[0])
 off = {name: measure(swapped[name], ours[name], 1e-10) for name in ours}
 print(f"at the output {off['decoder'].relative:.1e}")
 assert next(name for name, error in off.items() if not error.passed) == "blocks.0.conv"

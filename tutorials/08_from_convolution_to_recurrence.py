@@ -268,7 +268,7 @@ assert samples_at(1.0, seed=3).png != samples_at(1.0, seed=4).png
 # 64 pixels that is a factor of 64. For a CIFAR-10 image it is 1,024. The results are the same draws:
 
 # %%
-from multires_ref.diagnose.cast import cast_model
+from multires_ref.diagnose.record import cast_model
 
 wide = cast_model(density, "float64")  # so that rounding does not decide which level is the nearest
 one, other = (draw(wide, np.random.default_rng(5), n=4, length=24) for draw in (sample, sample_by_recomputing))

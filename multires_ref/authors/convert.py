@@ -1,4 +1,4 @@
-"""The authors' parameter names and ours: plain dictionaries of NumPy arrays, converted both ways, exactly.
+"""The authors' parameters and ours: names, shapes and order, converted both ways exactly, as dictionaries of NumPy arrays.
 
     authors (thjashin/multires-conv, commit 828089f)      ours
     encoder.weight [D, d_input, 1], encoder.bias [D]      encoder.weight [D, d_input], encoder.bias
@@ -12,109 +12,205 @@
     output_mapping.weight [d_output, D], .bias            decoder.weight, .bias (classifier)
     decoder.weight [d_output, D, 1], .bias                decoder.weight, .bias (autoregressive)
 
-Nothing here needs PyTorch: `load.py` turns files into such dictionaries and back. What a checkpoint does not say, and how the
-rest is derived, is in `derive.py`.
+Our own shapes are those of `network.init`; theirs follow from them. Nothing here needs PyTorch: `load.py` turns files into such
+dictionaries and back, and `derive.py` finds the settings of the network whose tensors they are.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections import Counter
+from typing import TypeVar
 
 import numpy as np
 
+from ..base.checks import FLOATS
+from ..base.pytrees import flatten, unflatten
 from ..network import Model, NetworkConfig, parameter_shapes
+from ..network.init import Params, state_shapes
 from ..network.norms import NORMS
-from .derive import Derived, check_tensors, derive, head_name
-from .keys import without_prefix
 
 Tensors = dict[str, np.ndarray]
+Value = TypeVar("Value")
+
+# What wrapping a module puts into the names: DataParallel and DistributedDataParallel, torch.compile, and two more of PyTorch's.
+WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+IN_A_LAYER = re.compile(r"(?P<prefix>.*?)seq_layers\.[0-9]+\.(h0|h1|w)", re.DOTALL)
+
+ORDER = ("encoder", "seq_layers", "mixing_layers", "norms", "decoder", "output_mapping")  # of the authors' state dict
+HEADS = {"classifier": "output_mapping", "autoregressive": "decoder"}  # the last linear map, by the kind of network
+PARTS = {"conv": "seq_layers.{}", "mix": "mixing_layers.{}.0", "mix2": "mixing_layers.{}.3", "norm": "norms.{}"}
+FILTERS = ("h0", "h1")
+STATISTICS = {"mean": "running_mean", "var": "running_var", "count": "num_batches_tracked"}
 
 
-def from_authors(tensors: Tensors, **told: Any) -> tuple[NetworkConfig, dict[str, Any], dict[str, Any]]:
-    """(config, params, state) from a state dict of the authors' code, as NumPy arrays; dtype kept.
+def without_prefix(tensors: dict[str, Value]) -> dict[str, Value]:
+    """The same tensors under the network's own names; names that do not carry its prefix stay as they are.
 
-    Parameters
-    ----------
-    tensors : dict of arrays
-        By the authors' names; a common prefix such as ``module.`` is taken off.
-    told : depth, max_length, tree_select, dropout, ...
-        What a checkpoint does not hold, by the names of `NetworkConfig`: see `derive.derive`.
-
-    Returns
-    -------
-    config, params, state : as `network.init` lays them out
+    The prefix may be "model.", "net.", ...: a Lightning module, or any module that holds the network in an attribute.
 
     Raises
     ------
     ValueError
-        Listing at once every missing, unknown and misshapen key; or naming what has to be told.
+        If the tensors hold more than one network, such as a second one with averaged weights.
 
     Examples
     --------
-    >>> config = NetworkConfig(d_input=3, d_output=10, d_model=8, n_layers=2, max_length=32)
-    >>> tensors = to_authors(Model.init(config, np.random.default_rng(0)))
-    >>> from_authors(tensors, tree_select="fading")[0] == NetworkConfig(3, 10, 8, 2, max_length=32, depth=5)
-    True
+    >>> list(without_prefix({"model._orig_mod.seq_layers.0.h0": 1, "model._orig_mod.encoder.bias": 2, "loss.weight": 3}))
+    ['seq_layers.0.h0', 'encoder.bias', 'loss.weight']
     """
-    config = config_from(derive(tensors, **told))
-    return config, *params_from_authors(tensors, config)
+    named = {without_wrappers(str(name)): value for name, value in tensors.items()}
+    if len(named) < len(tensors):
+        raise ValueError("the checkpoint holds two tensors of one name, once with and once without 'module.' or '_orig_mod.'")
+    prefixes = sorted({match["prefix"] for match in map(IN_A_LAYER.fullmatch, named) if match})
+    if len(prefixes) > 1:
+        shown = ", ".join(map(repr, prefixes[:6]))
+        raise ValueError(f"the checkpoint holds {len(prefixes)} networks, under the names {shown}: keep the tensors of one")
+    prefix = prefixes[0] if prefixes else ""
+    return {name.removeprefix(prefix): value for name, value in named.items()}
 
 
-def config_from(items: list[Derived]) -> NetworkConfig:
-    """The config of what was derived."""
-    return NetworkConfig(**{item.name: item.value for item in items})
+def without_wrappers(name: str) -> str:
+    """A name without the words that wrapping a module, or one of its layers, puts into it."""
+    for word in WRAPPERS:
+        name = re.sub(rf"(^|\.){re.escape(word)}", r"\1", name)
+    return name
 
 
-def params_from_authors(tensors: Tensors, config: NetworkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+def find_head(tensors: Tensors, kind: str) -> str:
+    """The name of the last linear map, "output_mapping" or "decoder": the one that is there, else what the authors call it."""
+    usual = HEADS[kind]
+    other = next(head for head in HEADS.values() if head != usual)
+    return other if f"{other}.weight" in tensors and f"{usual}.weight" not in tensors else usual
+
+
+def authors_name(ours: str, config: NetworkConfig) -> str:
+    """The authors' name of the array that holds our parameter `ours` (a path such as "blocks.0.conv.w_skip").
+
+    Examples
+    --------
+    >>> authors_name("blocks.1.conv.w_skip", NetworkConfig(3, 10, 8, 2))
+    'seq_layers.1.w'
+    """
+    if ours not in parameter_shapes(config):
+        raise ValueError(f"ours must be the path of a parameter; got {ours!r}")
+    return name_of(ours, HEADS[config.kind])
+
+
+def name_of(ours: str, head: str) -> str:
+    """`authors_name` of a path that is known to exist, in a network whose last linear map is called `head`."""
+    group, *rest = ours.split(".")
+    leaf = {"table": "weight", "w_skip": "w"}.get(rest[-1], rest[-1])
+    if group == "blocks":
+        return f"{PARTS[rest[1]].format(rest[0])}.{leaf}"
+    return f"{head if group == 'decoder' else group}.{leaf}"
+
+
+def is_1x1(ours: str, config: NetworkConfig) -> bool:
+    """Whether the authors keep this weight as the kernel of a 1x1 convolution, with one more axis of size 1."""
+    maps = ("mix", "mix2", "encoder", *(["decoder"] if config.kind == "autoregressive" else []))
+    return ours.endswith(".weight") and ours.split(".")[-2] in maps
+
+
+def authors_shapes(config: NetworkConfig, head: str = "") -> dict[str, tuple[int, ...]]:
+    """The name and shape of every array in a checkpoint of this network.
+
+    Examples
+    --------
+    >>> authors_shapes(NetworkConfig(3, 10, 8, 1, max_length=32))["seq_layers.0.w"]
+    (8, 7)
+    """
+    shapes = {}
+    for ours, shape in parameter_shapes(config).items():
+        leaf = ours.rpartition(".")[2]
+        if leaf in FILTERS:
+            shape = (shape[0], 1, shape[1])
+        elif leaf == "w":
+            shape = (shape[0], shape[1] + 1)
+        elif is_1x1(ours, config):
+            shape = (*shape, 1)
+        if leaf != "w_skip":  # the last column of w
+            shapes[name_of(ours, head or HEADS[config.kind])] = shape
+    return shapes | {statistic_name(ours): shape for ours, shape in state_shapes(config).items()}
+
+
+def statistic_name(ours: str) -> str:
+    """The authors' (PyTorch's) name of a running statistic: "blocks.1.mean" is theirs at "norms.1.running_mean"."""
+    _, i, leaf = ours.split(".")
+    return f"norms.{i}.{STATISTICS[leaf]}"
+
+
+def not_in_authors_format(config: NetworkConfig) -> str:
+    """Why the authors' code has no such network, in words that name the setting; empty where it has."""
+    if not config.tied:
+        return "tied must be True: the authors' layer has one pair of filters for all levels, this model one for each level"
+    if not NORMS[config.norm].in_authors_format:
+        theirs = " or ".join(repr(name) for name, norm in NORMS.items() if norm.in_authors_format)
+        return f"norm must be {theirs}, the norms that the authors' networks have; this model has {config.norm!r}"
+    return ""
+
+
+def check_tied(config: NetworkConfig) -> None:
+    """Raise a ValueError for filters untied across levels, for which the authors' arrays have no place."""
+    if not config.tied:
+        raise ValueError(not_in_authors_format(config))
+
+
+def check_tensors(tensors: Tensors, config: NetworkConfig) -> None:
+    """Raise one ValueError that lists every missing, unknown and misshapen array, and every wrong dtype."""
+    if config.n_layers > len(tensors):  # before anything is built for each of them
+        raise ValueError(f"the settings say n_layers = {config.n_layers:,}; the checkpoint holds {len(tensors)} tensors")
+    shapes = authors_shapes(config, find_head(tensors, config.kind))
+    problems = [f"missing: {name} {list(shape)}" for name, shape in shapes.items() if name not in tensors]
+    problems += [f"unknown: {name} {list(tensors[name].shape)}" for name in tensors if name not in shapes]
+    known = {name: tensors[name] for name in shapes if name in tensors}
+    problems += [
+        f"misshapen: {name} is {list(array.shape)}, expected {list(shapes[name])}"
+        for name, array in known.items()
+        if tuple(array.shape) != shapes[name]
+    ]
+    problems += wrong_dtypes(known)
+    if problems:
+        raise ValueError(f"the checkpoint does not fit a {config.kind} of {config.n_layers} layers:\n  " + "\n  ".join(problems))
+
+
+def wrong_dtypes(tensors: Tensors) -> list[str]:
+    """A line for every count that is no whole number, and for every other array that has not the dtype of most."""
+    counts = {name for name in tensors if name.endswith(STATISTICS["count"])}
+    kinds = Counter(str(array.dtype) for name, array in tensors.items() if name not in counts)
+    common = next((kind for kind, _ in kinds.most_common() if kind in FLOATS), FLOATS[0])
+    return [
+        f"dtype: {name} is {array.dtype}, expected {'int64' if name in counts else common}"
+        for name, array in tensors.items()
+        if (array.dtype.kind not in "iu" if name in counts else str(array.dtype) != common)
+    ]
+
+
+def params_from_authors(tensors: Tensors, config: NetworkConfig) -> tuple[Params, Params]:
     """(params, state) of a network whose config is known; a ValueError lists what does not fit."""
+    check_tied(config)
     tensors = without_prefix(tensors)
     check_tensors(tensors, config)
-    blocks = [block_from_authors(tensors, config, i) for i in range(config.n_layers)]
-    params = {
-        "encoder": encoder_from_authors(tensors, config),
-        "blocks": blocks,
-        "decoder": linear_from_authors(tensors, head_name(tensors, config)),
-    }
-    return params, {"blocks": [state_from_authors(tensors, config, i) for i in range(config.n_layers)]}
+    head = find_head(tensors, config.kind)
+    params = {ours: own(taken(tensors[name_of(ours, head)], ours, shape)) for ours, shape in parameter_shapes(config).items()}
+    state: Params = {"blocks": [{} for _ in range(config.n_layers)]}
+    for ours in state_shapes(config):
+        _, i, leaf = ours.split(".")
+        state["blocks"][int(i)][leaf] = own(tensors[statistic_name(ours)])
+    return unflatten(params), state
 
 
-def encoder_from_authors(tensors: Tensors, config: NetworkConfig) -> Tensors:
-    """The token table, or the linear map of the input."""
-    if config.encoder == "embedding":
-        return {"table": own(tensors["encoder.weight"])}
-    return linear_from_authors(tensors, "encoder")
-
-
-def linear_from_authors(tensors: Tensors, name: str) -> Tensors:
-    """Weight [E, D] and bias [E], from weight [E, D] or, for a 1x1 convolution, [E, D, 1]."""
-    weight = tensors[f"{name}.weight"]
-    return {"weight": own(weight.reshape(weight.shape[:2])), "bias": own(tensors[f"{name}.bias"])}
-
-
-def block_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> dict[str, Tensors]:
-    """Block i: taps turned round, the packed w split, 1x1 kernels as matrices."""
-    w = tensors[f"seq_layers.{i}.w"]  # [D, m + 1]
-    h0, h1 = (own(tensors[f"seq_layers.{i}.{h}"][:, 0, ::-1]) for h in ("h0", "h1"))  # [D, K]
-    block = {
-        "conv": {"h0": h0, "h1": h1, "w": own(w[:, :-1]), "w_skip": own(w[:, -1])},
-        "mix": linear_from_authors(tensors, f"mixing_layers.{i}.0"),
-    }
-    if config.kind == "autoregressive":
-        block["mix2"] = linear_from_authors(tensors, f"mixing_layers.{i}.3")
-    block["norm"] = {name: own(tensors[f"norms.{i}.{name}"]) for name in ("weight", "bias")}
-    return block
-
-
-def state_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> Tensors:
-    """BatchNorm's running mean, variance and count; nothing for LayerNorm."""
-    if not NORMS[config.norm].statistics:
-        return {}
-    names = {"mean": "running_mean", "var": "running_var", "count": "num_batches_tracked"}
-    return {ours: own(tensors[f"norms.{i}.{theirs}"]) for ours, theirs in names.items()}
+def taken(theirs: np.ndarray, ours: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Our parameter `ours`, of this shape, out of the authors' array that holds it; a view where that is possible."""
+    leaf = ours.rpartition(".")[2]
+    if leaf in ("w", "w_skip"):
+        return theirs[:, :-1] if leaf == "w" else theirs[:, -1]
+    array = theirs.reshape(shape)
+    return array[..., ::-1] if leaf in FILTERS else array
 
 
 def to_authors(model: Model) -> Tensors:
-    """A state dict of the authors' code: names, shapes, packing and tap order; dtype kept, exact; statistics come last.
+    """A state dict of the authors' code: their names, shapes and order of taps; dtype kept, exact; statistics come last.
 
     Raises
     ------
@@ -140,80 +236,32 @@ def to_authors(model: Model) -> Tensors:
     """
     if reason := not_in_authors_format(model.config):
         raise ValueError(f"{reason}. save_model(model, 'x.safetensors') keeps it, in this package's own format")
-    return params_to_authors(model.config, model.params) | state_to_authors(model)
+    return params_to_authors(model.config, model.params) | state_to_authors(model.state)
 
 
-def not_in_authors_format(config: NetworkConfig) -> str:
-    """Why the authors' code has no such network, in words that name the setting; empty where it has."""
-    if not config.tied:
-        return "tied must be True: the authors' layer has one pair of filters for all levels, this model one a level"
-    if not NORMS[config.norm].in_authors_format:
-        theirs = " or ".join(repr(name) for name, norm in NORMS.items() if norm.in_authors_format)
-        return f"norm must be {theirs}, the norms that the authors' networks have; this model has {config.norm!r}"
-    return ""
+def params_to_authors(config: NetworkConfig, params: Params) -> Tensors:
+    """Arrays laid out as parameters are (parameters, gradients, an optimiser's moments), by the authors' names."""
+    check_tied(config)
+    tensors, flat = {}, flatten(params)
+    for ours, array in flat.items():
+        leaf = ours.rpartition(".")[2]
+        if leaf in FILTERS:
+            array = array[:, None, ::-1]  # [D, 1, K]
+        elif leaf == "w":
+            array = np.concatenate((array, flat[f"{ours}_skip"][:, None]), axis=1)  # [D, m + 1]
+        elif is_1x1(ours, config):
+            array = array[:, :, None]
+        if leaf != "w_skip":
+            tensors[name_of(ours, HEADS[config.kind])] = own(array)
+    return dict(sorted(tensors.items(), key=lambda item: ORDER.index(item[0].partition(".")[0])))
 
 
-def params_to_authors(config: NetworkConfig, params: dict[str, Any]) -> Tensors:
-    """What is laid out as parameters are (parameters, gradients, an optimiser's moments), by the authors' names."""
-    blocks = params["blocks"]
-    out = encoder_to_authors(config, params["encoder"])
-    for i, block in enumerate(blocks):
-        conv = block["conv"]
-        out |= {f"seq_layers.{i}.{h}": own(conv[h][:, None, ::-1]) for h in ("h0", "h1")}  # [D, 1, K]
-        out[f"seq_layers.{i}.w"] = np.concatenate((conv["w"], conv["w_skip"][:, None]), axis=1)  # [D, m + 1]
-    for i, block in enumerate(blocks):
-        for name, place in (("mix", 0), ("mix2", 3)):
-            if name in block:
-                out[f"mixing_layers.{i}.{place}.weight"] = own(block[name]["weight"][:, :, None])
-                out[f"mixing_layers.{i}.{place}.bias"] = own(block[name]["bias"])
-    for i, block in enumerate(blocks):
-        out |= {f"norms.{i}.{name}": own(block["norm"][name]) for name in ("weight", "bias")}
-    return out | decoder_to_authors(config, params["decoder"])
+def state_to_authors(state: Params) -> Tensors:
+    """BatchNorm's running statistics by the authors' (PyTorch's) names."""
+    tensors = {statistic_name(ours): own(array) for ours, array in flatten(state).items()}
+    return {name: a.astype(np.int64) if name.endswith(STATISTICS["count"]) else a for name, a in tensors.items()}
 
 
-def encoder_to_authors(config: NetworkConfig, encoder: Tensors) -> Tensors:
-    if config.encoder == "embedding":
-        return {"encoder.weight": own(encoder["table"])}
-    return {"encoder.weight": own(encoder["weight"][:, :, None]), "encoder.bias": own(encoder["bias"])}
-
-
-def decoder_to_authors(config: NetworkConfig, decoder: Tensors) -> Tensors:
-    if config.kind == "autoregressive":
-        return {"decoder.weight": own(decoder["weight"][:, :, None]), "decoder.bias": own(decoder["bias"])}
-    return {"output_mapping.weight": own(decoder["weight"]), "output_mapping.bias": own(decoder["bias"])}
-
-
-def state_to_authors(model: Model) -> Tensors:
-    """BatchNorm's statistics by the authors' (PyTorch's) names."""
-    out = {}
-    for i, state in enumerate(model.state["blocks"]):
-        if state:
-            out[f"norms.{i}.running_mean"] = own(state["mean"])
-            out[f"norms.{i}.running_var"] = own(state["var"])
-            out[f"norms.{i}.num_batches_tracked"] = np.array(state["count"], dtype=np.int64)
-    return out
-
-
-def authors_name(ours: str, config: NetworkConfig) -> str:
-    """The authors' key that holds our parameter `ours` (a path such as "blocks.0.conv.w_skip").
-
-    Examples
-    --------
-    >>> authors_name("blocks.1.conv.w_skip", NetworkConfig(3, 10, 8, 2))
-    'seq_layers.1.w'
-    """
-    if ours not in parameter_shapes(config):
-        raise ValueError(f"ours must be the path of a parameter; got {ours!r}")
-    head = "decoder" if config.kind == "autoregressive" else "output_mapping"
-    group, *rest = ours.split(".")
-    if group != "blocks":
-        return f"{head if group == 'decoder' else group}.{'weight' if rest[0] == 'table' else rest[0]}"
-    i, part, leaf = rest
-    if part == "conv":
-        return f"seq_layers.{i}.{'w' if leaf == 'w_skip' else leaf}"
-    return {"mix": f"mixing_layers.{i}.0", "mix2": f"mixing_layers.{i}.3", "norm": f"norms.{i}"}[part] + f".{leaf}"
-
-
-def own(array: Any) -> np.ndarray:
+def own(array: np.ndarray) -> np.ndarray:
     """A contiguous copy in C order: safetensors silently corrupts anything else, and a view would tie two models together."""
     return np.array(array, order="C", copy=True)

@@ -1,8 +1,8 @@
-"""What a checkpoint of the authors' code tells about its network, what it does not, and whether its keys fit.
+"""The settings of a network from a checkpoint of the authors' code: what the file shows, what the caller gives, what is assumed.
 
-Shapes tell D, K, m, the layers, the inputs and outputs; names tell the kind of network and of norm. Not in the file: whether
-the tree is fading or uniform, the depth of a uniform tree, the length sequences were padded to, and settings that matter only
-for training (dropout, how parameters were started).
+The shapes of the arrays show D, K, m, the number of layers, and the sizes of the input and the output; their names show the kind
+of network and of norm. The file does not hold whether the tree is fading or uniform, the depth of a uniform tree, the length that
+sequences were padded to, and settings that matter only for training (dropout, how the parameters were initialised).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ..base.checks import FLOATS, check_choice
+from ..base.checks import check_choice
 from ..base.layer_checks import MAX_DEPTH
 from ..network import NetworkConfig
 from ..network.config import AUTHORS_VALUES
+from ..network.init import Params
 from ..tree import depth_for, receptive_field
-from .keys import without_prefix
+from .convert import Tensors, find_head, params_from_authors, without_prefix
 
-TOLD = ("depth", "max_length", "tree_select", "dropout", "wavelet", "filter_order", "indep_res_init", "n_values")
+FOR_TRAINING = ("dropout", "wavelet", "filter_order", "indep_res_init")
+SETTINGS = ("depth", "max_length", "tree_select", *FOR_TRAINING, "n_values")  # that a caller may give
 AFFECTS_OUTPUTS = ("tree_select", "depth", "n_values")  # the assumptions that `load_model` warns of
 
 
@@ -37,63 +37,109 @@ class Derived(NamedTuple):
     assumed: bool = False
 
 
-def derive(tensors: dict[str, np.ndarray], **told: Any) -> list[Derived]:
-    """Every setting of the network that the tensors and `told` fix, each with its source.
+def from_authors(tensors: Tensors, **given: Any) -> tuple[NetworkConfig, Params, Params]:
+    """(config, params, state) from a state dict of the authors' code, as NumPy arrays; dtype kept.
+
+    Parameters
+    ----------
+    tensors : dict of arrays
+        By the authors' names; a common prefix such as ``module.`` is taken off.
+    given : depth, max_length, tree_select, dropout, ...
+        Settings that a checkpoint does not hold, by the names of `NetworkConfig`: see `derive`.
+
+    Returns
+    -------
+    config, params, state : as `network.init` lays them out
+
+    Raises
+    ------
+    ValueError
+        That lists every missing, unknown and misshapen array at once; or that names the setting that must be given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multires_ref import Model
+    >>> from multires_ref.authors.convert import to_authors
+    >>> config = NetworkConfig(d_input=3, d_output=10, d_model=8, n_layers=2, max_length=32)
+    >>> tensors = to_authors(Model.init(config, np.random.default_rng(0)))
+    >>> from_authors(tensors, tree_select="fading")[0] == NetworkConfig(3, 10, 8, 2, max_length=32, depth=5)
+    True
+    """
+    config = config_from(derive(tensors, **given))
+    return config, *params_from_authors(tensors, config)
+
+
+def config_from(items: list[Derived]) -> NetworkConfig:
+    """The config that has the derived settings."""
+    return NetworkConfig(**{item.name: item.value for item in items})
+
+
+def derive(tensors: Tensors, **given: Any) -> list[Derived]:
+    """Every setting of the network that is in the tensors or in `given`, each with its source.
 
     Parameters
     ----------
     tensors : dict of arrays by the authors' names
-    told : any of depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
+    given : any of depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
         A uniform tree needs `tree_select`, and `depth` or `max_length`, from which the authors' code computes it. Without
         `tree_select` a fading tree is assumed where m = depth + 1 fits, and marked as assumed.
 
     Raises
     ------
     ValueError
-        For tensors that are no MultiresConv network, or naming what has to be told.
+        For tensors that are no MultiresConv network; or that names the setting that must be given.
 
     Examples
     --------
+    >>> import numpy as np
     >>> tensors = {"seq_layers.0.h0": np.zeros((8, 1, 4)), "seq_layers.0.w": np.zeros((8, 13))}
     >>> for item in derive(tensors, tree_select="uniform", max_length=40)[6:]:
     ...     print(*item[:3], sep=" | ")
     kernel_size | 4 | h0 [D, 1, K]
-    tree_select | uniform | told
+    tree_select | uniform | given
     depth | 4 | max_length = 40 and K = 4
     memory_size | 12 | w has m + 1 columns
-    max_length | 40 | told
+    max_length | 40 | given
     norm | layer | no running_mean
     """
-    for name in told:
-        check_choice("setting", name, TOLD)
-    told = {name: value for name, value in told.items() if value is not None}
+    for name in given:
+        check_choice("setting", name, SETTINGS)
+    given = {name: value for name, value in given.items() if value is not None}
     tensors = without_prefix(tensors)
     D, K, m = sizes(tensors)
-    encoder = tensors.get("encoder.weight", np.zeros((D, 1, 1)))
-    embedding = encoder.ndim == 2
     autoregressive = any(re.fullmatch(r"mixing_layers\.[0-9]+\.3\.weight", name) for name in tensors)
     kind = "autoregressive" if autoregressive else "classifier"
-    head = tensors.get(f"{find_head(tensors, kind)}.weight", np.zeros((1, D)))
-    layers = count_layers(tensors)
     batch = any(name.endswith(".running_mean") for name in tensors)
     return [
         Derived("kind", kind, "mixing_layers.i.3 is there" if autoregressive else "no mixing_layers.i.3"),
-        Derived("encoder", "embedding" if embedding else "linear", f"encoder.weight {shape_of(encoder)}"),
-        Derived("d_input", encoder.shape[0 if embedding else 1], f"encoder.weight {shape_of(encoder)}"),
-        Derived("d_output", head.shape[0], f"{find_head(tensors, kind)}.weight {shape_of(head)}"),
+        *derive_ends(tensors, kind, D),
         Derived("d_model", D, "h0 [D, 1, K]"),
-        Derived("n_layers", layers, "seq_layers.i"),
-        *derive_tree(K, m, told),
+        Derived("n_layers", count_layers(tensors), "seq_layers.i"),
+        *derive_tree(K, m, given),
         Derived("norm", "batch" if batch else "layer", "running_mean is there" if batch else "no running_mean"),
-        *derive_values(kind, told),
-        *(Derived(name, value, "told") for name, value in told.items() if name in TOLD[3:-1]),
+        *derive_values(kind, given),
+        *(Derived(name, value, "given") for name, value in given.items() if name in FOR_TRAINING),
     ]
 
 
-def derive_tree(K: int, m: int, told: dict[str, Any]) -> list[Derived]:
-    """tree_select, depth, memory_size and max_length, from K, m and what was told."""
-    length, J, depth_source = told.get("max_length"), told.get("depth"), "told"
-    select, select_source, assumed = told.get("tree_select"), "told", "tree_select" not in told
+def derive_ends(tensors: Tensors, kind: str, D: int) -> list[Derived]:
+    """encoder, d_input and d_output, from the shapes of the encoder and of the last linear map (1 each where it is missing)."""
+    head = f"{find_head(tensors, kind)}.weight"
+    first = list(tensors["encoder.weight"].shape) if "encoder.weight" in tensors else [D, 1, 1]
+    last = list(tensors[head].shape) if head in tensors else [1, D]
+    embedding, source = len(first) == 2, f"encoder.weight {first}"
+    return [
+        Derived("encoder", "embedding" if embedding else "linear", source),
+        Derived("d_input", first[0 if embedding else 1], source),
+        Derived("d_output", last[0], f"{head} {last}"),
+    ]
+
+
+def derive_tree(K: int, m: int, given: dict[str, Any]) -> list[Derived]:
+    """tree_select, depth, memory_size and max_length, from K, m and the settings that are given."""
+    length, J, depth_source = given.get("max_length"), given.get("depth"), "given"
+    select, select_source, assumed = given.get("tree_select"), "given", "tree_select" not in given
     if J is None and length is not None:
         J, depth_source = depth_for(length, K), f"max_length = {length} and K = {K}"
     if assumed:
@@ -118,11 +164,11 @@ def derive_tree(K: int, m: int, told: dict[str, Any]) -> list[Derived]:
     if length is None:
         length = receptive_field(J, K)
         return [*items, Derived("max_length", length, "not in the file: the longest that this depth covers", True)]
-    return [*items, Derived("max_length", length, "told")]
+    return [*items, Derived("max_length", length, "given")]
 
 
 def check_fading_fits(m: int, J: int | None, source: str) -> None:
-    """Raise a ValueError that says both ways out unless m memory weights fit a fading tree (of depth J, where one is known)."""
+    """Raise a ValueError unless m memory weights fit a fading tree (of depth J, if it is known); it says what can be done."""
     if J is not None and m != J + 1:
         raise ValueError(
             f"m = {m} memory weights do not fit a fading tree of depth {J} ({source}): it would have {J + 1}. For a uniform tree "
@@ -135,19 +181,20 @@ def check_fading_fits(m: int, J: int | None, source: str) -> None:
         )
 
 
-def derive_values(kind: str, told: dict[str, Any]) -> list[Derived]:
-    """n_values, which only a density has: as told, else the authors' number."""
-    if "n_values" in told:
-        return [Derived("n_values", told["n_values"], "told")]
+def derive_values(kind: str, given: dict[str, Any]) -> list[Derived]:
+    """n_values, which only an autoregressive network has: the one that is given, else the number of the authors' code."""
+    if "n_values" in given:
+        return [Derived("n_values", given["n_values"], "given")]
     source = "not in the file: the number of the authors' code"
     return [Derived("n_values", AUTHORS_VALUES, source, True)] if kind == "autoregressive" else []
 
 
 def assumption_text(items: list[Derived]) -> str:
-    """One sentence on the assumptions that the network's outputs or scores rest on, and how to give them; "" if there are none.
+    """The assumptions that the network's outputs or scores depend on, and how to give these settings; "" if there are none.
 
     Examples
     --------
+    >>> import numpy as np
     >>> tensors = {"seq_layers.0.h0": np.zeros((8, 1, 4)), "seq_layers.0.w": np.zeros((8, 6))}
     >>> print(assumption_text(derive(tensors)))
     assumed tree_select='fading' and depth=4, which the file does not hold: its m = 5 memory weights fit a fading tree of depth 4.
@@ -171,8 +218,8 @@ def assumption_text(items: list[Derived]) -> str:
     return f"assumed {listed}, which the file does not hold: {reasons}.\nIf that is right, say so with {said}."
 
 
-def count_layers(tensors: dict[str, np.ndarray]) -> int:
-    """The number of layers, from the numbers in seq_layers.0.h0, ...; a file cannot claim more layers than it has tensors."""
+def count_layers(tensors: Tensors) -> int:
+    """The number of layers: the largest number in seq_layers.0.h0, ... plus 1, which cannot be more than there are tensors."""
     found = {int(match[1]) for match in (re.match(r"seq_layers\.([0-9]{1,9})\.", name) for name in tensors) if match}
     layers = 1 + max(found)
     if layers > len(tensors):
@@ -183,8 +230,8 @@ def count_layers(tensors: dict[str, np.ndarray]) -> int:
     return layers
 
 
-def sizes(tensors: dict[str, np.ndarray]) -> tuple[int, int, int]:
-    """D, K and m, as most layers have them (a misshapen one is reported later, beside the others)."""
+def sizes(tensors: Tensors) -> tuple[int, int, int]:
+    """D, K and m, as most layers have them (`check_tensors` reports a layer that has another shape)."""
     filters = [a.shape for name, a in tensors.items() if re.fullmatch(r"seq_layers\.[0-9]{1,9}\.h[01]", name) and a.ndim == 3]
     weights = [a.shape for name, a in tensors.items() if re.fullmatch(r"seq_layers\.[0-9]{1,9}\.w", name) and a.ndim == 2]
     if not filters or not weights:
@@ -197,64 +244,8 @@ def sizes(tensors: dict[str, np.ndarray]) -> tuple[int, int, int]:
 
 
 def most_common(numbers: Iterable[int]) -> int:
+    """The number that occurs most often."""
     return Counter(numbers).most_common(1)[0][0]
-
-
-def find_head(tensors: dict[str, np.ndarray], kind: str) -> str:
-    """Either "output_mapping" or "decoder": what is there, else what this kind of network calls it."""
-    expected, other = ("decoder", "output_mapping") if kind == "autoregressive" else ("output_mapping", "decoder")
-    return other if f"{other}.weight" in tensors and f"{expected}.weight" not in tensors else expected
-
-
-def head_name(tensors: dict[str, np.ndarray], config: NetworkConfig) -> str:
-    """`find_head` for a config."""
-    return find_head(tensors, config.kind)
-
-
-def expected_shapes(config: NetworkConfig, head: str) -> dict[str, tuple[int, ...]]:
-    """Every key that a checkpoint of this network holds, and its shape."""
-    D, K, m = config.d_model, config.kernel_size, config.m
-    shapes = {"encoder.weight": (config.d_input, D) if config.encoder == "embedding" else (D, config.d_input, 1)}
-    if config.encoder == "linear":
-        shapes["encoder.bias"] = (D,)
-    for i in range(config.n_layers):
-        shapes |= {f"seq_layers.{i}.h0": (D, 1, K), f"seq_layers.{i}.h1": (D, 1, K), f"seq_layers.{i}.w": (D, m + 1)}
-        shapes |= {f"mixing_layers.{i}.0.weight": (2 * D, D, 1), f"mixing_layers.{i}.0.bias": (2 * D,)}
-        if config.kind == "autoregressive":
-            shapes |= {f"mixing_layers.{i}.3.weight": (D, D, 1), f"mixing_layers.{i}.3.bias": (D,)}
-        shapes |= {f"norms.{i}.weight": (D,), f"norms.{i}.bias": (D,)}
-        if config.norm == "batch":
-            shapes |= {f"norms.{i}.running_mean": (D,), f"norms.{i}.running_var": (D,), f"norms.{i}.num_batches_tracked": ()}
-    tail = (1,) if config.kind == "autoregressive" else ()
-    return shapes | {f"{head}.weight": (config.d_output, D, *tail), f"{head}.bias": (config.d_output,)}
-
-
-def check_tensors(tensors: dict[str, np.ndarray], config: NetworkConfig) -> None:
-    """Raise one ValueError that lists every missing, unknown and misshapen key, and every wrong dtype."""
-    if config.n_layers > len(tensors):  # before anything is built for each of them
-        raise ValueError(f"the settings say n_layers = {config.n_layers:,}; the checkpoint holds {len(tensors)} tensors")
-    shapes = expected_shapes(config, head_name(tensors, config))
-    problems = [f"missing: {name} {list(shape)}" for name, shape in shapes.items() if name not in tensors]
-    problems += [f"unknown: {name} {shape_of(tensors[name])}" for name in tensors if name not in shapes]
-    known = {name: tensors[name] for name in shapes if name in tensors}
-    problems += [
-        f"misshapen: {name} is {shape_of(array)}, expected {list(shapes[name])}"
-        for name, array in known.items()
-        if tuple(array.shape) != shapes[name]
-    ]
-    kinds = Counter(str(array.dtype) for name, array in known.items() if not name.endswith("num_batches_tracked"))
-    common = next((kind for kind, _ in kinds.most_common() if kind in FLOATS), FLOATS[0])
-    problems += [
-        f"dtype: {name} is {array.dtype}, expected {'int64' if name.endswith('num_batches_tracked') else common}"
-        for name, array in known.items()
-        if (array.dtype.kind not in "iu" if name.endswith("num_batches_tracked") else str(array.dtype) != common)
-    ]
-    if problems:
-        raise ValueError(f"the checkpoint does not fit a {config.kind} of {config.n_layers} layers:\n  " + "\n  ".join(problems))
-
-
-def shape_of(array: np.ndarray) -> list[int]:
-    return list(array.shape)
 
 
 def describe(items: list[Derived]) -> str:
@@ -262,8 +253,8 @@ def describe(items: list[Derived]) -> str:
 
     Examples
     --------
-    >>> print(describe([Derived("depth", 4, "told"), Derived("norm", "layer", "no running_mean")]))
-    depth  4      told
+    >>> print(describe([Derived("depth", 4, "given"), Derived("norm", "layer", "no running_mean")]))
+    depth  4      given
     norm   layer  no running_mean
     """
     wide = [max(len(str(item[column])) for item in items) for column in range(2)]

@@ -20,24 +20,22 @@ import numpy as np
 from ..base.tensors import read_tensors, tensor_dtypes, write_tensors
 from ..base.warnings import AssumptionWarning
 from ..network import Model, NetworkConfig
-from .convert import Tensors, config_from, not_in_authors_format, params_from_authors, to_authors
-from .derive import Derived, assumption_text, check_tensors, derive
-from .torch_file import TORCH_SUFFIXES, as_numpy, read_torch, write_torch
+from .convert import Tensors, check_tensors, not_in_authors_format, params_from_authors, to_authors
+from .derive import Derived, assumption_text, config_from, derive
+from .torch_file import TORCH_SUFFIXES, read_torch, write_torch
 
 SUFFIXES = (*TORCH_SUFFIXES, ".safetensors")
 FORMAT = "authors"  # marks the config that `save_model` puts beside the authors' names
 
-__all__ = ["as_numpy", "derived_settings", "load_model", "save_model"]
 
-
-def load_model(path: str | os.PathLike, **told: Any) -> Model:
+def load_model(path: str | os.PathLike, **given: Any) -> Model:
     """A model from a run folder, our .safetensors, or a checkpoint of the authors' code.
 
     Parameters
     ----------
     path : str or Path
         A run folder, a .safetensors file, or a file of PyTorch (.pth, .pt, .ckpt, .bin; these need PyTorch).
-    told : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
+    given : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
         What the authors' checkpoints do not hold; see `derive.derive`. A file that carries its config needs nothing.
 
     Returns
@@ -50,7 +48,7 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
     ------
     FileNotFoundError, ValueError, ImportError
         No such file; a file that is damaged or would need to run code; keys that do not fit (all listed); something that must be
-        told, or contradicts the file's own config; a PyTorch file without PyTorch.
+        given, or contradicts the file's own config; a PyTorch file without PyTorch.
 
     Warns
     -----
@@ -75,27 +73,27 @@ def load_model(path: str | os.PathLike, **told: Any) -> Model:
         from ..training.checkpoint import load_run
 
         model = load_run(path)
-        check_agrees(path, model.config, told)
+        check_agrees(path, model.config, given)
         return model
     file = read_checkpoint(path)
     warn_of_half(path, file.half)
     if file.config is not None:
-        check_agrees(path, file.config, told)
+        check_agrees(path, file.config, given)
         return Model(file.config, *params_from_authors(file.tensors, file.config))
-    items = derive(file.tensors, **told)
+    items = derive(file.tensors, **given)
     if assumption_text(items):
         warnings.warn(f"{path}: {assumption_text(items)}", AssumptionWarning, stacklevel=2)
     config = config_from(items)
     return Model(config, *params_from_authors(file.tensors, config), assumed=assumptions(items))
 
 
-def derived_settings(path: str | os.PathLike, **told: Any) -> list[Derived] | None:
+def derived_settings(path: str | os.PathLike, **given: Any) -> list[Derived] | None:
     """How each setting of an authors' checkpoint was found (see `derive.describe`); None for a file that carries its config."""
     path = existing(path)
     if path.is_dir() or is_ours(path):
         return None
     file = read_checkpoint(path)
-    return derive(file.tensors, **told) if file.config is None else None
+    return derive(file.tensors, **given) if file.config is None else None
 
 
 def assumptions(items: list[Derived] | None) -> tuple[str, ...]:
@@ -113,9 +111,9 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
     """Write a state dict that the authors' code loads with ``strict=True``: their names, shapes, packing and tap order.
 
     The settings, which their format does not hold, are written beside it where their code does not look, so that
-    ``load_model(path)`` is the same network without further arguments. A network that theirs
-    cannot be, with filters untied across levels or with another norm, has no place in their format: a .safetensors file then
-    holds this package's own, which `load_model` reads too.
+    ``load_model(path)`` is the same network without further arguments. A network that theirs cannot be, with filters untied
+    across levels or with another norm, has no place in their format. A .safetensors file then holds this package's own format,
+    which `load_model` reads too.
 
     Parameters
     ----------
@@ -195,12 +193,12 @@ def existing(path: str | os.PathLike) -> Path:
     return path
 
 
-def check_agrees(path: Path, config: NetworkConfig, told: dict[str, Any]) -> None:
+def check_agrees(path: Path, config: NetworkConfig, given: dict[str, Any]) -> None:
     """A file that carries its config is not to be contradicted; saying the same is no error."""
     own = config.to_dict() | {"depth": config.J}
-    wrong = [name for name, value in told.items() if value is not None and (name not in own or own[name] != value)]
+    wrong = [name for name, value in given.items() if value is not None and (name not in own or own[name] != value)]
     if wrong:
-        said = ", ".join(f"{name}={told[name]!r} (the file: {own.get(name, 'no such setting')!r})" for name in wrong)
+        said = ", ".join(f"{name}={given[name]!r} (the file: {own.get(name, 'no such setting')!r})" for name in wrong)
         raise ValueError(f"{path.name} carries its own settings, which differ from what is given: {said}")
 
 

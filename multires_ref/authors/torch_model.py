@@ -19,7 +19,7 @@ from ..network.norms import NORMS
 from ..ops.layer_norm import EPS
 from ..tree import kept_per_level
 from .convert import params_from_authors, to_authors
-from .load import as_numpy
+from .torch_file import as_numpy
 
 torch: Any = import_torch("multires_ref.authors.torch_model")
 nn, F = torch.nn, torch.nn.functional

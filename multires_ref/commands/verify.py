@@ -1,11 +1,11 @@
 """Check numbers against PyTorch, stored references, PyWavelets or finite differences.
 
 multires-ref verify pytorch                        a random network, layer by layer
-multires-ref verify pytorch CHECKPOINT             a run folder, our .safetensors, the authors' .pth
+multires-ref verify pytorch CHECKPOINT             a run folder, our .safetensors, or the authors' .pth
 multires-ref verify pytorch --reference FILE.npz   stored outputs and gradients; needs no PyTorch
 multires-ref verify pywavelets db4 sym5            the nine relations (all: every discrete wavelet)
 multires-ref verify gradients --op gelu            finite differences and PyTorch's gradients
-multires-ref verify errors                         rounding by depth, length and peak (no verdict)
+multires-ref verify errors                         rounding errors by depth, length and peak (no verdict)
 
 The exit status is 0 if everything holds and 1 if not.
 """
@@ -16,13 +16,17 @@ import argparse
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.checks import FLOATS, check_choice, check_int
 from ..base.warnings import AssumptionWarning
 from ..network import Model, NetworkConfig
+
+if TYPE_CHECKING:
+    from ..diagnose.pywavelets import Relation
+    from ..diagnose.report import Report
 
 RANDOM_NETWORK = NetworkConfig(d_input=3, d_output=10, d_model=16, n_layers=3, max_length=256)
 
@@ -36,12 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference", metavar="FILE.npz", help="x, eval_output, train_output, target, loss, grad/<key>, init/<key>"
     )
     pytorch.add_argument("--dtype", choices=[*FLOATS, "both"], default="both", help="precision (default: both)")
-    pytorch.add_argument("--depth", type=int, help="levels of a uniform tree, which the authors' checkpoints do not hold")
-    pytorch.add_argument("--tree-select", choices=["fading", "uniform"], help="which they do not hold either")
-    pytorch.add_argument("--max-length", type=int, help="the padded length the checkpoint's network was made for")
-    pytorch.add_argument("--length", type=int, help="of the random input (default: max_length, at most 1024)")
-    pytorch.add_argument("--batch-size", type=int, help="of the random input (default: 4)")
-    pytorch.add_argument("--seed", type=int, help="of the random network and input (default: 0)")
+    pytorch.add_argument("--depth", type=int, help="levels of a uniform tree (the authors' checkpoints do not hold it)")
+    pytorch.add_argument(
+        "--tree-select", choices=["fading", "uniform"], help="the tree (the authors' checkpoints do not hold it)"
+    )
+    pytorch.add_argument("--max-length", type=int, help="the padded length for which the checkpoint's network was made")
+    pytorch.add_argument("--length", type=int, help="length of the random input (default: max_length, at most 1024)")
+    pytorch.add_argument("--batch-size", type=int, help="batch size of the random input (default: 4)")
+    pytorch.add_argument("--seed", type=int, help="seed of the random network and input (default: 0)")
     pytorch.add_argument("--out", metavar="DIR", help="write report.json and error_by_layer.png there")
     pywavelets = kinds.add_parser("pywavelets", help="the relations between the causal tree and PyWavelets' transforms")
     pywavelets.add_argument(
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_pytorch(args: argparse.Namespace) -> int:
-    """Layer by layer against PyTorch, or against a reference file."""
+    """Compare with PyTorch layer by layer, or with the numbers of a reference file."""
     from ..diagnose.verify import verify_pytorch
 
     if args.reference:
@@ -87,20 +93,22 @@ def run_pytorch(args: argparse.Namespace) -> int:
 def the_model(
     args: argparse.Namespace, arrays: dict[str, np.ndarray] | None, rng: np.random.Generator
 ) -> tuple[Model, list[str]]:
-    """The checkpoint's model, the reference's own (`init/`), or a random one, and what was assumed; prints what was derived."""
-    from ..authors.convert import from_authors
-    from ..authors.derive import derive, describe
+    """The checkpoint's model, the reference's own (`init/`) or a random one, and the settings that had to be assumed.
+
+    Prints how each setting of an authors' checkpoint was found.
+    """
+    from ..authors.derive import derive, describe, from_authors
     from ..authors.load import assumptions, derived_settings, load_model
 
-    told = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
+    given = tree_settings(args)
     init = {name.removeprefix("init/"): a for name, a in (arrays or {}).items() if name.startswith("init/")}
     if args.checkpoint:
-        settings = derived_settings(args.checkpoint, **told)
+        settings = derived_settings(args.checkpoint, **given)
         with warnings.catch_warnings():  # every assumption is printed beside the verdict
             warnings.simplefilter("ignore", AssumptionWarning)
-            model = load_model(args.checkpoint, **told)
+            model = load_model(args.checkpoint, **given)
     elif init:
-        settings, model = derive(init, **told), Model(*from_authors(init, **told))
+        settings, model = derive(init, **given), Model(*from_authors(init, **given))
     elif arrays is not None:
         raise ValueError("checkpoint must be given: the reference holds no parameters (init/<key>)")
     else:
@@ -110,16 +118,23 @@ def the_model(
     return model, list(assumptions(settings))
 
 
+def tree_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the tree by name; None for those that are not given."""
+    return {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
+
+
 def random_network(args: argparse.Namespace) -> NetworkConfig:
-    """The network that is verified where no file is given, with the tree asked for; a uniform memory has 2 (J + 1) rows."""
-    asked = {"depth": args.depth, "tree_select": args.tree_select, "max_length": args.max_length}
+    """The network that is verified if no file is given, with the tree that is asked for.
+
+    The memory of a uniform tree has 2 (J + 1) rows.
+    """
     config = replace(RANDOM_NETWORK, memory_size=64, tree_select="uniform") if args.tree_select == "uniform" else RANDOM_NETWORK
-    config = replace(config, **{name: value for name, value in asked.items() if value is not None})
+    config = replace(config, **{name: value for name, value in tree_settings(args).items() if value is not None})
     return replace(config, memory_size=2 * (config.J + 1)) if config.tree_select == "uniform" else config
 
 
 def refuse_with_reference(args: argparse.Namespace) -> None:
-    """The input is in the reference: settings of a random one would have no effect."""
+    """Refuse settings of a random input, which would have no effect: the reference holds the input."""
     given = [name for name in ("length", "batch_size", "seed") if getattr(args, name) is not None]
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
@@ -127,17 +142,17 @@ def refuse_with_reference(args: argparse.Namespace) -> None:
 
 
 def print_other_trees(model: Model, arrays: dict[str, np.ndarray]) -> None:
-    """Which other tree, for the same weights, gives the stored numbers: before anybody looks for a mistake."""
-    from ..diagnose.suspects import other_trees
+    """Print which other trees give the stored numbers with the same weights: the assumed tree may be wrong, not the network."""
+    from ..diagnose.usual_mistakes import other_trees
     from ..diagnose.verify import parameters_are_float32, verify_reference
 
     rounded = parameters_are_float32(model)
-    for suspect in other_trees(model.config, arrays["x"].shape[-1]):
-        select, J = suspect.quirks["tree"]
+    for other in other_trees(model.config, arrays["x"].shape[-1]):
+        select, J = other.switches["tree"]
         size = model.config.m if select == "uniform" else None
         config = replace(model.config, tree_select=select, depth=J, memory_size=size)
         if verify_reference(Model(config, model.params, model.state), arrays, "float64", rounded).passed:
-            print(f"with a {suspect.name} everything agrees: pass --tree-select {select} --depth {J}")
+            print(f"with a {other.name} everything agrees: pass --tree-select {select} --depth {J}")
 
 
 def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -> tuple[Any, Any]:
@@ -155,8 +170,8 @@ def read_reference(path: str) -> dict[str, np.ndarray]:
     return read_npz(path)
 
 
-def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple[str, ...]) -> Any:
-    """The stored numbers, in each dtype."""
+def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple[str, ...]) -> Report:
+    """Compare with the stored numbers, in each dtype."""
     from ..diagnose.report import Report
     from ..diagnose.verify import parameters_are_float32, verify_reference
 
@@ -164,7 +179,7 @@ def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple
     return Report(reports[0].title, [section for report in reports for section in report.sections])
 
 
-def write_report(report: Any, folder: Path) -> None:
+def write_report(report: Report, folder: Path) -> None:
     """report.json and the chart."""
     from ..base.files import write_json
     from ..plots.errors import plot_error_by_layer
@@ -177,7 +192,7 @@ def write_report(report: Any, folder: Path) -> None:
 
 
 def run_pywavelets(args: argparse.Namespace) -> int:
-    """The largest error of each relation over the wavelets asked for."""
+    """Check the relations for the wavelets that are asked for, and print their errors."""
     from ..base.layer_checks import wavelet_names
     from ..diagnose.pywavelets import check_pywavelets, format_relations
 
@@ -194,8 +209,8 @@ def run_pywavelets(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def worst_relations(tables: dict[str, list[Any]]) -> str:
-    """For each relation: the largest error over all wavelets, whose it is, and to how many wavelets the relation applies."""
+def worst_relations(tables: dict[str, list[Relation]]) -> str:
+    """For each relation: the largest error over all wavelets, the wavelet that has it, and how many it applies to."""
     from ..diagnose.errors import text_table
 
     lines = []
@@ -208,7 +223,7 @@ def worst_relations(tables: dict[str, list[Any]]) -> str:
 
 
 def run_gradients(args: argparse.Namespace) -> int:
-    """The table of operations."""
+    """Check the operations' gradients, and print their errors."""
     from ..diagnose.gradients import check_gradients, format_gradients
 
     rows = check_gradients(args.op)

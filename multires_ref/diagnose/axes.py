@@ -1,7 +1,7 @@
-"""In which order a layer's axes stand, found without looking at a single value.
+"""The order of the axes of a module's layers, found by shapes alone, never by values.
 
 The module is run on inputs of other batch sizes and lengths, chosen so that batch, channels and time all differ in size: the
-shapes then say which axis is which. Where a module runs on one size only, the type of the layer says where its channels are.
+shapes then show which axis is which. If a module runs on one size only, the type of a layer shows where its channels are.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 
 from ..network import NetworkConfig
 
-Shapes = dict[str, tuple[int, ...]]
+Shape = Order = tuple[int, ...]
+Shapes = dict[str, Shape]
 
 
-def our_shape(name: str, config: NetworkConfig, B: int, L: int) -> tuple[int, ...]:
+def our_shape(name: str, config: NetworkConfig, B: int, L: int) -> Shape:
     """The shape that our layer `name` has for a batch of B sequences of length L.
 
     Examples
@@ -32,8 +33,8 @@ def our_shape(name: str, config: NetworkConfig, B: int, L: int) -> tuple[int, ..
     return B, config.d_model * (2 if name.endswith(".mix") else 1), L
 
 
-def possible_orders(theirs: tuple[int, ...], ours: tuple[int, ...]) -> set[tuple[int, ...]]:
-    """All ways in which axes of `theirs` can be taken for ours; what is left over must have size 1, and comes last.
+def possible_orders(theirs: Shape, ours: Shape) -> set[Order]:
+    """All orders in which axes of `theirs` have the sizes of ours; axes that are left over must have size 1, and come last.
 
     Examples
     --------
@@ -48,7 +49,7 @@ def possible_orders(theirs: tuple[int, ...], ours: tuple[int, ...]) -> set[tuple
     return orders
 
 
-def aligned(theirs: np.ndarray, ours: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
+def aligned(theirs: np.ndarray, ours: Shape, order: Order) -> np.ndarray:
     """`theirs` with its axes in our order, and without those of size 1 that we do not have.
 
     Examples
@@ -59,13 +60,16 @@ def aligned(theirs: np.ndarray, ours: tuple[int, ...], order: tuple[int, ...]) -
     return theirs.transpose(order).reshape(ours)
 
 
-def as_theirs(ours: np.ndarray, theirs: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
+def as_theirs(ours: np.ndarray, theirs: Shape, order: Order) -> np.ndarray:
     """The inverse of `aligned`: our array in the module's order of axes, of shape `theirs`."""
     return np.ascontiguousarray(ours.reshape([theirs[n] for n in order]).transpose(np.argsort(order)))
 
 
 def distinct_sizes(config: NetworkConfig, B: int, L: int) -> list[tuple[int, int]]:
-    """Batch sizes and lengths for further runs, which differ from each other and from all channels: first both, then B alone."""
+    """Two pairs (batch size, length) for further runs, of sizes unlike each other and unlike all numbers of channels.
+
+    In the first pair both are new, in the second the batch size alone.
+    """
     taken = {1, config.d_model, 2 * config.d_model, config.d_output, config.d_input}
     length = next(n for n in range(max(L // 2, 2), 10**9) if n not in taken | {L})
     batch, with_all = (next(n for n in range(2, 10**9) if n not in taken | {B, L, length, *more}) for more in ((), (L,)))
@@ -81,8 +85,8 @@ def resized(x: np.ndarray, lengths: Any, B: int, L: int) -> tuple[np.ndarray, An
 
 def find_orders(
     shapes: Shapes, config: NetworkConfig, B: int, L: int, run: Callable[[int, int], Shapes], channels: dict[str, int | None]
-) -> dict[str, set[tuple[int, ...]]]:
-    """For each layer the orders of axes that are possible: one where it is known, none where no order fits.
+) -> dict[str, set[Order]]:
+    """For each layer the orders of axes that are possible: one if it is known, none if no order fits.
 
     Parameters
     ----------
@@ -106,7 +110,7 @@ def find_orders(
 
 
 def other_run(run: Callable[[int, int], Shapes], size: tuple[int, int], config: NetworkConfig) -> Iterator[tuple[str, set]]:
-    """The possible orders of each layer by a run on another size; nothing where the module cannot run on it."""
+    """The possible orders of each layer by a run on another size; nothing if the module cannot run on that size."""
     try:
         shapes = run(*size)
     except Exception:  # whatever a module that is made for one size raises
@@ -116,7 +120,7 @@ def other_run(run: Callable[[int, int], Shapes], size: tuple[int, int], config: 
 
 
 def channel_axis(layer: Any, nn: Any) -> int | None:
-    """Where the channels of a layer's output are, by its type: PyTorch fixes it for these."""
+    """The axis of the channels in a layer's output, for the types of layers for which PyTorch fixes it; otherwise None."""
     if isinstance(layer, (nn.Conv1d, nn.BatchNorm1d, nn.GroupNorm)):
         return 1
     if isinstance(layer, (nn.LayerNorm, nn.Linear, nn.Embedding)):

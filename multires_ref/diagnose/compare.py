@@ -1,4 +1,4 @@
-"""`compare`: a PyTorch module of your own beside a model of ours: the first layer that departs, and what would explain it.
+"""`compare`: a PyTorch module of your own beside a model of ours; the first layer that differs, and what would explain it.
 
 model = load_model("x.pth")
 report = compare(module, model, x)
@@ -9,18 +9,134 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
 from ..network import Model
-from .comparison import Comparison, Layer
-from .errors import measure
+from .errors import text_table
+from .matching import PURPOSE
 from .modules import foreign_constants
-from .pair import MODES, Pair, prepare
-from .search import TOLERANCES, Case, Finding, Search, in_order
+from .pair import MODES, Layer, Pair, prepare
+from .report import error_cells
+from .search import TOLERANCES, Case, Cause, Finding, Search, in_order
 
 FLOAT32_ROUNDING = 1e-6  # a relative difference below this may come from a number that was rounded to float32
+
+Tables = dict[str, list[Layer]]  # by mode, "evaluation" and "training"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found; prints as tables with its conclusions, which claim no more than was compared."""
+
+    title: str
+    layers: Tables
+    gradients: Tables  # of the input and of the parameters, where the layers agree
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # what else is wrong, such as active dropout
+    not_compared: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)  # settings of the model that no file and no caller gave
+    searched: str = ""  # how far the search for usual mistakes went
+    seconds: float = 0.0  # how long the search took
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was compared, and nothing of it differs."""
+        return bool(self.layers) and all(self.layers.values()) and self.first is None and not self.problems
+
+    @property
+    def first(self) -> Layer | None:
+        """The first layer that differs, in evaluation mode before training mode; if none differs, the first gradient."""
+        found = first_different(self.layers) or first_different(self.gradients)
+        return found[1] if found else None
+
+    @property
+    def mistakes(self) -> list[str]:
+        """The names of the mistakes that explain the first layer that differs."""
+        return [mistake.name for finding in self.findings for mistake in finding.mistakes]
+
+    def __str__(self) -> str:
+        lines = [self.title]
+        for what, tables in (("module's layer", self.layers), ("gradient of", self.gradients)):
+            for mode, rows in tables.items():
+                header = [f"{mode} mode", what, "relative", "largest", "ulp", "verdict"]
+                cells = [[r.name, r.theirs, *error_cells(r.error), "ok" if r.error.passed else "DIFFERS"] for r in rows]
+                lines += ["", text_table(header, cells)]
+        return "\n".join([*lines, "", *self.notes, *self.conclusions()])
+
+    def conclusions(self) -> list[str]:
+        """What differs and what would explain it, or what agrees; then what was not compared and what was assumed."""
+        said = [*self.problems, *self.differences()] or [self.agreement()]
+        if self.not_compared:
+            said.append(f"not compared: {'; '.join(self.not_compared)}")
+        if self.assumed:
+            said.append(f"assumed, because it is not in the file: {', '.join(self.assumed)}")
+        return said
+
+    def agreement(self) -> str:
+        """What agrees, in one sentence."""
+        modes = " and ".join(self.layers)
+        if not self.passed:
+            return "nothing was compared"
+        if not self.not_compared:
+            return (
+                f"no layer differs, and no gradient of the parameters or of the input, in {modes} mode: "
+                "the module computes what the paper defines"
+            )
+        rows, gradients = next(iter(self.layers.values())), {mode: len(rows) for mode, rows in self.gradients.items() if rows}
+        with_gradients = f", and {max(gradients.values())} gradients ({' and '.join(gradients)} mode)" if gradients else ""
+        return f"nothing that was compared differs: {len(rows)} layers ({modes} mode){with_gradients}"
+
+    def differences(self) -> list[str]:
+        """The first layer or gradient that differs, and the possible causes; nothing if none differs."""
+        layer, gradient = first_different(self.layers), first_different(self.gradients)
+        if layer is not None:
+            mode, first = layer
+            in_mode = "" if mode == "evaluation" else f" in {mode} mode"
+            said = [f"the first layer that differs{in_mode} is {first.name} ({first.theirs}): {off(first)}"]
+            for finding in self.findings:
+                said += said_of(finding, " and ".join(self.layers))
+            return [*said, *([self.searched] if self.searched else [])]
+        if gradient is not None:
+            mode, first = gradient
+            return [
+                f"the layers agree; the first gradient that differs is that of {first.name} ({first.theirs}, {mode} mode): "
+                f"{off(first)}",
+                "the forward pass is right and the backward pass is not: look for detach(), no_grad and backward of your own",
+            ]
+        return []
+
+
+def first_different(tables: Tables) -> tuple[str, Layer] | None:
+    """The mode and the row of the first difference, if there is one."""
+    return next(((mode, row) for mode, rows in tables.items() for row in rows if not row.error.passed), None)
+
+
+def off(row: Layer) -> str:
+    """How far it is off, in words."""
+    return f"relative error {row.error.relative:.1e}"
+
+
+def said_of(finding: Finding, modes: str) -> list[str]:
+    """A finding in words: a tree to load the checkpoint with, or mistakes and what is right instead."""
+    rest = f"then {finding.remaining} is the first that differs"
+    if finding.remaining is None:
+        rest = f"every layer then agrees ({modes} mode; the gradients were not compared)"
+    if len(finding.causes) == 1 and all("tree" in mistake.switches for mistake in finding.mistakes):
+        (tree,), where = finding.mistakes, finding.causes[0].where
+        select, J = tree.switches["tree"]
+        return [f"the module's tree is {select} with depth {J} ({where}): {tree.right}; {rest}"]
+    said = [f"possible cause: {' and '.join(said_of_cause(cause) for cause in finding.causes)}; {rest}"]
+    return said + [f"    right is: {mistake.right}" for mistake in finding.mistakes]
+
+
+def said_of_cause(cause: Cause) -> str:
+    """Such as "taps in the opposite order (in block 1 only)"."""
+    return f"{' and '.join(mistake.name for mistake in cause.mistakes)} ({cause.where})"
 
 
 def compare(
@@ -37,7 +153,8 @@ def compare(
 ) -> Comparison:
     """Run a PyTorch module and our model on the same input, and find the first layer in which they differ, and why.
 
-    Layers, and where these agree the gradients of the input and of all parameters, in evaluation and in training mode.
+    Compared are the layers in evaluation and in training mode and, where these agree, the gradients of the input and of all
+    parameters.
 
     Parameters
     ----------
@@ -51,20 +168,20 @@ def compare(
     layers : dict, names of the module's layers -> ours
         Such as ``{"blocks.0.ln": "blocks.0.norm", "act.0:input": "blocks.0.conv"}`` (":input": what goes into a layer, "act@1":
         the second run of one layer). By default found by the authors' names, or by the order and type of the layers. Axes may
-        stand in any order; it is found by running the module on inputs of other sizes, never by looking at values.
+        be in any order, which is found by running the module on inputs of other sizes, never by looking at values.
     call : function (module, x) or (module, x, lengths) -> output
         How to run the module, if not as ``module(x)`` or ``module(x, lengths)``.
     dtype : "float64" or "float32"
-        In which both are run. float64 tells a mistake from rounding.
+        The dtype in which both are run. In float64 a mistake can be told from rounding.
     budget : float
         Seconds that the search for what explains a difference may take.
     quiet : bool
-        No progress bar. There is none either where standard error is not a terminal.
+        No progress bar. There is none either if standard error is not a terminal.
 
     Returns
     -------
     comparison : Comparison
-        ``print`` it; `.passed`, `.first`, `.suspects`, `.layers`, `.gradients`, `.not_compared`.
+        ``print`` it; `.passed`, `.first`, `.mistakes`, `.layers`, `.gradients`, `.not_compared`.
 
     Raises
     ------
@@ -80,16 +197,16 @@ def compare(
     >>> model = Model.init(NetworkConfig(3, 10, 8, 1, max_length=32), np.random.default_rng(0))
     >>> module = to_torch(model)
     >>> module.seq_layers[0].activation.approximate = "tanh"
-    >>> compare(module, model, np.random.default_rng(1).standard_normal((2, 3, 32))).suspects
+    >>> compare(module, model, np.random.default_rng(1).standard_normal((2, 3, 32))).mistakes
     ['tanh for exact GELU']
     """
     check_choice("dtype", dtype, FLOATS)
     if not 0 <= float(budget) < math.inf:
         raise ValueError(f"budget must be a number of seconds, 0 or more; got {budget!r}")
-    import_torch("comparing with a PyTorch module")
+    import_torch(PURPOSE)
     pair = prepare(torch_module, model, x, lengths, layers, call, dtype)
-    tables: dict[str, list[Layer]] = {}
-    gradients: dict[str, list[Layer]] = {}
+    tables: Tables = {}
+    gradients: Tables = {}
     cases, problems = [], active_dropout(pair)
     for mode in MODES:
         theirs, ours = pair.theirs(mode), pair.ours(mode)
@@ -100,8 +217,9 @@ def compare(
                 gradients[mode] = pair.gradients(mode)
             except ValueError as error:
                 problems.append(f"{error} ({mode} mode)")
-    findings, searched, seconds = explain(pair, tables, cases, float(budget), quiet)
-    problems += advice(pair, tables, findings)
+    found = first_different(tables)
+    findings, searched, seconds = explain(pair, found[1], cases, float(budget), quiet) if found else ([], "", 0.0)
+    problems += advice(pair, found[1], findings) if found else []
     title = f"PyTorch module {type(pair.module).__name__} against our model: {dtype}, input {list(pair.x.shape)}"
     return Comparison(
         title, tables, gradients, findings, pair.all_notes(), problems, pair.not_compared(tables, gradients),
@@ -120,7 +238,7 @@ def table(theirs: dict[str, Any], ours: dict[str, Any], pair: Pair) -> list[Laye
 
 
 def active_dropout(pair: Pair) -> list[str]:
-    """A sentence if the module is random in evaluation mode, or if dropout changes what it gives there."""
+    """A sentence if the module is random in evaluation mode, or if dropout changes what it returns there."""
     changed = pair.random_layers()
     if not changed:
         return []
@@ -130,22 +248,20 @@ def active_dropout(pair: Pair) -> list[str]:
     ]
 
 
-def explain(
-    pair: Pair, tables: dict[str, list[Layer]], cases: list[Case], budget: float, quiet: bool
-) -> tuple[list[Finding], str, float]:
-    """What the search for suspects finds, how far it went, and how long it took; nothing where it could not help."""
-    first = next((row for rows in tables.values() for row in rows if not row.error.passed), None)
-    if first is None or not math.isfinite(first.error.relative) or pair.shares_nothing():
+def explain(pair: Pair, first: Layer, cases: list[Case], budget: float, quiet: bool) -> tuple[list[Finding], str, float]:
+    """The usual mistakes that explain the first difference, how far the search for them went, and how long it took."""
+    if not math.isfinite(first.error.relative) or pair.shares_nothing():
         return [], "", 0.0
     from tqdm import tqdm
 
     with tqdm(desc="looking for the mistake", unit="try", disable=True if quiet else None, leave=False) as bar:
         search = Search(pair.model, cases, budget, bar)
         findings = search.solve()
-    whole = any(finding.remaining is None for finding in findings)
-    said = f"none of the {len(search.suspects)} usual suspects, nor any two of them, explains it"
-    said = said if not findings else "" if whole else "the rest is not explained by any of the usual suspects"
-    if search.over and not whole:
+    if any(finding.remaining is None for finding in findings):
+        return findings, "", search.spent
+    said = f"none of the {len(search.possible)} usual mistakes, nor any two of them, explains it"
+    said = "the rest is not explained by any of the usual mistakes" if findings else said
+    if search.over:
         said = (
             f"the search stopped after {search.spent:.0f} s with {search.tried} combinations tried: "
             f"budget={2 * max(budget, 15):.0f} lets it go on; a mapping of more layers (layers=...) makes it faster"
@@ -153,11 +269,8 @@ def explain(
     return findings, said, search.spent
 
 
-def advice(pair: Pair, tables: dict[str, list[Layer]], findings: list[Finding]) -> list[str]:
-    """What to do about differences that are not mistakes of the network."""
-    first = next((row for rows in tables.values() for row in rows if not row.error.passed), None)
-    if first is None:
-        return []
+def advice(pair: Pair, first: Layer, findings: list[Finding]) -> list[str]:
+    """What to do about a difference that is no mistake of the network."""
     if pair.shares_nothing():
         return [
             "the module shares no parameter and no layer with the model: build the network that the checkpoint was made for, "

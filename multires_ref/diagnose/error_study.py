@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
 from ..engines import get_engine, usable_engines
 from ..ops.multires_conv import multires_conv
 from ..tree import kept_per_level
-from .errors import measure
+from .errors import text_table
 
 
 class StudyRow(NamedTuple):
@@ -170,8 +171,6 @@ def format_study(rows: list[StudyRow]) -> str:
     >>> print(format_study(error_by_depth([1], length=8, engines=["tree"], dtypes=["float64"])).split("\\n")[0])
     engine    dtype  depth  length     peak  relative  largest  ulp
     """
-    from .errors import text_table
-
     header = ["engine", "dtype", "depth", "length", "peak", "relative", "largest", "ulp"]
     lines = [
         [*map(str, row[:4]), f"{row.peak:.1e}", f"{row.relative:.1e}", f"{row.largest:.1e}", f"{row.ulp:.1f}"] for row in rows

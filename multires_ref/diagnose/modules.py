@@ -1,19 +1,25 @@
-"""A PyTorch module made ready to be compared: unwrapped, copied, run in a mode and a dtype; every failure explained."""
+"""Running a PyTorch module that is to be compared: a copy of it, in a mode and a dtype, with hooks on its layers.
+
+Every failure is explained by a ValueError that says what to do. Which layers are shown, and under which names, is decided by a
+mapping: see `matching.py`.
+"""
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
 from ..base.optional import import_torch
 from .axes import as_theirs
-from .hooks import INPUT, hook, layer_name, record_calls
+from .matching import INPUT, PURPOSE, Call, layer_name
 
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -57,15 +63,78 @@ def copied(module: Any) -> Any:
 
 def foreign_constants(module: Any, dtype: str) -> list[str]:
     """Float tensors that are neither parameters nor buffers and have another dtype: `.to(dtype)` leaves them as they are."""
-    torch = import_torch("comparing with a PyTorch module")
+    torch = import_torch(PURPOSE)
     held = [(f"{name}.{key}".lstrip("."), value) for name, layer in module.named_modules() for key, value in vars(layer).items()]
     return [
         name for name, v in held if isinstance(v, torch.Tensor) and v.is_floating_point() and v.dtype != getattr(torch, dtype)
     ]
 
 
+def first_tensor(value: Any) -> Any:
+    """The tensor of a layer's input or output; of a tuple, list or dict the first one."""
+    while isinstance(value, (tuple, list, dict)):
+        value = next(iter(value.values() if isinstance(value, dict) else value), None)
+    return value
+
+
+@contextmanager
+def hooks_on(module: Any, layers: dict[str, str]) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Inside, what the mapped layers return (or take) and the gradients there are kept, by our names: (values, gradients)."""
+    values: dict[str, np.ndarray] = {}
+    gradients: dict[str, np.ndarray] = {}
+    runs: Counter[str] = Counter()
+
+    def keep(key: str, value: Any) -> None:
+        tensor = first_tensor(value)
+        if key in layers and hasattr(tensor, "detach"):
+            ours = layers[key]
+            values[ours] = as_numpy(tensor.detach().clone())  # cloned: a later layer may write in place
+            if tensor.requires_grad:
+                tensor.register_hook(lambda g: gradients.__setitem__(ours, as_numpy(g.detach().clone())))
+
+    def before(name: str) -> Callable[..., None]:
+        return lambda _, args, kwargs: keep(Call(name, runs[name], None).key + INPUT, (*args, *kwargs.values()))
+
+    def after(name: str) -> Callable[..., None]:
+        def left(_: Any, args: Any, kwargs: Any, output: Any) -> None:
+            keep(Call(name, runs[name], None).key, output)
+            runs[name] += 1
+
+        return left
+
+    names, modules = dict.fromkeys(layer_name(key) for key in layers), dict(module.named_modules())
+    handles = [modules[name].register_forward_pre_hook(before(name), with_kwargs=True) for name in names]
+    handles += [modules[name].register_forward_hook(after(name), with_kwargs=True) for name in names]
+    try:
+        yield values, gradients
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def calls_of(module: Any) -> Iterator[list[Call]]:
+    """Inside, a list of the layers that run, in the order in which they begin; those that never run are not in it."""
+    calls: list[Call] = []
+    runs: Counter[str] = Counter()
+
+    def before(name: str) -> Callable[..., None]:
+        def entered(layer: Any, inputs: Any) -> None:
+            calls.append(Call(name, runs[name], layer))
+            runs[name] += 1
+
+        return entered
+
+    handles = [layer.register_forward_pre_hook(before(name)) for name, layer in module.named_modules() if name]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 class Pass(NamedTuple):
-    """What one forward pass, and where g was given one backward pass, of a module showed; axes as the module has them."""
+    """One forward pass of a module, and where g was given one backward pass; axes as the module has them."""
 
     output: np.ndarray
     values: dict[str, np.ndarray]  # by our names
@@ -90,26 +159,28 @@ class Runner:
         g: np.ndarray | None = None, order: tuple[int, ...] | None = None, dropout: bool = False, seed: int = 0,
     ) -> Pass:  # fmt: skip
         """One pass of a fresh copy; without `dropout` every dropout function of PyTorch returns its input."""
-        torch = import_torch("comparing with a PyTorch module")
         module, (x, *lengths) = self.ready(training), self.tensors(x, lengths)
-        values: dict[str, np.ndarray] = {}
-        gradients: dict[str, np.ndarray] = {}
         x.requires_grad_(g is not None and x.is_floating_point())
-        handles = hook(module, layers or {}, values, gradients)
-        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(g is not None), dropout_off(not dropout):
-            torch.manual_seed(seed)
+        with self.surroundings(dropout, seed, g is not None), hooks_on(module, layers or {}) as (values, gradients):
             out = self.output(module, x, *lengths)
             if g is not None and out.requires_grad:
                 self.backward(out, g, order)
-        for handle in handles:
-            handle.remove()
         parameters = {name: None if p.grad is None else as_numpy(p.grad) for name, p in module.named_parameters()}
         buffers = {name: as_numpy(b) for name, b in module.named_buffers()}
         return Pass(as_numpy(out), values, gradients, parameters, None if x.grad is None else as_numpy(x.grad), buffers)
 
+    @staticmethod
+    @contextmanager
+    def surroundings(dropout: bool, seed: int, gradients: bool) -> Iterator[None]:
+        """Inside, PyTorch's generator starts from `seed`, and dropout and gradients are on or off; outside nothing changes."""
+        torch = import_torch(PURPOSE)
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(gradients), dropout_off(not dropout):
+            torch.manual_seed(seed)
+            yield
+
     def ready(self, training: bool) -> Any:
         """A copy in the dtype and mode, all of whose parameters take a gradient."""
-        torch = import_torch("comparing with a PyTorch module")
+        torch = import_torch(PURPOSE)
         module = copied(self.module).to(getattr(torch, self.dtype)).train(training)
         for p in module.parameters():
             p.grad = None
@@ -117,20 +188,20 @@ class Runner:
         return module
 
     def tensors(self, x: np.ndarray, lengths: Any) -> list[Any]:
-        torch = import_torch("comparing with a PyTorch module")
+        torch = import_torch(PURPOSE)
         device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         return [torch.from_numpy(np.array(a, order="C")).to(device) for a in (x, lengths) if a is not None]
 
-    def calls(self, x: np.ndarray, lengths: Any) -> list[Any]:
+    def calls(self, x: np.ndarray, lengths: Any) -> list[Call]:
         """The layers that run, in order."""
-        torch = import_torch("comparing with a PyTorch module")
         module, inputs = self.ready(training=False), self.tensors(x, lengths)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), dropout_off(True):
-            return record_calls(module, lambda: self.output(module, *inputs))
+        with self.surroundings(dropout=False, seed=0, gradients=False), calls_of(module) as calls:
+            self.output(module, *inputs)
+        return calls
 
     def backward(self, out: Any, g: np.ndarray, order: tuple[int, ...] | None) -> None:
         """Let g, which has our axes, arrive at the output."""
-        torch = import_torch("comparing with a PyTorch module")
+        torch = import_torch(PURPOSE)
         shape = tuple(out.shape)
         arriving = as_theirs(g, shape, order if order is not None else tuple(range(len(shape))))
         try:
@@ -140,16 +211,11 @@ class Runner:
 
     def output(self, module: Any, x: Any, lengths: Any = None) -> Any:
         """The tensor that the module returns."""
-        entered: list[str] = []
-        names = {id(layer): name for name, layer in module.named_modules()}
-        handles = [m.register_forward_pre_hook(lambda m, _: entered.append(names[id(m)])) for m in module.modules()]
-        try:
-            returned = self.invoke(module, x, lengths)
-        except Exception as error:
-            raise ValueError(self.failure(error, module, x, entered)) from None
-        finally:
-            for handle in handles:
-                handle.remove()
+        with calls_of(module) as calls:
+            try:
+                returned = self.invoke(module, x, lengths)
+            except Exception as error:
+                raise ValueError(self.failure(error, module, x, calls)) from None
         return self.one_tensor(returned, x.shape[0], x.shape[-1])
 
     def invoke(self, module: Any, x: Any, lengths: Any) -> Any:
@@ -168,11 +234,9 @@ class Runner:
             raise TypeError("forward takes no lengths")
         return module(x, lengths)
 
-    def failure(self, error: Exception, module: Any, x: Any, entered: list[str]) -> str:
-        """What went wrong while the module ran, and what to do."""
-        where = (
-            f" in {entered[-1]} ({type(dict(module.named_modules())[entered[-1]]).__name__})" if entered and entered[-1] else ""
-        )
+    def failure(self, error: Exception, module: Any, x: Any, calls: list[Call]) -> str:
+        """What went wrong while the module ran, in which layer, and what to do."""
+        where = f" in {calls[-1].name} ({type(calls[-1].layer).__name__})" if calls else ""
         said = f"{type(error).__name__}: {first_line(error)}"
         start = f"the module cannot be run on x {list(x.shape)} in {self.dtype}: {said}{where}. "
         if self.dtype == "float64" and any(word in said for word in ("Double", "double", "same dtype", "float64")):
@@ -212,9 +276,7 @@ def first_line(error: Exception) -> str:
 
 def dropout_off(off: bool) -> Any:
     """A context in which the dropout functions of PyTorch, and so its dropout layers, return their input."""
-    from contextlib import nullcontext
-
-    torch = import_torch("comparing with a PyTorch module")
+    torch = import_torch(PURPOSE)
     functions = [getattr(torch.nn.functional, name) for name in DROPOUTS]
     functions += [torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout]
 

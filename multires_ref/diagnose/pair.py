@@ -1,34 +1,50 @@
-"""A module and a model that are to be compared: what each gives in a mode, with the same names and the same axes."""
+"""A module and a model that are to be compared: what each of them gives in a mode, with the same names and the same axes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
+from ..base.agreement import Error, measure
 from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model
 from .axes import aligned, channel_axis, find_orders, our_shape, possible_orders, resized
-from .cast import cast, cast_model
-from .comparison import Layer
-from .errors import cancellation_noise, measure
-from .hooks import INPUT, layer_name
-from .layers import check_layers, count_blocks, default_layers, our_layers
+from .matching import (
+    INPUT,
+    PURPOSE,
+    Link,
+    check_layers,
+    count_blocks,
+    default_layers,
+    different_numbers,
+    layer_name,
+    link_parameters,
+    our_layers,
+)  # fmt: skip
 from .modules import Pass, Runner, running_statistics, unwrap
-from .parameters import Link, different_numbers, link_parameters, rounded
-from .record import Record, record_model
+from .record import Record, cast, cast_model, map_model, record_model
+from .report import cancellation_noise
 
 GRADIENT_TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # relative, each gradient by its own size
 MODES = ("evaluation", "training")
 
 
+class Layer(NamedTuple):
+    """One layer or parameter that both sides have: our name, the module's name for it, and how far its numbers are off."""
+
+    name: str
+    theirs: str
+    error: Error
+
+
 def prepare(torch_module: Any, model: Model, x: Any, lengths: Any, layers: Any, call: Any, dtype: str) -> Pair:
-    """Everything that is settled before anything is compared."""
-    torch = import_torch("comparing with a PyTorch module")
+    """The pair, after everything that must be known before a comparison: axes, dtypes, layers and parameters that correspond."""
+    torch = import_torch(PURPOSE)
     if not isinstance(torch_module, torch.nn.Module):
         raise TypeError(f"torch_module must be a torch.nn.Module; got {type(torch_module).__name__}")
     x, lengths = (None if a is None else as_numpy(a) if hasattr(a, "detach") else np.asarray(a) for a in (x, lengths))
@@ -46,10 +62,20 @@ def prepare(torch_module: Any, model: Model, x: Any, lengths: Any, layers: Any, 
             f"the module has {found} blocks and the model has {model.config.n_layers}: load the checkpoint that the module was "
             "built for, or build the module with as many blocks"
         )
-    layers = default_layers(module, model.config, calls) if layers is None else layers
+    layers = default_layers(calls, model.config) if layers is None else layers
     check_layers(layers, module, our_layers(model.config))
     held = {name: as_numpy(p.detach().to(getattr(torch, dtype))) for name, p in module.named_parameters()}
     return Pair(module, model, x, lengths, layers, runner, link_parameters(held, layers, model), held, notes)
+
+
+def rounded(model: Model, torch_dtype: Any) -> Model:
+    """The model with its numbers rounded as the module's are, to float16 or bfloat16, in the dtype that it has."""
+    torch = import_torch(PURPOSE)
+
+    def through(a: np.ndarray) -> np.ndarray:
+        return torch.from_numpy(a.copy()).to(torch_dtype).double().numpy().astype(a.dtype) if a.dtype.kind == "f" else a
+
+    return map_model(through, model)
 
 
 @dataclass
@@ -84,7 +110,7 @@ class Pair:
     @cached_property
     def orders(self) -> dict[str, set[tuple[int, ...]]]:
         """For each layer the orders of axes that are possible."""
-        nn, modules = import_torch("comparing with a PyTorch module").nn, dict(self.module.named_modules())
+        nn, modules = import_torch(PURPOSE).nn, dict(self.module.named_modules())
 
         def shapes(run: Pass) -> dict[str, tuple[int, ...]]:
             return {name: a.shape for name, a in self.arrays(run).items()}
@@ -195,7 +221,7 @@ class Pair:
 
     def not_compared(self, tables: dict[str, list[Layer]], gradients: dict[str, list[Layer]]) -> list[str]:
         """What a verdict does not cover, in phrases."""
-        torch, n, said = import_torch("comparing with a PyTorch module"), self.model.config.n_layers, []
+        torch, n, said = import_torch(PURPOSE), self.model.config.n_layers, []
         compared = {row.name for row in next(iter(tables.values()))}
         doubtful = [name for name, orders in self.orders.items() if len(orders) > 1 and name != "decoder"]
         unseen = [name for name in our_layers(self.model.config) if name not in compared and name not in doubtful]

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.agreement import measure
 from ..base.checks import check_int
 from ..base.layer_checks import as_signal, as_wavelet
 from ..response import impulse_responses
 from ..transform import causal_delay, causal_iswt
 from ..tree import pyramid
-from .errors import measure
 
 EXACT = 1e-12  # relative; rounding only
 EARLY = 1e-11  # where a long filter has only begun to see the signal: such an array is small beside the terms of its sums

@@ -1,18 +1,20 @@
-"""One run of our network with every intermediate array and every gradient kept, by name."""
+"""Our side of a comparison: a model in a dtype, an input for it, and one run with every array and every gradient kept by name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.checks import FLOATS, check_choice
 from ..base.pytrees import flatten, map_pytree
 from ..network import Model, apply
 from ..ops.tracing import backward, gradient_of, record
 
 
 class Record(NamedTuple):
-    """What one forward and backward pass showed. Layers by hook name ("encoder", "blocks.0.conv", ...), in order."""
+    """The arrays of one forward and backward pass. Layers by the names of hooks ("encoder", "blocks.0.conv", ...), in order."""
 
     output: np.ndarray
     values: dict[str, np.ndarray]  # each layer's output
@@ -72,6 +74,30 @@ def record_model(
     ordered = {name: gradients[name] for name in values}
     of_input = np.array(of_leaves["x"]) if is_float else None
     return Record(values["decoder"], values, ordered, flatten(of_leaves["params"]), flatten(kept["state"]), of_input)
+
+
+def map_model(function: Callable[[np.ndarray], np.ndarray], model: Model) -> Model:
+    """The model with `function` applied to every parameter and to every running statistic of its norms."""
+    return Model(model.config, map_pytree(function, model.params), map_pytree(function, model.state))
+
+
+def cast_model(model: Model, dtype: str) -> Model:
+    """A copy of `model` with its parameters and running statistics in `dtype`; counts stay whole numbers.
+
+    Examples
+    --------
+    >>> from multires_ref import NetworkConfig
+    >>> model = Model.init(NetworkConfig(3, 10, 8, 2, max_length=32), np.random.default_rng(0))
+    >>> cast_model(model, "float64").params["decoder"]["weight"].dtype
+    dtype('float64')
+    """
+    check_choice("dtype", str(np.dtype(dtype)), FLOATS)
+    return map_model(lambda array: cast(array, dtype), model)
+
+
+def cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    """A float array in `dtype`; whole numbers (tokens, counts) as they are; always a copy."""
+    return array.astype(dtype) if array.dtype.kind == "f" else array.copy()
 
 
 def random_input(model: Model, rng: np.random.Generator, batch: int, length: int) -> tuple[np.ndarray, np.ndarray | None]:

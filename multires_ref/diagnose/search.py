@@ -1,8 +1,8 @@
-"""Which of the usual suspects, alone or together, give a module's numbers: a search with a limit of time.
+"""Which of the usual mistakes, alone or together, give a module's numbers: a search with a limit of time.
 
-At the first layer that departs only those suspects are tried that can act between the last layer seen to be right and this one,
-on one example, from the input of the first block in question, and on a few channels where the layer is the convolution. What
-reproduces the layer is confirmed on all numbers; the next layer to depart then is explained in the same way.
+At the first layer that differs, only those mistakes are tried that can act between the last layer that agrees and this one. They
+are tried on one example, from the input of the first block in question, and on a few channels if the layer is the convolution.
+Mistakes that give the module's numbers there are confirmed on all numbers; the next layer that differs is explained likewise.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.agreement import measure
 from ..network import Model
 from ..network.norms import NORMS
-from .errors import measure
-from .quirks import RIGHT, Quirks, steps
-from .suspects import Suspect, scopes, usual_suspects
+from .mistakes import NONE, Mistakes, layers_with_mistakes
+from .usual_mistakes import Mistake, possible_mistakes, scopes
 
 TOLERANCES = {"float64": 1e-10, "float32": 1e-5}  # relative, of a layer's output
 CHANNELS = 8  # of a convolution, where it is tried
-MOST_PARTS, MOST_LEADS = 3, 4  # how many explanations on top of one another, and how many are followed each time
+MOST_CAUSES, MOST_CANDIDATES = 3, 4  # how many explanations on top of one another, and how many are followed each time
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,38 @@ class Case:
         return Case(self.mode, self.x[part], None if self.lengths is None else self.lengths[part], theirs)
 
 
-class Hit(NamedTuple):
-    """Suspects together, and the blocks they are in."""
+class Cause(NamedTuple):
+    """Mistakes together, and the blocks they are in."""
 
-    suspects: tuple[Suspect, ...]
+    mistakes: tuple[Mistake, ...]
     where: str
     blocks: range
 
 
-class Finding(NamedTuple):
-    """Suspects that, built into our network, give what the module's first departing layer gives."""
+class Difference(NamedTuple):
+    """The first layer that differs, in which run of the module, and the layers that were compared before it and agree."""
 
-    hits: tuple[Hit, ...]
-    remaining: str | None  # the first layer that still departs with them, and in which mode; None where every layer agrees
+    case: Case
+    layer: str
+    agree: list[str]
 
     @property
-    def suspects(self) -> tuple[Suspect, ...]:
-        return tuple(suspect for hit in self.hits for suspect in hit.suspects)
+    def last_right(self) -> str | None:
+        """The last layer before it that agrees: for a running statistic, the same one of an earlier block."""
+        kind = self.layer.rpartition(".")[2]
+        before = [name for name in self.agree if name.endswith(kind)] if "running" in self.layer else self.agree
+        return before[-1] if before else None
+
+
+class Finding(NamedTuple):
+    """Mistakes with which our network gives what the module gives at the first layer that differs."""
+
+    causes: tuple[Cause, ...]
+    remaining: str | None  # the first layer that still differs with them, and in which mode; None where every layer agrees
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        return tuple(mistake for cause in self.causes for mistake in cause.mistakes)
 
 
 def in_order(values: Iterable[str]) -> list[str]:
@@ -69,16 +84,16 @@ def in_order(values: Iterable[str]) -> list[str]:
     return sorted(values, key=lambda name: ("running" in name, name == "decoder"))
 
 
-def switches(hits: Sequence[Hit], n_layers: int) -> tuple[list[Quirks], Quirks]:
-    """The quirks of each block, and those outside the blocks."""
+def switches(causes: Sequence[Cause], n_layers: int) -> tuple[list[Mistakes], Mistakes]:
+    """The mistakes of each block, and those outside the blocks."""
     inside: list[dict[str, Any]] = [{} for _ in range(n_layers)]
     outside: dict[str, Any] = {}
-    for hit in hits:
-        for suspect in hit.suspects:
-            outside |= suspect.quirks
-            for i in hit.blocks:
-                inside[i] |= suspect.quirks
-    return [Quirks(**changes) if changes else RIGHT for changes in inside], Quirks(**outside)
+    for cause in causes:
+        for mistake in cause.mistakes:
+            outside |= mistake.switches
+            for i in cause.blocks:
+                inside[i] |= mistake.switches
+    return [Mistakes(**changes) if changes else NONE for changes in inside], Mistakes(**outside)
 
 
 @dataclass
@@ -95,7 +110,7 @@ class Search:
     def __post_init__(self) -> None:
         case = self.cases[0]
         self.n, self.dtype = self.model.config.n_layers, str(self.model.params["decoder"]["weight"].dtype)
-        self.suspects = usual_suspects(self.model.config, case.x.shape[-1], case.lengths is not None)
+        self.possible = possible_mistakes(self.model.config, case.x.shape[-1], case.lengths is not None)
         alone = NORMS[self.model.config.norm].per_step
         self.small = {case.mode: case.one_example(alone) for case in self.cases}
 
@@ -107,87 +122,81 @@ class Search:
     def over(self) -> bool:
         return self.spent > self.seconds
 
-    def run(self, case: Case, hits: Sequence[Hit], **options: Any) -> Iterator[tuple[str, np.ndarray]]:
+    def run(self, case: Case, causes: Sequence[Cause], **options: Any) -> Iterator[tuple[str, np.ndarray]]:
         """Our network with these mistakes."""
-        inside, outside = switches(hits, self.n)
-        return steps(self.model, case.x, case.lengths, inside, outside, case.mode == "training", **options)
+        inside, outside = switches(causes, self.n)
+        return layers_with_mistakes(self.model, case.x, case.lengths, inside, outside, case.mode == "training", **options)
 
     def agrees(self, theirs: np.ndarray, ours: np.ndarray) -> bool:
         return measure(theirs, ours, TOLERANCES[self.dtype]).passed
 
-    def departure(self, hits: Sequence[Hit]) -> tuple[Case, str, list[str]] | None:
-        """The first layer that departs with these mistakes, and the layers seen before it, on all numbers; None if none does."""
+    def first_difference(self, causes: Sequence[Cause]) -> Difference | None:
+        """The first layer that differs with these mistakes, on all numbers; None if every layer agrees."""
         for case in self.cases:
-            ours = dict(self.run(case, hits))
-            seen = [name for name in in_order(ours) if name in case.theirs]
-            for n, name in enumerate(seen):
+            ours = dict(self.run(case, causes))
+            compared = [name for name in in_order(ours) if name in case.theirs]
+            for n, name in enumerate(compared):
                 if not self.agrees(case.theirs[name], ours[name]):
-                    return case, name, seen[:n]
+                    return Difference(case, name, compared[:n])
         return None
 
-    def solve(self, hits: tuple[Hit, ...] = (), bound: int = 9) -> list[Finding]:
-        """What explains everything with the fewest suspects; else what explains most of the first departing layers."""
-        found = self.departure(hits)
+    def solve(self, causes: tuple[Cause, ...] = (), bound: int = 9) -> list[Finding]:
+        """The fewest mistakes with which every layer agrees; if there are none, those with which most of the layers agree."""
+        found = self.first_difference(causes)
         if found is None:
-            return [Finding(hits, None)]
-        case, first, seen = found
-        here = [Finding(hits, f"{first} ({case.mode} mode)")] if hits else []
-        if len(hits) == MOST_PARTS or self.over or sum(len(hit.suspects) for hit in hits) >= bound:
+            return [Finding(causes, None)]
+        here = [Finding(causes, f"{found.layer} ({found.case.mode} mode)")] if causes else []
+        if len(causes) == MOST_CAUSES or self.over or sum(len(cause.mistakes) for cause in causes) >= bound:
             return here
         findings = []
-        for lead in self.leads(case, first, seen, hits):
-            findings += self.solve((*hits, lead), bound)
-            complete = [len(f.suspects) for f in findings if f.remaining is None]
+        for cause in self.candidates(found, causes):
+            findings += self.solve((*causes, cause), bound)
+            complete = [len(f.mistakes) for f in findings if f.remaining is None]
             bound = min([bound, *complete])
         whole = [f for f in findings if f.remaining is None]
-        fewest = min((len(f.suspects) for f in whole), default=0)
-        return [f for f in whole if len(f.suspects) == fewest] or findings or here
+        fewest = min((len(f.mistakes) for f in whole), default=0)
+        return [f for f in whole if len(f.mistakes) == fewest] or findings or here
 
-    def leads(self, case: Case, first: str, seen: list[str], hits: tuple[Hit, ...]) -> list[Hit]:
-        """The suspects, or pairs of them, that reproduce the layer `first`: those after which the next departure is furthest."""
-        alone = [(suspect,) for suspect in self.suspects]
-        able = [group for group in alone if scopes(group, first, last_right(first, seen), self.n)]
-        singles = [group[0] for group in able]
-        early = (
-            [s for s in self.suspects if s.acts == "norm"] if any("norm" in s.quirks for s in singles) else []
-        )  # under pre-norm
-        for groups in (able, pairs(singles + [s for s in early if s not in singles])):
-            found = list(self.trials(case, first, seen, hits, groups))
-            ranked = [(self.rank(self.departure((*hits, hit))), hit) for hit in found]
-            here = self.rank((case, first, seen))
-            ranked = [(rank, hit) for rank, hit in ranked if rank > here]
+    def candidates(self, difference: Difference, causes: tuple[Cause, ...]) -> list[Cause]:
+        """The mistakes, or pairs of them, that reproduce the layer that differs; of these, those with which most layers agree."""
+        first, right = difference.layer, difference.last_right
+        singles = [mistake for mistake in self.possible if scopes((mistake,), first, right, self.n)]
+        early = []  # with the norm before the convolution, a mistake of the norm shows there
+        if any("norm" in mistake.switches for mistake in singles):
+            early = [mistake for mistake in self.possible if mistake.acts == "norm" and mistake not in singles]
+        for groups in ([(mistake,) for mistake in singles], pairs(singles + early)):
+            found = list(self.trials(difference, causes, groups))
+            ranked = [(self.rank(self.first_difference((*causes, cause))), cause) for cause in found]
+            ranked = [(rank, cause) for rank, cause in ranked if rank > self.rank(difference)]
             if ranked:
                 best = max(rank for rank, _ in ranked)
-                return [hit for rank, hit in ranked if rank == best][:MOST_LEADS]
+                return [cause for rank, cause in ranked if rank == best][:MOST_CANDIDATES]
         return []
 
-    def rank(self, departure: tuple[Case, str, list[str]] | None) -> tuple[int, int]:
-        """How far the network is explained: by modes, then by layers."""
-        if departure is None:
+    def rank(self, difference: Difference | None) -> tuple[int, int]:
+        """How much of the network agrees: the number of runs, then of layers."""
+        if difference is None:
             return len(self.cases), 0
-        case, _, seen = departure
-        return self.cases.index(case), len(seen)
+        return self.cases.index(difference.case), len(difference.agree)
 
-    def trials(
-        self, case: Case, first: str, seen: list[str], hits: tuple[Hit, ...], groups: Iterable[tuple[Suspect, ...]]
-    ) -> Iterator[Hit]:
-        """The groups of suspects that reproduce `first`, those in all blocks in question before those in one of them."""
-        right, groups = last_right(first, seen), list(groups)
-        begins = self.begins(case, hits)
-        every = [[Hit(group, where, blocks) for where, blocks in scopes(group, first, right, self.n).items()] for group in groups]
-        for hit in [found[0] for found in every if found] + [hit for found in every for hit in found[1:]]:
+    def trials(self, difference: Difference, causes: tuple[Cause, ...], groups: Sequence[tuple[Mistake, ...]]) -> Iterator[Cause]:
+        """The groups of mistakes that reproduce the layer that differs: in all blocks in question first, then in one of them."""
+        begins = self.begins(difference.case, causes)
+        places = [scopes(group, difference.layer, difference.last_right, self.n) for group in groups]
+        every = [[Cause(group, *place) for place in found.items()] for group, found in zip(groups, places, strict=True)]
+        for cause in [found[0] for found in every if found] + [cause for found in every for cause in found[1:]]:
             if self.over:
                 return
             self.tried += 1
             if self.bar is not None:
                 self.bar.update()
-            if not contradict(hits, hit) and self.reproduces(case, first, seen, (*hits, hit), begins, hit):
-                yield hit
+            if not contradict(causes, cause) and self.reproduces(difference, (*causes, cause), begins):
+                yield cause
 
-    def begins(self, case: Case, hits: tuple[Hit, ...]) -> list[np.ndarray]:
+    def begins(self, case: Case, causes: tuple[Cause, ...]) -> list[np.ndarray]:
         """What goes into each block of our network, with the mistakes found so far."""
-        inside, _ = switches(hits, self.n)
-        ours = dict(self.run(self.small[case.mode], hits))
+        inside, _ = switches(causes, self.n)
+        ours = dict(self.run(self.small[case.mode], causes))
         found = [ours["encoder"]]
         for i in range(self.n - 1):
             if inside[i].norm == "pre":  # the block ends in a sum that has no name
@@ -195,45 +204,38 @@ class Search:
             found.append(ours[f"blocks.{i}.norm"])
         return found
 
-    def reproduces(
-        self, case: Case, first: str, seen: list[str], hits: tuple[Hit, ...], begins: list[np.ndarray], hit: Hit
-    ) -> bool:
-        """Whether our network with these mistakes agrees with the module's layers up to `first`, on one example."""
-        small, options, channels = self.small[case.mode], {}, None
-        wanted = {*seen, first}
-        if hit.blocks:
-            start = min(hit.blocks[0], len(begins) - 1)
+    def reproduces(self, difference: Difference, causes: tuple[Cause, ...], begins: list[np.ndarray]) -> bool:
+        """Whether our network with these mistakes agrees with the module up to the layer that differs, on one example.
+
+        The last of the causes is the one that is tried: it is computed from the first of its blocks on.
+        """
+        small, first, options = self.small[difference.case.mode], difference.layer, {}
+        blocks, channels = causes[-1].blocks, slice(None)
+        if blocks:
+            start = min(blocks[0], len(begins) - 1)
             options = {"start": start, "begin": begins[start]}
         if first.endswith(".conv"):
             channels = slice(0, CHANNELS)
             options["few"] = (int(first.split(".")[1]), channels)
-        for name, ours in self.run(small, hits, **options):
-            if name in wanted:
-                theirs = small.theirs[name]
-                if not self.agrees(theirs[:, channels] if channels and name == first else theirs, ours):
-                    return False
+        for name, ours in self.run(small, causes, **options):
+            theirs = small.theirs.get(name)
             if name == first:
-                return True
+                return self.agrees(theirs[:, channels] if first.endswith(".conv") else theirs, ours)
+            if name in difference.agree and not self.agrees(theirs, ours):
+                return False
         return False
 
 
-def last_right(first: str, seen: list[str]) -> str | None:
-    """The last layer seen to be right before `first`: for a running statistic, the same one of an earlier block."""
-    kind = first.rpartition(".")[2]
-    before = [name for name in seen if name.endswith(kind)] if "running" in first else seen
-    return before[-1] if before else None
-
-
-def pairs(suspects: list[Suspect]) -> list[tuple[Suspect, ...]]:
+def pairs(mistakes: list[Mistake]) -> list[tuple[Mistake, ...]]:
     """Any two that do not contradict each other."""
-    return [pair for pair in combinations(suspects, 2) if not set(pair[0].quirks) & set(pair[1].quirks)]
+    return [pair for pair in combinations(mistakes, 2) if not set(pair[0].switches) & set(pair[1].switches)]
 
 
-def contradict(hits: tuple[Hit, ...], hit: Hit) -> bool:
-    """Whether `hit` sets a switch that is already set in one of its blocks."""
-    mine = {name for suspect in hit.suspects for name in suspect.quirks}
+def contradict(causes: tuple[Cause, ...], cause: Cause) -> bool:
+    """Whether `cause` sets a switch that one of `causes` has set already in one of its blocks."""
+    mine = {name for mistake in cause.mistakes for name in mistake.switches}
     return any(
-        mine & set(suspect.quirks) and (set(other.blocks) & set(hit.blocks) or not hit.blocks)
-        for other in hits
-        for suspect in other.suspects
+        mine & set(mistake.switches) and (set(other.blocks) & set(cause.blocks) or not cause.blocks)
+        for other in causes
+        for mistake in other.mistakes
     )

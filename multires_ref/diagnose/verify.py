@@ -1,8 +1,8 @@
-"""Our numbers against PyTorch's, layer by layer: live, or against numbers somebody stored.
+"""Our numbers against PyTorch's, layer by layer, where PyTorch is installed; or against numbers that somebody stored.
 
-The same parameters and the same input go through the NumPy model and through `torch_model.MultiresNet`; every layer's output,
-every layer's gradient and every parameter's gradient are compared. In float32 both are also held against a float64 run of the
-same float32 numbers, the truth that both round. Tolerances are stated here and nowhere else.
+The same parameters and the same input go through the NumPy model and through `torch_model.MultiresNet`. Every layer's output,
+every layer's gradient and every parameter's gradient are compared. In float32 both are also compared with a float64 run of the
+same float32 numbers, which is the truth that both of them round. The tolerances are in this file alone.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ from typing import Any
 import numpy as np
 
 from ..authors.convert import authors_name, params_to_authors, state_to_authors
-from ..authors.load import as_numpy
+from ..authors.torch_file import as_numpy
+from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
-from ..base.pytrees import flatten, unflatten
+from ..base.pytrees import flatten
 from ..network import Model, NetworkConfig, apply, parameter_shapes
 from ..network.norms import NORMS
-from ..ops.bce_with_logits import bce_with_logits
-from ..ops.cross_entropy import cross_entropy
-from ..ops.mixture_nll import mixture_nll
-from .cast import cast, cast_model
-from .errors import cancellation_noise, measure, nearer
-from .record import Record, record_model
-from .report import Report, Row, Section, nearer_notes
+from ..ops.tracing import value_and_gradients
+from ..training.objectives import get_objective
+from .matching import authors_layers
+from .modules import hooks_on
+from .record import Record, cast, cast_model, record_model
+from .report import Report, Row, Section, cancellation_noise, nearer, nearer_notes
 
 # The largest relative error that passes, of a layer's output and of a gradient.
 TOLERANCES = {"float64": (1e-12, 1e-11), "float32": (1e-5, 1e-4)}
 # Against float64 numbers when the checkpoint's parameters were rounded to float32, each by up to 2**-24 = 6e-8 of itself.
 ROUNDED_PARAMETERS = (1e-6, 1e-5)
 
-
 COMPARED = ("x", "lengths", "eval_output", "train_output", "target", "loss")  # what a reference may hold
-NOT_COMPARED = ("traj_loss", "traj_lr")  # of a training run, for which other numbers are needed
+NOT_COMPARED = ("traj_loss", "traj_lr")  # of a training run: allowed, and not looked at
 GROUPS = ("grad/", "init/", "final/")
 
 
@@ -78,7 +77,7 @@ def verify_pytorch(
 
 
 def describe_run(model: Model, x: Any) -> str:
-    """One line about what was run."""
+    """The network and its input in one line."""
     c = model.config
     tree = f"{c.tree_select} tree of depth {c.J}, K = {c.kernel_size}, m = {c.m}"
     return f"{c.kind}, {c.n_layers} blocks of {c.d_model} channels, {tree}, {c.norm} norm, input {list(x.shape)}"
@@ -88,39 +87,36 @@ def verify_section(model: Model, x: Any, lengths: Any, g: np.ndarray, mode: str)
     """One dtype (the model's) in one mode."""
     dtype = str(model.params["decoder"]["weight"].dtype)
     x, g, training = cast(x, dtype), cast(g, dtype), mode == "training"
-    ours = record_model(model, x, lengths, g, training)
-    theirs = record_pytorch(model, x, lengths, g, training)
-    truth = None
+    records = [record_model(model, x, lengths, g, training), record_pytorch(model, x, lengths, g, training)]
+    if dtype == "float32":  # and the truth that both of them round
+        wide = cast_model(model, "float64"), cast(x, "float64"), lengths, cast(g, "float64")
+        records.append(record_model(*wide, training))
+    forward, backward = TOLERANCES[dtype]
+    rows = layer_rows(records, forward, backward) + parameter_rows(model.config, records, backward)
+    rows += state_rows(*records[:2], forward) if training else []
+    notes = [f"tolerances (relative): forward {forward:.0e}, gradient {backward:.0e}"]
     if dtype == "float32":
-        truth = record_model(cast_model(model, "float64"), cast(x, "float64"), lengths, cast(g, "float64"), training)
-    rows = layer_rows(ours, theirs, truth, TOLERANCES[dtype]) + parameter_rows(
-        model.config, ours, theirs, truth, TOLERANCES[dtype]
-    )
-    rows += state_rows(model, ours, theirs, TOLERANCES[dtype]) if training else []
-    notes = [f"tolerances (relative): forward {TOLERANCES[dtype][0]:.0e}, gradient {TOLERANCES[dtype][1]:.0e}"]
-    if truth is not None:
-        off = [measure(r.output, truth.output, 1.0).relative for r in (ours, theirs)]
+        off = [measure(record.output, records[2].output, 1.0).relative for record in records[:2]]
         notes += nearer_notes(rows, (off[0], off[1]))
     return Section(f"{dtype}, {mode} mode", dtype, rows, notes)
 
 
 def record_pytorch(model: Model, x: Any, lengths: Any, g: np.ndarray, training: bool) -> Record:
-    """The same record as `record_model`, by PyTorch."""
-    from ..authors.torch_model import from_torch, to_torch
-    from .hooks import record_module
-    from .layers import authors_layers
+    """The same record as `record_model`, by PyTorch; parameters and running statistics by the authors' names."""
+    from ..authors.torch_model import to_torch
 
-    torch = import_torch("verifying against PyTorch")
-    module = to_torch(model).train(training)
-    inputs = [torch.from_numpy(np.ascontiguousarray(x)), None if lengths is None else torch.from_numpy(np.asarray(lengths))]
+    torch, module = import_torch("verifying against PyTorch"), to_torch(model).train(training)
     layers = {key: ours for key, ours in authors_layers(model.config).items() if not ours.endswith(".input")}
-    out, values, gradients = record_module(module, lambda: module(*inputs), layers, torch.from_numpy(g))
+    inputs = [None if a is None else torch.from_numpy(np.ascontiguousarray(a)) for a in (x, lengths)]
+    with hooks_on(module, layers) as shown:
+        out = module(*inputs)
+        out.backward(torch.from_numpy(g))
     values, gradients = (
         {name: np.moveaxis(a, -1, 1) if channels_last(name, model.config) else a for name, a in arrays.items()}
-        for arrays in (values, gradients)
+        for arrays in shown
     )
     parameters = {name: as_numpy(p.grad) for name, p in module.named_parameters()}
-    return Record(out, values, gradients, parameters, state_to_authors(from_torch(module)))
+    return Record(as_numpy(out), values, gradients, parameters, {name: as_numpy(b) for name, b in module.named_buffers()})
 
 
 def channels_last(name: str, config: NetworkConfig) -> bool:
@@ -134,27 +130,24 @@ def channels_last(name: str, config: NetworkConfig) -> bool:
     return (name.endswith(".norm") and NORMS[config.norm].per_step) or (name == "encoder" and config.encoder == "embedding")
 
 
-def layer_rows(ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]) -> list[Row]:
-    """A row a layer: its output, and the gradient that arrives there."""
+def layer_rows(records: list[Record], forward: float, backward: float) -> list[Row]:
+    """A row for each layer: its output, and the gradient that arrives there. `records`: ours, theirs and, if any, the truth."""
     rows = []
-    for name in ours.values:
-        values = [r.values[name] for r in (ours, theirs, truth) if r is not None]
-        gradients = [r.gradients[name] for r in (ours, theirs, truth) if r is not None]
-        who = ("", "") if truth is None else (nearer(*values), nearer(*gradients))
-        rows.append(Row(name, measure(*values[:2], tolerances[0]), measure(*gradients[:2], tolerances[1]), *who))
+    for name in records[0].values:
+        values, gradients = [r.values[name] for r in records], [r.gradients[name] for r in records]
+        errors = measure(*values[:2], forward), measure(*gradients[:2], backward)
+        rows.append(Row(name, *errors, *((nearer(*values), nearer(*gradients)) if len(records) == 3 else ())))
     return rows
 
 
-def parameter_rows(
-    config: NetworkConfig, ours: Record, theirs: Record, truth: Record | None, tolerances: tuple[float, float]
-) -> list[Row]:
-    """A row a parameter, by the authors' names: its gradient, relative to its own size."""
-    named = params_to_authors(config, unflatten(ours.parameters))
-    true = None if truth is None else params_to_authors(config, unflatten(truth.parameters))
+def parameter_rows(config: NetworkConfig, records: list[Record], backward: float) -> list[Row]:
+    """A row for each parameter, by the authors' names: its gradient, relative to its own size."""
+    ours, theirs, *truth = records
+    named, true = params_to_authors(config, ours.parameters), [params_to_authors(config, r.parameters) for r in truth]
     noise, rows = bias_noise(config, ours.gradients), []
     for name, gradient in named.items():
-        who = "" if true is None else nearer(gradient, theirs.parameters[name], true[name])
-        error = measure(gradient, theirs.parameters[name], tolerances[1], noise.get(name, 0.0))
+        error = measure(gradient, theirs.parameters[name], backward, noise.get(name, 0.0))
+        who = nearer(gradient, theirs.parameters[name], true[0][name]) if true else ""
         rows.append(Row(name, gradient=error, nearer_gradient=who))
     return rows
 
@@ -168,11 +161,10 @@ def bias_noise(config: NetworkConfig, gradients: dict[str, np.ndarray]) -> dict[
     return {authors_name(name, config): cancellation_noise(gradients[name.removesuffix(".bias")]) for name in ours}
 
 
-def state_rows(model: Model, ours: Record, theirs: Record, tolerances: tuple[float, float]) -> list[Row]:
-    """A row a running statistic of BatchNorm, after one batch."""
-    named = state_to_authors(Model(model.config, model.params, unflatten(ours.state)))
-    names = [name for name in named if "running" in name]
-    return [Row(name, measure(named[name], theirs.state[name], tolerances[0])) for name in names]
+def state_rows(ours: Record, theirs: Record, forward: float) -> list[Row]:
+    """A row for each running statistic of BatchNorm, after one batch."""
+    named = state_to_authors(ours.state)
+    return [Row(name, measure(named[name], theirs.state[name], forward)) for name in named if "running" in name]
 
 
 def verify_reference(model: Model, arrays: dict[str, np.ndarray], dtype: str = "float64", rounded: bool = False) -> Report:
@@ -182,12 +174,12 @@ def verify_reference(model: Model, arrays: dict[str, np.ndarray], dtype: str = "
     ----------
     model : Model
     arrays : dict
-        `x` (and `lengths`), and any of `eval_output`; `train_output`; with `target` also `loss` and `grad/<authors' key>`, of
-        that loss in training mode: cross-entropy for whole-number targets, binary cross-entropy for others, and the
-        nats of the mixture for an autoregressive network.
-    dtype : "float32" or "float64", in which ours is computed
+        `x` (and `lengths`), and at least one of `eval_output` and `train_output`, or `target` with `loss` or `grad/<authors'
+        key>`. The loss and its gradients are those of training mode: cross-entropy if the targets are whole numbers, binary
+        cross-entropy if they are not, and the nats of the mixture for an autoregressive network.
+    dtype : "float32" or "float64", in which our numbers are computed
     rounded : bool
-        The parameters went through float32: hold float64 results to `ROUNDED_PARAMETERS`.
+        Whether the parameters were rounded to float32: float64 results are then held to `ROUNDED_PARAMETERS`.
 
     Raises
     ------
@@ -231,22 +223,22 @@ def check_reference(arrays: dict[str, np.ndarray]) -> None:
 
 
 def near_one(name: str) -> str:
-    """A question if a known key is nearly this one."""
+    """A question if there is a known name like this one."""
     near = difflib.get_close_matches(name, [*COMPARED, *GROUPS], n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backward: float) -> list[Row]:
     """The loss in training mode and its gradients, as far as they are stored."""
-    from autograd import value_and_grad
-
-    x, lengths = arrays["x"], arrays.get("lengths")
+    x, lengths, target = arrays["x"], arrays.get("lengths"), arrays["target"]
     out, _ = apply(model.config, model.params, model.state, x, lengths, training=True)
-    value, g = value_and_grad(lambda out: loss_of(model, out, arrays["target"]))(out)
+    loss = get_objective(objective_of(model.config, target), model.config).loss
+    value, g = value_and_gradients(lambda out: loss(out, target), out)
     record = record_model(model, x, lengths, g, training=True)
     rows = [Row("loss", measure(value, arrays["loss"], forward))] if "loss" in arrays else []
     stored = {name.removeprefix("grad/"): array for name, array in arrays.items() if name.startswith("grad/")}
-    ours, noise = params_to_authors(model.config, unflatten(record.parameters)), bias_noise(model.config, record.gradients)
+    ours = params_to_authors(model.config, record.parameters) if stored else {}
+    noise = bias_noise(model.config, record.gradients)
     unknown = sorted(set(stored) - set(ours))
     if unknown:
         raise ValueError(f"the reference holds gradients of parameters that the model does not have: {unknown}")
@@ -255,11 +247,11 @@ def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backw
     ]
 
 
-def loss_of(model: Model, out: Any, target: Any) -> Any:
-    """The loss that fits the network and its target."""
-    if model.config.kind == "autoregressive":
-        return mixture_nll(out, target, model.config.n_values)
-    return cross_entropy(out, target) if target.dtype.kind in "iu" else bce_with_logits(out, target)
+def objective_of(config: NetworkConfig, target: np.ndarray) -> str:
+    """The objective that fits the network and its target."""
+    if config.kind == "autoregressive":
+        return "density"
+    return "classification" if target.dtype.kind in "iu" else "multilabel"
 
 
 def parameters_are_float32(model: Model) -> bool:

@@ -21,9 +21,9 @@ from multires_ref import compare, load_model
 from multires_ref.authors.load import read_checkpoint
 from multires_ref.authors.torch_model import to_torch
 from multires_ref.base.files import write_whole
-from multires_ref.diagnose.cast import cast_model
-from multires_ref.diagnose.hooks import record_module
-from multires_ref.diagnose.layers import authors_layers
+from multires_ref.diagnose.matching import authors_layers
+from multires_ref.diagnose.modules import Runner
+from multires_ref.diagnose.record import cast_model
 from multires_ref.diagnose.verify import channels_last
 
 HERE = Path(__file__).parent
@@ -32,8 +32,7 @@ CHECKPOINT = HERE.parent.parent / "tests" / "data" / "classifier_layernorm"
 
 def layers_of(module: torch.nn.Module, x: np.ndarray, names: dict[str, str]) -> dict[str, np.ndarray]:
     """Every layer's output of the module in evaluation mode, as [B, D, L]."""
-    module = module.eval()
-    values = record_module(module, lambda: module(torch.from_numpy(x)), names)[1]
+    values = Runner(module, str(x.dtype)).run(x, None, names).values
     return {name: np.moveaxis(a, -1, 1) if channels_last(name, module.config) else a for name, a in values.items()}
 
 
