@@ -196,7 +196,7 @@ def run_pywavelets(args: argparse.Namespace) -> int:
 
 def worst_relations(tables: dict[str, list[Any]]) -> str:
     """For each relation: the largest error over all wavelets, whose it is, and to how many wavelets the relation applies."""
-    from ..diagnose.errors import text_table
+    from ..base.tables import text_table
 
     lines = []
     for rows in zip(*tables.values(), strict=True):

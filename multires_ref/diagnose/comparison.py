@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .errors import Error, error_cells, text_table
+from ..base.tables import text_table
+from .errors import Error, error_cells
 from .search import Finding, Hit
 from .suspects import Suspect
 

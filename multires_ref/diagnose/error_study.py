@@ -170,7 +170,7 @@ def format_study(rows: list[StudyRow]) -> str:
     >>> print(format_study(error_by_depth([1], length=8, engines=["tree"], dtypes=["float64"])).split("\\n")[0])
     engine    dtype  depth  length     peak  relative  largest  ulp
     """
-    from .errors import text_table
+    from ..base.tables import text_table
 
     header = ["engine", "dtype", "depth", "length", "peak", "relative", "largest", "ulp"]
     lines = [

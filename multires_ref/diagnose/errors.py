@@ -1,15 +1,14 @@
-"""The errors of a report: `measure`, the noise of a sum that cancels, which of two is nearer to a truth, and the tables."""
+"""The errors of a report: `measure`, the noise of a sum that cancels, which of two is nearer to a truth, the cells of a row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..base.agreement import Error, measure
 
-__all__ = ["Error", "cancellation_noise", "error_cells", "measure", "nearer", "text_table"]
+__all__ = ["Error", "cancellation_noise", "error_cells", "measure", "nearer"]
 
 
 def cancellation_noise(terms: Any) -> float:
@@ -40,26 +39,6 @@ def nearer(ours: Any, theirs: Any, truth: Any) -> str:
     if ours <= 1.1 * theirs and theirs <= 1.1 * ours:
         return "same"
     return "ours" if ours < theirs else "PyTorch"
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they must be; the first column to the left, the others to the right.
-
-    Examples
-    --------
-    >>> print(text_table(["layer", "error"], [["conv", "1e-16"], ["gelu", "0"]]))
-    layer  error
-    conv   1e-16
-    gelu       0
-    """
-    wide = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(
-            cell.rjust(w) if n else cell.ljust(w) for n, (cell, w) in enumerate(zip(row, wide, strict=True))
-        ).rstrip()
-
-    return "\n".join(line(row) for row in [header, *rows])
 
 
 def error_cells(error: Error | None) -> list[str]:

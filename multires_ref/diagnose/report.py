@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .errors import Error, error_cells, text_table
+from ..base.tables import text_table
+from .errors import Error, error_cells
 
 HEADER = ["", "relative", "largest", "ulp", "relative", "largest", "ulp"]
 
