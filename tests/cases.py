@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multires_ref.diagnose.errors import measure
+from multires_ref.base.agreement import measure
 
 DATA = Path(__file__).parent / "data"
 

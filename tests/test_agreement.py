@@ -8,8 +8,8 @@ import pytest
 from cases import assert_agrees, distance, plant_engine
 
 from multires_ref.base.agreement import measure
-from multires_ref.bench import contestants
 from multires_ref.bench import gpu as bench_gpu
+from multires_ref.bench import implementations
 from multires_ref.bench import sample as bench_sample
 
 
@@ -118,17 +118,17 @@ def test_both_limits_hold_on_their_own():
 def test_a_small_array_beside_a_large_one():
     """Each is measured alone: a gradient that is 2 % off does not pass because another is a million times as large."""
     large, small = 1e6 * RIGHT[0], 1e-6 * RIGHT[1]
-    arguments, g = contestants.operator_arguments(3, 4, 64, 2)
+    arguments, g = implementations.operator_arguments(3, 4, 64, 2)
 
     def make(args, g, factor):
-        y, gradients = contestants.ours(args, g, "tree").both()
+        y, gradients = implementations.ours(args, g, "tree").both()
         changed = [d * np.float32(factor if n == 1 else 1) for n, d in enumerate(gradients)]
-        return {"other": contestants.Contestant(lambda: y, lambda: (y, changed))}
+        return {"other": implementations.Implementation(lambda: y, lambda: (y, changed))}
 
     assert [measure(1.02 * a, a, 1e-2).passed for a in (large, small)] == [False, False]
-    contestants.check_agreement(lambda *a: make(*a, 1.0), arguments, g)
-    with pytest.raises(ValueError, match="other does not agree"):
-        contestants.check_agreement(lambda *a: make(*a, 1.02), arguments, g)
+    implementations.largest_difference(lambda *a: make(*a, 1.0), arguments, g)
+    with pytest.raises(ValueError, match="other and the tree engine in float64 disagree"):
+        implementations.largest_difference(lambda *a: make(*a, 1.02), arguments, g)
 
 
 # ---- what compares with it --------------------------------------------------
@@ -168,10 +168,10 @@ def test_the_gpu_benchmark_refuses(who, how):
     """The engine on the device is itself held to the CPU, and the others to it."""
     right = RIGHT[:2, :5, :64]
     calls = {"here": lambda: OnDevice(right), "PyTorch": lambda: OnDevice(right)}
-    bench_gpu.check_agreement(calls, right[:1].astype(np.float64))
+    bench_gpu.check_outputs(calls, right[:1].astype(np.float64))
     calls[who] = lambda: OnDevice(spoilt(right, how) if who == "PyTorch" else spoilt(right[:1], how))
     with pytest.raises(ValueError, match=f"{who} and .* disagree"):
-        bench_gpu.check_agreement(calls, right[:1].astype(np.float64))
+        bench_gpu.check_outputs(calls, right[:1].astype(np.float64))
 
 
 def test_the_gpu_benchmark_is_held_to_the_definition(rng):
@@ -198,22 +198,22 @@ def test_the_sampling_benchmark_refuses(how):
 
     config = NetworkConfig(3, 40, 4, 1, kernel_size=2, max_length=10, kind="autoregressive", n_values=256)
     model = Model.init(config, np.random.default_rng(0))
-    bench_sample.check_agreement(model, {"right": lambda x: model(x)}, n=2)
+    bench_sample.check_outputs(model, {"right": lambda x: model(x)}, n=2)
     with pytest.raises(ValueError, match="wrong and streaming disagree"):
-        bench_sample.check_agreement(model, {"right": lambda x: model(x), "wrong": lambda x: spoilt(model(x), how)}, n=2)
+        bench_sample.check_outputs(model, {"right": lambda x: model(x), "wrong": lambda x: spoilt(model(x), how)}, n=2)
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_the_benchmark_of_the_operator_refuses(how):
-    arguments, g = contestants.operator_arguments(3, 4, 64, 2)
+    arguments, g = implementations.operator_arguments(3, 4, 64, 2)
 
     def make(args, g):
-        y, gradients = contestants.ours(args, g, "tree").both()
+        y, gradients = implementations.ours(args, g, "tree").both()
         changed = [spoilt(d, how) if n == 3 else d for n, d in enumerate(gradients)]
-        return {"other": contestants.Contestant(lambda: y, lambda: (y, changed))}
+        return {"other": implementations.Implementation(lambda: y, lambda: (y, changed))}
 
-    with pytest.raises(ValueError, match="other does not agree"):
-        contestants.check_agreement(make, arguments, g)
+    with pytest.raises(ValueError, match="other and the tree engine in float64 disagree"):
+        implementations.largest_difference(make, arguments, g)
 
 
 @pytest.mark.parametrize("how", [None, *HOW])

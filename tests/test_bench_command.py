@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import wraps
 
 import numpy as np
 import pytest
 from clock import TICK, Clock, expected, figures_of, rows_of
 
 from multires_ref.base.threads import num_threads
-from multires_ref.bench import busy, contestants, operator, paper_step, pyramid, scaling, startup, step
+from multires_ref.bench import implementations, operator, processes, step, training_step
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
 
@@ -55,7 +56,7 @@ def check_table(lines, rows, against):
 def test_operator(clock, bench, monkeypatch):
     """Forward and backward are timed apart, and the ratios are those of the medians."""
     seconds = {"fft": 0.4, "fused": 0.1, "tree": 0.5, **dict(zip(THEIRS, (2.0, 0.8, 0.7, 0.3), strict=True))}
-    right, engines = contestants.ours, []
+    right, engines = implementations.ours, []
 
     def ours(args, g, engine, name=None):
         if args[0].dtype == np.float64:  # the exact one
@@ -63,13 +64,13 @@ def test_operator(clock, bench, monkeypatch):
             return right(args, g, engine)
         engines.append(engine)
         one, duration = right(args, g, engine), seconds[name or engine]
-        return contestants.Contestant(clock.takes(duration, one.forward), clock.takes(3 * duration, one.both))
+        return implementations.Implementation(clock.takes(duration, one.forward), clock.takes(3 * duration, one.both))
 
     def theirs(args, g):
         return {name: ours(args, g, "tree", name) for name in THEIRS}
 
-    monkeypatch.setattr(contestants, "ours", ours)
-    monkeypatch.setattr(operator, "torch_contestants", theirs)
+    monkeypatch.setattr(implementations, "ours", ours)
+    monkeypatch.setattr(operator, "torch_implementations", theirs)
     monkeypatch.setattr(operator, "QUICK", (4, 3, 64, 2))
     monkeypatch.setattr(operator, "FULL", (1, 1, 8, 2))
     copied = []
@@ -78,7 +79,7 @@ def test_operator(clock, bench, monkeypatch):
     )
     result, lines = bench("operator", "--quick", "--repeats", "3")
     assert result["shape"] == {"B": 4, "D": 3, "L": 64, "K": 2, "dtype": "float32"}
-    x = contestants.operator_arguments(4, 3, 64, 2)[0][0]
+    x = implementations.operator_arguments(4, 3, 64, 2)[0][0]
     assert set(copied) == {(False, x.shape, float(x.sum()))}
     assert {"tree", "fft", "fused"} <= set(engines)
     new = {"copying x once": 0.02, "copying to a new array": 0.0}
@@ -129,7 +130,7 @@ def test_pyramid(clock, bench, monkeypatch, asked, rounds):
     def called(function):
         return lambda x, wavelet, level: seen.append((x.shape, wavelet, level)) or function(x, wavelet, level)
 
-    monkeypatch.setattr(pyramid, "causal_swt", clock.takes(0.02, called(pyramid.causal_swt), before=2))  # looked at, warm
+    monkeypatch.setattr(operator, "causal_swt", clock.takes(0.02, called(operator.causal_swt), before=2))  # looked at, warm
     monkeypatch.setattr(pywt, "swt", clock.takes(0.05, called(pywt.swt), before=2))
     result, lines = bench("pyramid", "--quick", "--repeats", str(asked))
     assert set(seen) == {((4096,), "db4", 6)}
@@ -145,7 +146,7 @@ def test_pyramid(clock, bench, monkeypatch, asked, rounds):
 @pytest.mark.parametrize("which", [0, 1])
 def test_any_wrong_coefficients_of_the_pyramid_are_refused(monkeypatch, level, which):
     """Approximations and details, at the coarsest level, the finest and between."""
-    right = pyramid.causal_swt
+    right = operator.causal_swt
 
     def wrong(*args):
         pairs = [list(pair) for pair in right(*args)]
@@ -153,17 +154,17 @@ def test_any_wrong_coefficients_of_the_pyramid_are_refused(monkeypatch, level, w
         return pairs
 
     x = np.random.default_rng(0).standard_normal(512)
-    pyramid.check_same(x, 3)
-    monkeypatch.setattr(pyramid, "causal_swt", wrong)
+    operator.check_same(x, 3)
+    monkeypatch.setattr(operator, "causal_swt", wrong)
     with pytest.raises(ValueError, match=f"disagree at level {level}"):
-        pyramid.check_same(x, 3)
+        operator.check_same(x, 3)
 
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_scaling(clock, bench, monkeypatch, quick):
     """Equally large arrays at every length; times a step and channel, and the worst growth over that of J."""
     if not quick:
-        monkeypatch.setattr(scaling, "NUMBERS", 2**20)
+        monkeypatch.setattr(operator, "ELEMENTS", 2**20)
     exponents = (10, 12, 14) if quick else (10, 12, 14, 16, 18, 20)
     growth = dict(zip(exponents, (1.0, 1.5, 4.0, 2.0, 2.5, 3.0), strict=False))  # of the time a step
 
@@ -175,9 +176,9 @@ def test_scaling(clock, bench, monkeypatch, quick):
         assert h0.shape == h1.shape == (D, 2)
         assert w.shape == (D, e + 1)
         assert w_skip.shape == (D,)
-        return contestants.Contestant(clock.takes(0.001), clock.takes(growth[e]))
+        return implementations.Implementation(clock.takes(0.001), clock.takes(growth[e]))
 
-    monkeypatch.setattr(scaling, "ours", ours)
+    monkeypatch.setattr(operator, "ours", ours)
     result, lines = bench("scaling", *(["--quick"] if quick else []), "--repeats", "3")
     numbers = 2**16 if quick else 2**20
     assert [(row["L"], row["D"], row["J"]) for row in result["rows"]] == [(2**e, numbers >> e, e) for e in exponents]
@@ -186,7 +187,7 @@ def test_scaling(clock, bench, monkeypatch, quick):
         assert row["forward and backward"] == pytest.approx(expected(growth[e], 3))
         assert row["engine"] == "fused"
         time = 2 * growth[e] + TICK
-        cells = next(line for line in lines if line.startswith(f"  {2**e:>10,}")).split()
+        cells = next(line for line in lines if line.strip().startswith(f"{2**e:,} ")).split()
         assert cells[:4] == [f"{2**e:,}", f"{numbers >> e:,}", str(e), "fused"]
         figures = (1e3 * time, 1e9 * time / numbers, time / (2 + TICK), e / 10)
         assert [float(cell.replace(",", "")) for cell in cells[4:]] == pytest.approx(figures, abs=0.006)
@@ -198,7 +199,7 @@ def test_scaling(clock, bench, monkeypatch, quick):
 def test_startup(clock, bench, monkeypatch, words, rounds):
     """Whole processes of this Python, against one that does nothing and one that imports NumPy."""
     seconds = {"pass": 0.01, "import numpy": 0.1, "import multires_ref": 0.02, "from multires_ref import multires_conv": 0.3}
-    seconds = {name: seconds.get(name, 0.2) for name in startup.STATEMENTS}
+    seconds = {name: seconds.get(name, 0.2) for name in processes.STATEMENTS}
     runs = {name: clock.takes(duration) for name, duration in seconds.items()}
 
     def run(command, **options):
@@ -214,7 +215,7 @@ def test_startup(clock, bench, monkeypatch, words, rounds):
 
 
 def test_a_process_that_fails_is_not_timed(monkeypatch, bench):
-    monkeypatch.setattr(startup, "STATEMENTS", ("raise SystemExit(3)",))
+    monkeypatch.setattr(processes, "STATEMENTS", ("raise SystemExit(3)",))
     with pytest.raises(subprocess.CalledProcessError):
         bench("startup", "--quick")
 
@@ -243,17 +244,17 @@ def test_busy(clock, bench, monkeypatch, quick):
 
         return one_step
 
-    monkeypatch.setattr(busy, "busy_neighbour", neighbour)
-    monkeypatch.setattr(paper_step, "our_step", our_step)
+    monkeypatch.setattr(processes, "busy_neighbour", neighbour)
+    monkeypatch.setattr(training_step, "our_step", our_step)
     result, lines = bench("busy", *(["--quick"] if quick else []), "--repeats", "3", "--threads", "4")
     steps = 2 if quick else 20
     assert result["steps"] == steps
-    wanted = {busy.IDLE: (4, 0), busy.ONE: (1, 0), busy.BUSY: (4, 1), busy.ONE_BUSY: (1, 1)}
+    wanted = {processes.IDLE: (4, 0), processes.ONE: (1, 0), processes.BUSY: (4, 1), processes.ONE_BUSY: (1, 1)}
     assert list(result["rows"]) == list(wanted)
     for name, key in wanted.items():
         assert result["rows"][name]["median"] == pytest.approx(seconds[key] + TICK / steps)
         assert result["rows"][name]["rounds"] == 3
-    check_table(lines, result["rows"], (busy.IDLE, busy.ONE))
+    check_table(lines, result["rows"], (processes.IDLE, processes.ONE))
     ratios = {"one busy neighbour / idle": 15, "idle / one thread": 0.5, "one busy neighbour / the same with one thread": 3.75}
     assert figures_of(lines) == pytest.approx(ratios, rel=0.05)
 
@@ -281,7 +282,7 @@ def test_step(clock, bench, monkeypatch, torch_is_there):
     peaks = {("ptbxl", "ours"): (3.5, 0.5), ("ptbxl", "torch"): (5.0, 1.0), ("listops", "torch"): (5.0, 1.0)}
 
     def run(command, **options):
-        assert command[:3] == [sys.executable, "-m", "multires_ref.bench.paper_step"]
+        assert command[:3] == [sys.executable, "-m", "multires_ref.bench.training_step"]
         name, side, layers, steps, gib = command[3:]
         assert (layers, steps) == ("3", "1")
         assert float(gib) > 8
@@ -289,11 +290,11 @@ def test_step(clock, bench, monkeypatch, torch_is_there):
         text = json.dumps({"peak_gib": peak[0], "before_gib": peak[1]} if peak else {"error": "memory"})
         return subprocess.CompletedProcess(command, 0, f"a warning\n{text}\n", "")
 
-    monkeypatch.setattr(step, "has_torch", lambda: torch_is_there)
+    monkeypatch.setattr(step, "find_spec", lambda name: torch_is_there or None)
     monkeypatch.setattr(step, "check_losses", lambda network, task, batch: 3e-6)
     monkeypatch.setattr(step, "matrix_products", products)
-    monkeypatch.setattr(paper_step, "our_step", fake("ours"))
-    monkeypatch.setattr(paper_step, "torch_step", fake("PyTorch"))
+    monkeypatch.setattr(step, "our_step", fake("ours"))
+    monkeypatch.setattr(step, "torch_step", fake("PyTorch"))
     monkeypatch.setattr(subprocess, "run", run)
     result, lines = bench("step", "--settings", "ptbxl", "listops", "--layers", "3", "--repeats", "3")
     assert result["layers"] == 3
@@ -325,8 +326,8 @@ def test_the_defaults_of_step_and_its_quick_size(monkeypatch, bench):
         return lambda: None
 
     monkeypatch.setattr(subprocess, "run", lambda command, **options: pytest.fail("no process is wanted"))
-    monkeypatch.setattr(step, "has_torch", lambda: False)
-    monkeypatch.setattr(paper_step, "our_step", our_step)
+    monkeypatch.setattr(step, "find_spec", lambda name: None)
+    monkeypatch.setattr(step, "our_step", our_step)
     monkeypatch.setattr(step, "matrix_products", lambda network, B: lambda: seen.append((network.d_model, B)))
     result, _ = bench("step", "--quick", "--repeats", "1")
     assert seen[::3] == [(name, 2, 32, 4, 4) for name in ("scifar10", "listops", "ptbxl")]
@@ -356,20 +357,28 @@ def test_all_parts_are_measured_one_after_the_other(monkeypatch, tmp_path, capsy
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     seen = []
 
-    def measure(name):
+    def measure(name, right):
+        @wraps(right)  # whose docstring is the text of --help
         def measured(args):
             seen.append((name, num_threads(), args.repeats, args.quick))
             if name == "busy":
-                with busy.threads(1):
+                with processes.threads(1):
                     assert num_threads() == 1
             return {"rows": {name: expected(1.0, 3)}}
 
         return measured
 
-    parts = {"operator": operator, "step": step, "busy": busy, "scaling": scaling, "pyramid": pyramid, "startup": startup}
+    parts = {
+        "operator": operator,
+        "step": step,
+        "busy": processes,
+        "scaling": operator,
+        "pyramid": operator,
+        "startup": processes,
+    }
     for name, module in parts.items():
-        monkeypatch.setattr(module, "measure", measure(name))
-        monkeypatch.setattr(module, "lines", lambda result: [f"lines of {next(iter(result['rows']))}"])
+        monkeypatch.setattr(module, f"measure_{name}", measure(name, getattr(module, f"measure_{name}")))
+        monkeypatch.setattr(module, f"{name}_lines", lambda result: [f"lines of {next(iter(result['rows']))}"])
     monkeypatch.setattr("multires_ref.commands.bench.chart", lambda results, path: path.write_text(" ".join(results)))
     out = str(tmp_path / "out")
     assert main(["bench", "all", "--threads", "3", "--repeats", "2", "--out", out]) == 0

@@ -13,7 +13,7 @@ from cases import plant_engine
 from clock import TICK, Clock
 
 from multires_ref import Model, NetworkConfig, multires_conv
-from multires_ref.bench import contestants, gpu, gpu_step
+from multires_ref.bench import gpu, implementations
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
 
@@ -35,7 +35,7 @@ def cupy(monkeypatch):
 
         def backward(g, x, *rest):
             *params, taps = rest
-            return [module.asarray(d) for d in contestants.ours(tuple(host((x, *params))), g.get(), "tree").both()[1]]
+            return [module.asarray(d) for d in implementations.ours(tuple(host((x, *params))), g.get(), "tree").both()[1]]
 
         plant_engine(monkeypatch, "gpu", forward=forward, backward=backward)
         yield module
@@ -60,7 +60,7 @@ def slowed(clock, seconds, function):
     return timed
 
 
-def test_milliseconds_are_those_of_one_call_and_contestants_take_turns(cupy, clock):
+def test_milliseconds_are_those_of_one_call_and_implementations_take_turns(cupy, clock):
     calls = []
     durations = {"a": iter([9.0] * 4 + [1.0] * 4 + [3.0] * 4), "b": iter([9.0] * 4 + [2.0] * 4 + [5.0] * 4)}
 
@@ -68,11 +68,11 @@ def test_milliseconds_are_those_of_one_call_and_contestants_take_turns(cupy, clo
         calls.append(name)
         clock.now += next(durations[name])
 
-    times = gpu.milliseconds({name: lambda name=name: call(name) for name in durations}, rounds=2, calls=4)
+    times = gpu.milliseconds({name: lambda name=name: call(name) for name in durations}, rounds=2, in_a_row=4)
     assert calls == [*"aaaabbbb"] * 3  # the first round warms up
     tick = 1e3 * TICK / 4
-    assert times == {"a": pytest.approx([1e3 + tick, 3e3 + tick]), "b": pytest.approx([2e3 + tick, 5e3 + tick])}
-    assert gpu.quartiles([1.0, 2.0, 9.0]) == [1.5, 2.0, 5.5]
+    wanted = {"a": [1500, 2000, 2500], "b": [2750, 3500, 4250]}  # the quartiles of two rounds
+    assert times == {name: pytest.approx([ms + tick for ms in three]) for name, three in wanted.items()}
 
 
 def test_the_limits_are_bytes_read_and_written_and_operations_a_second(cupy, clock, monkeypatch):
@@ -135,12 +135,12 @@ def test_a_layer_s_rows(cupy, clock, monkeypatch):
     assert [row["bytes"] / array for row in rows] == [2, 2, 5, 5]
     for row, seconds in zip(rows, (0.1, 0.2, 0.4, 0.8), strict=True):
         assert row["ms"] == pytest.approx([1e3 * seconds + 1e3 * TICK / 10] * 3)
-    lines = gpu.layer_lines(rows, {"bytes_per_second": 40 * array})
+    lines = "\n".join(gpu.layer_lines(rows, {"bytes_per_second": 40 * array})).splitlines()
     assert lines[0] == "B = 1, L = 2048, K = 4, J = 10, forward: here 50% of the copy bandwidth"
     assert lines[4] == "B = 1, L = 2048, K = 4, J = 10, forward and backward: here 31% of the copy bandwidth"
     assert [line.split()[-5:] for line in lines[6:8]] == [
-        ["400.049", "400.049", "to", "400.049", "1.0"],
-        ["800.049", "800.049", "to", "800.049", "2.0"],
+        ["400.049", "400.049", "to", "400.049", "1.00x"],
+        ["800.049", "800.049", "to", "800.049", "2.00x"],
     ]
 
 
@@ -150,23 +150,23 @@ def test_the_share_of_the_bandwidth_is_of_the_median_here():
         for part, size, times in (("forward", 1e6, (10.0, 20.0)), ("both", 5e6, (40.0, 80.0)))
         for who, ms in zip(("here", "PyTorch"), times, strict=True)
     ]
-    lines = gpu.layer_lines(rows, {"bytes_per_second": 2e8})
+    lines = "\n".join(gpu.layer_lines(rows, {"bytes_per_second": 2e8})).splitlines()
     assert lines[0].endswith("forward: here 50% of the copy bandwidth")
     assert lines[4].endswith("forward and backward: here 62% of the copy bandwidth")
 
 
 def test_a_table_names_the_quartiles_and_compares_with_the_first_row():
     rows = [{"who": "here", "ms": [1.0, 2.0, 4.0]}, {"who": "PyTorch", "ms": [3.0, 5.0, 6.0]}]
-    lines = gpu.table(rows, "a title")
+    lines = gpu.rows_under("a title", rows).splitlines()
     assert lines[0] == "a title"
     assert [line.split() for line in lines[2:]] == [
-        ["here", "2.000", "1.000", "to", "4.000", "1.0"],
-        ["PyTorch", "5.000", "3.000", "to", "6.000", "2.5"],
+        ["here", "2.000", "1.000", "to", "4.000", "1.00x"],
+        ["PyTorch", "5.000", "3.000", "to", "6.000", "2.50x"],
     ]
 
 
 @pytest.mark.parametrize("part", ["forward", "backward"])
-@pytest.mark.parametrize("mistake", ["a percent", "NaN", "the last sequence of another contestant"])
+@pytest.mark.parametrize("mistake", ["a percent", "NaN", "the last sequence of another implementation"])
 def test_nothing_is_timed_where_the_layer_is_wrong(cupy, monkeypatch, part, mistake):
     """The engine is compared with the tree on the CPU even where there is no PyTorch, and PyTorch with the engine."""
     from multires_ref.engines import ENGINES
@@ -179,7 +179,7 @@ def test_nothing_is_timed_where_the_layer_is_wrong(cupy, monkeypatch, part, mist
     words = (*SMALL[:1], "16" if mistake.startswith("the") else "1", *SMALL[2:])
     words += () if mistake.startswith("the") else ("--no-torch",)
     timed = []
-    monkeypatch.setattr(gpu, "milliseconds", lambda calls, rounds: timed.append(1) or {name: [1.0] for name in calls})
+    monkeypatch.setattr(gpu, "milliseconds", lambda calls, rounds: timed.append(1) or {name: [1.0] * 3 for name in calls})
     if mistake.startswith("the"):
         key = "both" if part == "backward" else "forward"
 
@@ -206,7 +206,7 @@ def test_the_layer_is_seen_to_agree(cupy):
     x, g = np.random.default_rng(1).standard_normal((2, 2, 3, 32)).astype(np.float32)
     here, exact = gpu.our_layer(config, conv, x, g), gpu.first_sequence(conv, x, g)
     for part in ("forward", "both"):
-        gpu.check_agreement({"here": here[part]}, exact[part])
+        gpu.check_outputs({"here": here[part]}, exact[part])
 
 
 @pytest.mark.parametrize("words", [(), ("--no-step",), ("--no-torch", "--no-compile", "--task", "digits")])
@@ -229,7 +229,7 @@ def test_the_command(cupy, monkeypatch, capsys, tmp_path, words):
     monkeypatch.setattr("multires_ref.bench.gpu_info.gpu_report", lambda: ["a device"])
     monkeypatch.setattr(gpu, "limits", lambda args: {"bytes_per_second": 3e9, "flops": 7e12})
     monkeypatch.setattr(gpu, "measure_layer", measure_layer)
-    monkeypatch.setattr(gpu_step, "measure_step", measure_step)
+    monkeypatch.setattr(gpu, "measure_step", measure_step)
     out = tmp_path / "gpu.json"
     assert main(["bench", "gpu", "--lengths", "64", "128", "--kernel-sizes", "2", "4", *words, "--out", str(out)]) == 0
     flags = ("--no-torch" in words, "--no-compile" in words)
@@ -291,11 +291,11 @@ def test_the_step_is_the_one_that_training_takes(cupy, clock, monkeypatch):
 
         return {"PyTorch": step}
 
-    monkeypatch.setattr(gpu_step, "torch_steps", torch_steps)
-    rows = gpu_step.measure_step(parsed("--task", "digits", "--rounds", "2", "--no-compile"))
+    monkeypatch.setattr(gpu, "torch_steps", torch_steps)
+    rows = gpu.measure_step(parsed("--task", "digits", "--rounds", "2", "--no-compile"))
     assert [(row["who"], row["first_loss"]) for row in rows] == [("here", 8.0), ("PyTorch", 9.0)]
     assert [row["ms"][1] for row in rows] == pytest.approx([2e3, 5e3], rel=1e-3)
     assert states[1:] == [[n] for n in range(1, 10)]  # one step for the loss, and three rounds of three calls
     first.clear()
-    alone = gpu_step.measure_step(parsed("--task", "digits", "--rounds", "1", "--no-torch"))
+    alone = gpu.measure_step(parsed("--task", "digits", "--rounds", "1", "--no-torch"))
     assert [row["who"] for row in alone] == ["here"]

@@ -15,7 +15,7 @@ from clock import TICK, Clock
 
 from multires_ref import Model
 from multires_ref.base.threads import num_threads
-from multires_ref.bench import paper, paper_step
+from multires_ref.bench import paper, training_step
 from multires_ref.bench import sample as bench_sample
 from multires_ref.cli import main
 from multires_ref.network import init_params, init_state
@@ -38,7 +38,7 @@ class Processes:
         monkeypatch.setattr(subprocess, "run", self)
 
     def __call__(self, command, timeout, **options):
-        assert command[:3] == [sys.executable, "-m", "multires_ref.bench.paper_step"]
+        assert command[:3] == [sys.executable, "-m", "multires_ref.bench.training_step"]
         name, side, layers, steps, gib = command[3:]
         self.asked.append((name, side, int(layers), int(steps), float(gib)))
         self.timeouts.append(timeout)
@@ -166,16 +166,16 @@ def one_measurement(monkeypatch, capsys, step, *words):
         made = lambda network, setting, batch, name=name: (  # noqa: E731
             seen.append((name, network.n_layers, setting.name, len(batch.x))) or step
         )
-        monkeypatch.setattr(paper_step, name, made)
-    monkeypatch.setattr(paper_step, "versions", lambda side: f"versions of {side}")
-    paper_step.main(*words)
+        monkeypatch.setattr(training_step, name, made)
+    monkeypatch.setattr(training_step, "versions", lambda: "the versions")
+    training_step.main(*words)
     return json.loads(capsys.readouterr().out), seen, limits
 
 
 def test_one_measurement(monkeypatch, capsys, clock):
     """The first step is not timed; the median of the others, and what memory was held before and at most."""
     peaks, losses = iter([1.25, 4.5]), iter([9.0, 8.0, 7.0, 6.0])
-    monkeypatch.setattr(paper_step, "peak_gib", lambda: next(peaks))
+    monkeypatch.setattr(training_step, "peak_gib", lambda: next(peaks))
     step = clock.takes(0.5, lambda: next(losses))
     result, seen, limits = one_measurement(monkeypatch, capsys, step, "listops", "ours", "3", "3", "1.5")
     assert seen == [("our_step", 3, "listops", get_task("listops").training.batch_size)]
@@ -183,7 +183,7 @@ def test_one_measurement(monkeypatch, capsys, clock):
     assert result["losses"] == [9.0, 8.0, 7.0, 6.0]
     assert result["all_seconds"] == pytest.approx([0.5 + TICK, 2.0 + TICK, 1.0 + TICK])
     assert result["seconds"] == pytest.approx(1.0 + TICK)
-    assert (result["before_gib"], result["peak_gib"], result["versions"]) == (1.25, 4.5, "versions of ours")
+    assert (result["before_gib"], result["peak_gib"], result["versions"]) == (1.25, 4.5, "the versions")
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_the_peak_is_what_this_process_has_held():
         pytest.skip("only Linux tells")
     now = int(held.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**30
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30
-    assert 0.9 * now < paper_step.peak_gib() < 1.1 * most
+    assert 0.9 * now < training_step.peak_gib() < 1.1 * most
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     kibibytes, unit = status["VmHWM"].split()
     assert unit == "kB"  # of 1024 bytes
-    assert paper_step.peak_gib() == pytest.approx(int(kibibytes) * 1024 / 2**30, rel=0.01)
+    assert training_step.peak_gib() == pytest.approx(int(kibibytes) * 1024 / 2**30, rel=0.01)
 
 
 def small(name, **settings):
@@ -221,24 +221,24 @@ def small(name, **settings):
 
 def test_batches_look_like_the_task_s():
     """Tokens with full lengths, colours on their grid, labels that are rare, classes: all that a task has, in its shapes."""
-    tokens = paper_step.random_batch(small("listops").network, small("listops"))
+    tokens = training_step.random_batch(small("listops").network, small("listops"))
     network = small("listops").network
     assert tokens.x.shape == (40, 20)
     assert set(np.unique(tokens.x)) == set(range(network.d_input))
     assert set(np.unique(tokens.y)) == set(range(network.d_output))
     np.testing.assert_array_equal(tokens.lengths, [20] * 40)
-    colours = paper_step.random_batch(small("cifar10-density").network, small("cifar10-density"))
+    colours = training_step.random_batch(small("cifar10-density").network, small("cifar10-density"))
     assert colours.x is colours.y
     assert colours.x.shape == (40, 3, 20)
     levels = (colours.x.astype(np.float64) + 1) / 2 * (small("cifar10-density").network.n_values - 1)
     np.testing.assert_allclose(levels, levels.round(), atol=1e-4)
     assert (colours.x.min(), colours.x.max(), colours.x.dtype) == (-1, 1, np.float32)
-    leads = paper_step.random_batch(small("ptbxl").network, small("ptbxl"))
+    leads = training_step.random_batch(small("ptbxl").network, small("ptbxl"))
     network = small("ptbxl").network
     assert (leads.x.shape, leads.y.shape) == ((40, network.d_input, 20), (40, network.d_output))
     assert set(np.unique(leads.y)) == {0, 1}
     assert 0.07 < leads.y.mean() < 0.13
-    image = paper_step.random_batch(small("scifar10").network, small("scifar10"))
+    image = training_step.random_batch(small("scifar10").network, small("scifar10"))
     assert (image.x.shape, image.x.dtype, image.y.shape) == ((40, 3, 20), np.float32, (40,))
     assert set(np.unique(image.y)) == set(range(10))
     assert 0.9 < image.x.std() < 1.1
@@ -247,14 +247,14 @@ def test_batches_look_like_the_task_s():
 def test_our_step_is_the_step_of_training():
     """The same losses, to the bit, as `train_step` with the setting's rate, optimiser and dropout."""
     task = small("scifar10")
-    batch = paper_step.random_batch(task.network, task)
-    one_step = paper_step.our_step(task.network, task, batch)
+    batch = training_step.random_batch(task.network, task)
+    one_step = training_step.our_step(task.network, task, batch)
     rng = np.random.default_rng(1)
     params, state = init_params(task.network, rng), init_state(task.network)
     moments, objective = adam_init(params), get_objective(task.objective, task.network)
     for _ in range(3):
         loss, state = train_step(task.network, params, state, moments, batch, task.training.lr, rng, objective, task.training)
-        assert one_step() == float(loss)
+        assert float(one_step()) == float(loss)
 
 
 # drawing images
@@ -343,8 +343,8 @@ def test_the_defaults_of_sample_are_the_setting_s(monkeypatch):
     class Enough(Exception):
         pass
 
-    def check(model, contestants, n):
-        checked.append((list(contestants), n))
+    def check(model, implementations, n):
+        checked.append((list(implementations), n))
         raise Enough
 
     def init(config, rng, dtype="float32"):
@@ -352,8 +352,8 @@ def test_the_defaults_of_sample_are_the_setting_s(monkeypatch):
         return "a model"
 
     monkeypatch.setattr(Model, "init", init)
-    monkeypatch.setattr(bench_sample, "torch_contestant", lambda model: {"recompute (PyTorch)": None})
-    monkeypatch.setattr(bench_sample, "check_agreement", check)
+    monkeypatch.setattr(bench_sample, "torch_implementation", lambda model: {"recompute (PyTorch)": None})
+    monkeypatch.setattr(bench_sample, "check_outputs", check)
     with pytest.raises(Enough):
         main(["bench", "sample"])
     assert made == [(4, 512, 1024, 4, mixture_channels(10, 3), "float32")]

@@ -1,6 +1,7 @@
-"""`multires-ref bench`: which parts are measured, with what they are told, what is written, and whose status is handed back."""
+"""`multires-ref bench`: which parts are measured, with which flags, what is written, and whose status is handed back."""
 
 import json
+from functools import wraps
 from importlib import import_module
 
 import pytest
@@ -15,17 +16,18 @@ APART = ["sample", "paper", "gpu"]
 
 @pytest.fixture
 def measured(monkeypatch):
-    """What each part is told, instead of measuring it."""
+    """The flags that each part is given, instead of measuring it."""
     seen = []
     for name in TOGETHER:
-        part = import_module(f"multires_ref.bench.{name}")
+        part = bench.module(bench.PARTS[name])
 
+        @wraps(getattr(part, f"measure_{name}"))  # whose docstring is the text of --help
         def measure(args, name=name):
             seen.append((name, args.quick, args.repeats, num_threads()))
             return {"rows": {name: 1}}
 
-        monkeypatch.setattr(part, "measure", measure)
-        monkeypatch.setattr(part, "lines", lambda result: [f"measured {list(result['rows'])}"])
+        monkeypatch.setattr(part, f"measure_{name}", measure)
+        monkeypatch.setattr(part, f"{name}_lines", lambda result: [f"measured {list(result['rows'])}"])
     for name in APART:
         part = import_module(f"multires_ref.bench.{name}")
         monkeypatch.setattr(part, "run", lambda args, name=name: seen.append((name, vars(args))) or 3)
@@ -37,8 +39,8 @@ def measured(monkeypatch):
 def test_the_parts_that_were_asked_for(words, parts, measured, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["bench", *words]) == 0
-    *told, (results, picture) = measured
-    assert told == [(name, False, 7, num_threads()) for name in parts]
+    *given, (results, picture) = measured
+    assert given == [(name, False, 7, num_threads()) for name in parts]
     assert picture.parts[0] == "runs"
     written = json.loads((tmp_path / picture).with_name("bench.json").read_text())
     assert written == json.loads(json.dumps(results))
@@ -70,7 +72,7 @@ def test_bad_numbers_are_refused_before_anything_is_measured(flags, message, mea
 @pytest.mark.parametrize("name", APART)
 def test_parts_of_their_own_hand_their_status_back(name, measured):
     assert main(["bench", name]) == 3
-    assert [told[0] for told in measured] == [name]
+    assert [given[0] for given in measured] == [name]
 
 
 def test_a_gpu_is_the_part_for_gpus(measured):

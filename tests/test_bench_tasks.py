@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multires_ref.bench import paper, paper_step
+from multires_ref.bench import paper, training_step
 from multires_ref.bench import sample as bench_sample
 from multires_ref.network.config import mixture_channels
 from multires_ref.ops.mixture_nll import mixture_nll
@@ -33,13 +33,13 @@ def test_sampling_benchmark(tmp_path, capsys):
     )
 
 
-def test_sampling_benchmark_refuses_contestants_that_disagree():
+def test_sampling_benchmark_refuses_implementations_that_disagree():
     from multires_ref import Model
 
     config = replace(get_task("cifar10-density").network, n_layers=1, d_model=4, max_length=10)
     model = Model.init(config, np.random.default_rng(0))
     with pytest.raises(ValueError, match="wrong and streaming disagree"):
-        bench_sample.check_agreement(model, {"wrong": lambda x: 1.01 * model(x)}, n=1)
+        bench_sample.check_outputs(model, {"wrong": lambda x: 1.01 * model(x)}, n=1)
 
 
 @pytest.mark.parametrize("name", paper.SETTINGS)
@@ -48,20 +48,19 @@ def test_both_sides_take_the_same_steps(name):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from multires_ref import Model
     from multires_ref.authors.torch_model import to_torch
-    from multires_ref.bench.torch_losses import LOSSES
     from multires_ref.network import apply
     from multires_ref.training.objectives import get_objective
 
     task = get_task(name)
     network = replace(task.network, n_layers=1, d_model=6, max_length=40, dropout=0.0)
-    batch = paper_step.random_batch(network, task)
+    batch = training_step.random_batch(network, task)
     model = Model.init(network, np.random.default_rng(0))
     ours = get_objective(task.objective, network).loss(
         apply(network, model.params, model.state, batch.x, batch.lengths, training=True)[0], batch.y
     )
     lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
     out = to_torch(model).train()(torch.from_numpy(batch.x), lengths)
-    theirs = LOSSES[task.objective](out, torch.from_numpy(batch.y), network.n_values)
+    theirs = training_step.torch_loss(task.objective, network)(out, torch.from_numpy(batch.y))
     np.testing.assert_allclose(float(ours), float(theirs.detach()), rtol=1e-5)
 
 
@@ -71,8 +70,8 @@ def test_steps_lower_the_loss(side):
         pytest.importorskip("torch", reason="PyTorch is not installed")
     task = get_task("scifar10")
     network = replace(task.network, n_layers=1, d_model=6, max_length=40, dropout=0.0)
-    one_step = {"ours": paper_step.our_step, "torch": paper_step.torch_step}[side](
-        network, task, paper_step.random_batch(network, task)
+    one_step = {"ours": training_step.our_step, "torch": training_step.torch_step}[side](
+        network, task, training_step.random_batch(network, task)
     )
     losses = [one_step() for _ in range(10)]
     assert losses[-1] < losses[0]
@@ -105,7 +104,7 @@ def test_layers_are_halved_until_they_fit(monkeypatch):
 @pytest.mark.parametrize(("colours", "n_values"), [(1, 17), (3, 256)])
 def test_mixture_in_pytorch(colours, n_values):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from multires_ref.bench.torch_losses import mixture_nll as theirs
+    from multires_ref.authors.torch_operations import mixture_nll as theirs
 
     rng = np.random.default_rng(0)
     out = rng.standard_normal((2, mixture_channels(4, colours), 9)) * 3
@@ -138,11 +137,12 @@ def test_losses_of_labels_in_pytorch(objective):
     """On outputs that have nothing to do with the labels, so that every part of the loss counts."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from multires_ref import NetworkConfig
-    from multires_ref.bench.torch_losses import LOSSES
     from multires_ref.training.objectives import get_objective
 
     rng = np.random.default_rng(3)
     out = 3 * rng.standard_normal((8, 5))
     y = rng.integers(0, 5, 8) if objective == "classification" else (rng.random((8, 5)) < 0.4).astype(float)
-    ours = get_objective(objective, NetworkConfig(1, 5, 4, 1, max_length=8)).loss(out, y)
-    np.testing.assert_allclose(ours, LOSSES[objective](torch.from_numpy(out), torch.from_numpy(y), None).item(), rtol=1e-6)
+    network = NetworkConfig(1, 5, 4, 1, max_length=8)
+    ours = get_objective(objective, network).loss(out, y)
+    theirs = training_step.torch_loss(objective, network)(torch.from_numpy(out), torch.from_numpy(y))
+    np.testing.assert_allclose(ours, theirs.item(), rtol=1e-6)

@@ -73,5 +73,5 @@ def test_what_was_skipped_for_lack_of_pytorch_is_recorded(tmp_path):
     done = run_pytest_without_options("--record-torch", str(tmp_path / "files"), *files)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     recorded = (tmp_path / "files").read_text().splitlines()
-    assert set(recorded) >= {*files[:3], "tests/planted.py", "multires_ref/bench/torch_losses.py"}
+    assert set(recorded) >= {*files[:3], "tests/planted.py", "multires_ref/authors/torch_operations.py"}
     assert files[3] not in recorded

@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from multires_ref import NetworkConfig, init_params, init_state
+from multires_ref.base.agreement import measure
 from multires_ref.base.pytrees import flatten
-from multires_ref.diagnose.errors import measure
 from multires_ref.network.norms import NORMS
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint

@@ -12,8 +12,8 @@ from autograd import value_and_grad
 from scipy.special import erf
 
 from multires_ref import Model, NetworkConfig, init_params, init_state
+from multires_ref.base.agreement import measure
 from multires_ref.definition import multires_conv_loops
-from multires_ref.diagnose.errors import measure
 from multires_ref.network import apply
 from multires_ref.network.norms import NORMS
 

@@ -124,7 +124,7 @@ def test_a_stand_in_has_deviation_one_and_as_many_tokens_as_the_network_takes():
 
 def test_errors_by_layer_are_the_report_s():
     """Filled for outputs, open for gradients, a ring around what does not pass, a dashed line at each tolerance."""
-    from multires_ref.diagnose.errors import Error
+    from multires_ref.base.agreement import Error
     from multires_ref.diagnose.report import Report, Row, Section
 
     def error(relative, passed=True):

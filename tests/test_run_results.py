@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig
+from multires_ref.base.agreement import measure
 from multires_ref.base.pytrees import flatten
-from multires_ref.diagnose.errors import measure
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint
 from multires_ref.training.config import TrainingConfig

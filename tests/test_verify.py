@@ -14,9 +14,9 @@ from test_authors import KINDS, random_model
 from multires_ref import NetworkConfig, save_model
 from multires_ref.authors.derive import from_authors
 from multires_ref.base.agreement import measure
+from multires_ref.base.tables import text_table
 from multires_ref.cli import main
 from multires_ref.diagnose import pywavelets, verify
-from multires_ref.diagnose.errors import text_table
 from multires_ref.diagnose.pywavelets import Relation, check_pywavelets, format_relations
 from multires_ref.diagnose.record import random_input, record_model
 from multires_ref.diagnose.report import Report, Row, Section, nearer

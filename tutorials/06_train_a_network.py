@@ -347,7 +347,7 @@ show(plot_runs(scores), "test accuracy of every run of every variant")
 # difference in units of its own standard error. A rule of thumb: below 2 it may well be chance; above 3 hardly.
 
 # %%
-from multires_ref.diagnose.errors import text_table
+from multires_ref.base.tables import text_table
 
 
 # %%

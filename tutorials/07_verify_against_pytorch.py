@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from multires_ref import load_model
-from multires_ref.diagnose.errors import measure, text_table
+from multires_ref.base.agreement import measure
+from multires_ref.base.tables import text_table
 from multires_ref.plots.style import show
 
 # %% [markdown]

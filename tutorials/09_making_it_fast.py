@@ -189,7 +189,7 @@ assert np.allclose(horner(x, q, w[0]), reference)
 # All engines, both memories, forward and backward, are held to the same numbers by the tests. Here is a glance at it:
 
 # %%
-from multires_ref.bench.contestants import operator_arguments
+from multires_ref.bench.implementations import operator_arguments
 
 engines = ["tree", "fft"] + (["fused"] if find_spec("numba") else [])
 arguments, g = operator_arguments(B=4, D=8, L=512, K=2)

@@ -264,7 +264,7 @@ for name, expected in printed.items():
 # run with this package. What *was* done is the comparison of the computation with the authors' code, number by number (tutorial 7).
 
 # %% tags=["varies"]
-from multires_ref.diagnose.errors import text_table
+from multires_ref.base.tables import text_table
 
 rows = [[name, get_task(name).published, get_task(name).reproduced or "not run"] for name in TASK_MODULES]
 rows = [row for row in rows if row[1]]

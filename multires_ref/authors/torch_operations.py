@@ -105,13 +105,15 @@ def bce_with_logits(logits: Any, targets: Any) -> Any:
 
 
 def mixture_nll(out: Any, x: Any, n_values: int) -> Any:
-    """For three colours, x [B, 3, L] and out [B, 10 M, L]; the sigmoids' difference is taken as it stands."""
-    logits, *groups = out.chunk(10, dim=1)  # [B, M, L] each
+    """x [B, C, L] of C = 1 or 3 colours, out [B, 3 M or 10 M, L]; the sigmoids' difference is taken as it stands."""
+    C, each = x.shape[1], {1: 2, 3: 3}[x.shape[1]]  # each colour has a mean, a log-scale, and of three a coefficient
+    logits, *groups = out.chunk(1 + C * each, dim=1)  # [B, M, L] each
     half, total = 1 / (n_values - 1), F.log_softmax(logits, dim=1)
-    of_r, of_g, of_b = (torch.tanh(group) for group in groups[2::3])
-    r, g, b = (x[:, c, None] for c in range(3))
-    shifts = [0.0, of_r * r, of_g * r + of_b * g]
-    for value, mean, log_scale, shift in zip((r, g, b), groups[0::3], groups[1::3], shifts, strict=True):
+    values, shifts = [x[:, c, None] for c in range(C)], [0.0]
+    if C == 3:
+        of_r, of_g, of_b = (torch.tanh(group) for group in groups[2::3])
+        shifts += [of_r * values[0], of_g * values[0] + of_b * values[1]]
+    for value, mean, log_scale, shift in zip(values, groups[0::each], groups[1::each], shifts, strict=True):
         log_scale = log_scale.clamp(min=-7.0)
         centred, inv_s = value - mean - shift, torch.exp(-log_scale)
         above, below = inv_s * (centred + half), inv_s * (centred - half)

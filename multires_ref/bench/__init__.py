@@ -1,1 +1,1 @@
-"""Benchmarks: one module each, run by `multires-ref bench NAME`."""
+"""Benchmarks: the parts of `multires-ref bench`; `commands/bench.py` says which module holds which part."""

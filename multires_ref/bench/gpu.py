@@ -1,9 +1,9 @@
 """The layer and a whole training step on a GPU: here, and in PyTorch as the authors write it, eager and compiled.
 
-All in one process on one device, alternating, timed by CUDA events; medians and quartiles. The limits are measured in the same
-run: the copy bandwidth (bytes read and written by a copy of the layer's input) and the matrix rate (a float32 product, TF32 off).
-Equal precision: TF32 is off on both sides. Before anything is timed, the layer's results are compared with each other, and for
-one sequence with the tree engine in float64 on the CPU.
+All implementations run in one process on one GPU, take turns, and are timed by CUDA events; medians and quartiles are reported.
+What the GPU can do at best is measured in the same run: the copy bandwidth (bytes that a copy of the layer's input reads and
+writes) and the matrix rate (a float32 product). The precision is the same everywhere: TF32 is off. Before anything is timed, the
+layer's results are compared with each other, and for one sequence with the tree engine in float64 on the CPU.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..diagnose.errors import measure
+from ..network import NetworkConfig
 from ..tasks import TASK_MODULES
-from .contestants import ours
+from ..tasks.task import Task
+from ..training.data import Split
+from .implementations import ours
+from .timing import alternate, check_agreement, quartiles, table
+from .training_step import our_step, random_batch, torch_step
 
-Contestants = dict[str, Callable[[], Any]]
+Calls = dict[str, Callable[[], Any]]
 TOLERANCE = 1e-4  # of the norm, float32
 
 
@@ -49,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     from ..base.files import write_json
     from ..training.device import check_device
     from .gpu_info import gpu_report
-    from .gpu_step import measure_step
 
     check_device("gpu")
     print("\n".join(gpu_report()))
@@ -63,41 +66,31 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(layer_lines(rows, results["limits"])), flush=True)
     if not args.no_step:
         results["step"] = measure_step(args)
-        print("\n".join(table(results["step"], f"training step of {args.task}")))
+        print(rows_under(f"training step of {args.task}", results["step"]))
     if args.out:
         write_json(Path(args.out), results)
     return 0
 
 
-def milliseconds(contestants: Contestants, rounds: int, calls: int = 10) -> dict[str, list[float]]:
-    """Each contestant's time for one call, alternating; the first round is a warm-up and not counted.
-
-    An event is a mark in the device's queue. Several calls stand between two of them, so the host's own time counts only where
-    the device has to wait for it call after call.
-    """
+def milliseconds(calls: Calls, rounds: int, in_a_row: int = 10) -> dict[str, list[float]]:
+    """Quartiles of the time of one call of each, by CUDA events around `in_a_row` calls."""
     import cupy
 
-    times: dict[str, list[float]] = {name: [] for name in contestants}
     begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-    for round_ in range(rounds + 1):
-        for name, call in contestants.items():
-            begin.record()
-            for _ in range(calls):
-                call()
-            end.record()
-            end.synchronize()
-            if round_:
-                times[name].append(cupy.cuda.get_elapsed_time(begin, end) / calls)
-    return times
 
+    def seconds_of(call: Callable[[], Any]) -> float:
+        begin.record()
+        for _ in range(in_a_row):
+            call()
+        end.record()
+        end.synchronize()
+        return cupy.cuda.get_elapsed_time(begin, end) / 1e3 / in_a_row
 
-def quartiles(times: list[float]) -> list[float]:
-    """25, 50 and 75 %."""
-    return [float(q) for q in np.percentile(times, (25, 50, 75))]
+    return {name: [1e3 * q for q in quartiles(seconds)] for name, seconds in alternate(calls, rounds, seconds_of).items()}
 
 
 def limits(args: argparse.Namespace) -> dict[str, float]:
-    """What the device can do at best: bytes a second of a copy, operations a second of a float32 matrix product."""
+    """What the GPU can do at best: bytes a second of a copy, operations a second of a float32 matrix product."""
     import cupy
 
     n = 4096
@@ -105,12 +98,12 @@ def limits(args: argparse.Namespace) -> dict[str, float]:
     b, square = cupy.empty_like(a), cupy.ones((n, n), dtype="float32")
     product = cupy.empty_like(square)
     calls = {"copy": lambda: cupy.copyto(b, a), "product": lambda: cupy.matmul(square, square, out=product)}
-    times = {name: quartiles(t)[1] / 1e3 for name, t in milliseconds(calls, args.rounds).items()}
+    times = {name: median / 1e3 for name, (_, median, _) in milliseconds(calls, args.rounds).items()}
     return {"bytes_per_second": 2 * a.nbytes / times["copy"], "flops": 2 * n**3 / times["product"]}
 
 
 def measure_layer(args: argparse.Namespace, L: int, K: int) -> list[dict[str, Any]]:
-    """Forward, and forward with backward, of one layer: a row for each contestant."""
+    """Forward, and forward with backward, of one layer: a row for each implementation."""
     from ..network import Model, NetworkConfig
 
     config = NetworkConfig(1, 2, d_model=args.width, n_layers=1, kernel_size=K, max_length=L)
@@ -123,15 +116,15 @@ def measure_layer(args: argparse.Namespace, L: int, K: int) -> list[dict[str, An
     rows = []
     for part in ("forward", "both"):
         calls = {"here": here[part]} | {name: layer[part] for name, layer in theirs.items()}
-        check_agreement(calls, exact[part])
+        check_outputs(calls, exact[part])
         for name, times in milliseconds(calls, args.rounds).items():
-            rows.append({"B": B, "L": L, "K": K, "J": config.J, "part": part, "who": name, "ms": quartiles(times)})
+            rows.append({"B": B, "L": L, "K": K, "J": config.J, "part": part, "who": name, "ms": times})
             rows[-1]["bytes"] = arrays[0].nbytes * (2 if part == "forward" else 5)  # x, y; then g, x again and dx
     return rows
 
 
-def our_layer(config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Contestants:
-    """The GPU engine on the device's arrays; `both` gives dx."""
+def our_layer(config: NetworkConfig, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Calls:
+    """The GPU engine on arrays that are on the GPU; `both` gives dx."""
     import cupy
 
     from ..engines import get_engine
@@ -148,8 +141,8 @@ def our_layer(config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.nda
 
 
 def torch_layers(
-    config: Any, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray, compiled: bool
-) -> dict[str, Contestants]:
+    config: NetworkConfig, conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray, compiled: bool
+) -> dict[str, Calls]:
     """The authors' formulation in PyTorch: pads and dilated depthwise convolutions; eager, and compiled."""
     from ..authors.torch_model import MultiresLayer, torch
 
@@ -161,7 +154,7 @@ def torch_layers(
         layer.w[:] = torch.from_numpy(np.concatenate([conv["w"], conv["w_skip"][:, None]], axis=1))
     x, g = torch.from_numpy(x).cuda().requires_grad_(), torch.from_numpy(g).cuda()
 
-    def calls(function: Callable) -> Contestants:
+    def calls(function: Callable) -> Calls:
         def forward() -> Any:
             with torch.no_grad():
                 return function(x)
@@ -189,17 +182,13 @@ def first_sequence(conv: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) ->
     return {"forward": y, "both": gradients[0]}
 
 
-def check_agreement(calls: Contestants, exact: np.ndarray) -> None:
+def check_outputs(calls: Calls, exact: np.ndarray) -> None:
     """All give the same array, and its first sequence is the exact one; this also compiles what is to be compiled."""
     here = to_host(calls["here"]())
     for name, call in calls.items():
         array = to_host(call())
-        for whose, error in (
-            ("the engine here", measure(array, here, TOLERANCE)),
-            ("the tree in float64", measure(array[:1], exact, TOLERANCE)),
-        ):
-            if not error.passed:
-                raise ValueError(f"{name} and {whose} disagree: {error.relative:.1e} of the norm (allowed {TOLERANCE:.0e})")
+        check_agreement(name, array, "the engine here", here, TOLERANCE)
+        check_agreement(name, array[:1], "the tree in float64", exact, TOLERANCE)
 
 
 def to_host(array: Any) -> np.ndarray:
@@ -207,23 +196,44 @@ def to_host(array: Any) -> np.ndarray:
     return array.get() if hasattr(array, "get") else array.detach().cpu().numpy()
 
 
+def measure_step(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row for each implementation of the training step: the batch is on the GPU, and no step waits for its loss."""
+    from ..tasks import get_task
+
+    task = get_task(args.task)
+    batch = random_batch(task.network, task)
+    calls = {"here": our_step(task.network, task, batch, "gpu")}
+    if not args.no_torch:
+        calls |= torch_steps(task, batch, not args.no_compile)
+    first = {name: float(call()) for name, call in calls.items()}  # of the same size, though from other random parameters
+    rows = milliseconds(calls, args.rounds, in_a_row=3)
+    return [{"who": name, "ms": times, "first_loss": first[name]} for name, times in rows.items()]
+
+
+def torch_steps(task: Task, batch: Split, compiled: bool) -> Calls:
+    """The step in PyTorch; eager, and with a compiled network."""
+    from ..authors.torch_model import torch
+
+    equal_precision(torch)
+    steps = {"PyTorch": torch_step(task.network, task, batch, "gpu")}
+    return steps | ({"PyTorch, compiled": torch_step(task.network, task, batch, "gpu", compiled=True)} if compiled else {})
+
+
 def layer_lines(rows: list[dict[str, Any]], limit: dict[str, float]) -> list[str]:
     """The tables of one shape, with the part of the copy bandwidth reached here."""
-    lines = []
+    tables = []
     for part in ("forward", "both"):
         of_part = [row for row in rows if row["part"] == part]
         B, L, K, J = (of_part[0][name] for name in "BLKJ")
         share = of_part[0]["bytes"] / (of_part[0]["ms"][1] / 1e3) / limit["bytes_per_second"]
         title = f"B = {B}, L = {L}, K = {K}, J = {J}, {'forward' if part == 'forward' else 'forward and backward'}"
-        lines += table(of_part, f"{title}: here {share:.0%} of the copy bandwidth")
-    return lines
+        tables.append(rows_under(f"{title}: here {share:.0%} of the copy bandwidth", of_part))
+    return tables
 
 
-def table(rows: list[dict[str, Any]], title: str) -> list[str]:
-    """Milliseconds of each contestant, and how many times as long as here."""
-    here = rows[0]["ms"][1]
-    lines = [title, f"  {'':<20}{'ms':>10}{'quartiles':>22}{'x here':>9}"]
-    for row in rows:
-        low, middle, high = row["ms"]
-        lines.append(f"  {row['who']:<20}{middle:>10.3f}{f'{low:.3f} to {high:.3f}':>22}{middle / here:>9.1f}")
-    return lines
+def rows_under(title: str, rows: list[dict[str, Any]]) -> str:
+    """A table of milliseconds, and of how many times as long as here."""
+    seconds = {
+        row["who"]: {name: ms / 1e3 for name, ms in zip(("low", "median", "high"), row["ms"], strict=True)} for row in rows
+    }
+    return f"{title}\n{table(seconds, {'/ here': 'here'}, digits=3)}"

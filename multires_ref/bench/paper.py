@@ -1,21 +1,20 @@
 """Training steps at the paper's four settings, here and in PyTorch: seconds a step, memory, hours an epoch.
 
-Every setting keeps its width, kernel, length, batch, dropout, norm and optimiser; data are random. Layers are fewer than the
-paper's where `--layers` says so, or where a step does not fit the memory: then a step is timed with two numbers of layers and
-carried on linearly to the paper's. Each measurement is a process of its own (`paper_step.py`): one step to warm up, then
-`--steps` timed ones, their median, and the largest memory the process ever held.
+Every setting keeps its width, kernel, length, batch, dropout, norm and optimiser; data are random. There are fewer layers than
+in the paper where `--layers` says so, or where a step does not fit into the memory. Then a step is timed with two numbers of
+layers, and its time is carried on linearly to the paper's number of layers. Each measurement is a process of its own: one step
+to warm up, then `--steps` steps that are timed; their median is reported, and the most memory that the process ever held.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from .training_step import in_own_process
 
 SETTINGS = {"scifar10": 45_000, "listops": 96_000, "ptbxl": 17_418, "cifar10-density": 48_000}  # training examples
 LAYERS = {"cifar10-density": 4}  # its 48 layers need more than 24 GB at batch 64
@@ -24,7 +23,7 @@ SIDES = {"ours": "here", "torch": "PyTorch"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    tasks = f"whose settings, some of {', '.join(SETTINGS)} (default: all)"
+    tasks = f"whose settings: {', '.join(SETTINGS)} (default: all)"
     parser.add_argument("--tasks", nargs="+", choices=SETTINGS, metavar="TASK", default=list(SETTINGS), help=tasks)
     parser.add_argument("--layers", type=int, help="layers everywhere (default: the paper's, but 4 for cifar10-density)")
     parser.add_argument("--steps", type=int, default=2, help="timed steps of each (default: 2)")
@@ -60,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(name: str, side: str, args: argparse.Namespace) -> dict[str, Any]:
-    """One setting by one side; with fewer layers where the paper's do not fit, until they do."""
+    """One setting by one side; where the paper's number of layers does not fit, it is halved until it does."""
     from ..tasks import get_task
 
     task = get_task(name)
@@ -92,25 +91,15 @@ def measure(name: str, side: str, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def step(name: str, side: str, layers: int, args: argparse.Namespace) -> dict[str, Any]:
-    """What the process prints: {"seconds", "peak_gib", ...}, or {"error": ...}."""
-    numbers = [str(number) for number in (layers, args.steps, args.memory)]
-    command = [sys.executable, "-m", "multires_ref.bench.paper_step", name, side, *numbers]
+    """One measurement in a process of its own, within the time that is left: {"seconds", "peak_gib", ...}, or {"error": ...}."""
     seconds = min(args.seconds, args.deadline - time.monotonic())
     if seconds <= 0:
         return {"error": f"no time left of --budget {args.budget:g}"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return {"error": f"no result within {seconds:.0f} s"}
-    last = done.stdout.strip().splitlines()[-1:] or ["{}"]
-    try:
-        return json.loads(last[0]) or {"error": f"exit {done.returncode}: {done.stderr.strip()[-200:]}"}
-    except json.JSONDecodeError:
-        return {"error": f"exit {done.returncode}: {done.stderr.strip()[-200:]}"}
+    return in_own_process(name, side, layers, args.steps, args.memory, seconds)
 
 
 def heading() -> list[str]:
-    """The table's first line."""
+    """The table's first line. Its columns have fixed widths, since each row is printed as soon as it is measured."""
     return [
         f"{'setting':<16}{'':<9}{'layers':>9}{'s a step':>10}{'GiB':>7}{'s at all layers':>17}{'hours an epoch':>16}{'epochs':>8}"
     ]
@@ -128,7 +117,7 @@ def line(row: dict[str, Any]) -> str:
 
 
 def notes(rows: list[dict[str, Any]]) -> list[str]:
-    """Ratios, and what was carried on."""
+    """Ratios, which times were carried on to more layers, and the machine."""
     text = []
     by = {(row["task"], row["side"]): row for row in rows}
     for name in dict.fromkeys(row["task"] for row in rows):

@@ -1,59 +1,58 @@
-"""A whole training step at three of the paper's settings, with two layers: ours against PyTorch eager, time and peak memory.
-
-Width, kernel, length, batch, norm, dropout and optimiser are the paper's; data are random. Losses are compared first, with the
-same parameters and dropout 0. Beside them stands the time of the step's matrix products alone, which bounds any step on this
-machine. Memory is the peak of a fresh process that takes one step, less what it held before (`paper_step.py`).
-"""
+"""The part `step`: a whole training step, ours and PyTorch's, its time and its memory."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from ..network import Model, NetworkConfig
-from .timing import alternate, figure, summary, table
+from ..tasks.task import Task
+from ..training.data import Split
+from .timing import alternate, ratio_line, summary, table
+from .training_step import in_own_process, our_step, random_batch, torch_loss, torch_step
 
 SETTINGS = ("scifar10", "listops", "ptbxl")
 AGREE = 1e-4  # relative difference of the first losses, float32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which settings, how many layers."""
+    """Which settings, and how many layers."""
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="whose sizes (default: all)")
     parser.add_argument("--layers", type=int, default=2, help="blocks (default: 2)")
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Every setting: seconds, the matrix products' seconds, and memory."""
+def measure_step(args: argparse.Namespace) -> dict[str, Any]:
+    """A whole training step at three of the paper's settings, with two layers: ours against PyTorch eager, time and peak memory.
+
+    Width, kernel, length, batch, norm, dropout and optimiser are the paper's; data are random. Losses are compared first, with
+    the same parameters and dropout 0. The time of the step's matrix products alone is measured too: no step on this machine
+    can be faster than they are. Memory is the peak of a fresh process that takes one step, less what it held before.
+    """
     layers = getattr(args, "layers", 2)
     return {"layers": layers, "rows": {name: one_setting(name, layers, args) for name in getattr(args, "settings", SETTINGS)}}
 
 
 def one_setting(name: str, layers: int, args: argparse.Namespace) -> dict[str, Any]:
-    """One row."""
-    from .paper_step import our_step, random_batch, torch_step
-
+    """One row: the difference of the first losses, seconds, and memory."""
     task, network = setting(name, layers, args.quick)
     batch = random_batch(network, task)
-    contestants = {"ours": our_step(network, task, batch)}
-    agreement = None
-    if has_torch():
+    steps, sides, agreement = {"ours": our_step(network, task, batch)}, {"ours": "ours"}, None
+    if find_spec("torch"):
         agreement = check_losses(network, task, batch)
-        contestants["PyTorch"] = torch_step(network, task, batch)
-    contestants["matrix products"] = matrix_products(network, task.training.batch_size)
-    seconds = {who: summary(times) for who, times in alternate(contestants, args.repeats).items()}
-    del contestants
-    memory = {who: peak_memory(name, side, layers, args.quick) for who, side in sides().items()}
+        steps["PyTorch"], sides["PyTorch"] = torch_step(network, task, batch), "torch"
+    steps["matrix products"] = matrix_products(network, task.training.batch_size)
+    seconds = {who: summary(times) for who, times in alternate(steps, args.repeats).items()}
+    del steps  # so that they hold no memory while others measure theirs
+    memory = {who: None if args.quick else peak_memory(name, side, layers) for who, side in sides.items()}
     return {"agreement": agreement, "seconds": seconds, "memory_gib": memory}
 
 
-def setting(name: str, layers: int, quick: bool) -> tuple[Any, NetworkConfig]:
+def setting(name: str, layers: int, quick: bool) -> tuple[Task, NetworkConfig]:
     """The task and its network with fewer layers; quick: a batch of 4 and a narrow network."""
     from ..tasks import get_task
 
@@ -65,28 +64,13 @@ def setting(name: str, layers: int, quick: bool) -> tuple[Any, NetworkConfig]:
     return task, network
 
 
-def has_torch() -> bool:
-    """Whether PyTorch is installed."""
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def sides() -> dict[str, str]:
-    """Who takes part, and what `paper_step.py` calls them."""
-    return {"ours": "ours"} | ({"PyTorch": "torch"} if has_torch() else {})
-
-
-def check_losses(network: NetworkConfig, task: Any, batch: Any) -> float:
+def check_losses(network: NetworkConfig, task: Task, batch: Split) -> float:
     """The relative difference of the two first losses, with the same parameters and no dropout."""
     import torch
 
     from ..authors.torch_model import to_torch
     from ..training.objectives import get_objective
     from ..training.step import loss_and_gradients
-    from .torch_losses import LOSSES
 
     still = replace(network, dropout=0.0)
     model = Model.init(still, np.random.default_rng(0))
@@ -94,15 +78,15 @@ def check_losses(network: NetworkConfig, task: Any, batch: Any) -> float:
     ours = float(loss_and_gradients(still, model.params, model.state, batch, None, objective)[0])
     lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
     with torch.no_grad():
-        out = to_torch(model).train()(torch.from_numpy(batch.x), lengths)
-        theirs = float(LOSSES[task.objective](out, torch.from_numpy(batch.y), network.n_values))
+        outputs = to_torch(model).train()(torch.from_numpy(batch.x), lengths)
+        theirs = float(torch_loss(task.objective, network)(outputs, torch.from_numpy(batch.y)))
     difference = abs(ours - theirs) / abs(theirs)
     if not difference < AGREE:
         raise ValueError(f"the first losses differ: {ours} here, {theirs} in PyTorch")
     return difference
 
 
-def matrix_products(network: NetworkConfig, B: int) -> Any:
+def matrix_products(network: NetworkConfig, B: int) -> Callable[[], None]:
     """The step's 1x1 convolutions alone, forward and backward, as matrix products into arrays that are there already."""
     D, L = network.d_model, network.max_length
     rng = np.random.default_rng(0)
@@ -119,27 +103,23 @@ def matrix_products(network: NetworkConfig, B: int) -> Any:
     return run
 
 
-def peak_memory(name: str, side: str, layers: int, quick: bool) -> float | None:
+def peak_memory(name: str, side: str, layers: int) -> float | None:
     """GiB that one step takes in a fresh process, beyond what the process held before it; None if it failed."""
-    if quick:
-        return None
-    command = [sys.executable, "-m", "multires_ref.bench.paper_step", name, side, str(layers), "1", "20"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    result = json.loads((done.stdout.strip().splitlines() or ["{}"])[-1])
+    result = in_own_process(name, side, layers, steps=1, gib=20)
     return result["peak_gib"] - result["before_gib"] if "peak_gib" in result else None
 
 
-def lines(result: dict[str, Any]) -> list[str]:
+def step_lines(result: dict[str, Any]) -> list[str]:
     """A table for each setting, and the ratios."""
     text = [f"training step: {result['layers']} layers, batch, width and length of the paper, float32"]
     for name, row in result["rows"].items():
         agree = "" if row["agreement"] is None else f" (first losses agree to {row['agreement']:.0e})"
-        text += [f" {name}{agree}", *table(row["seconds"], {"/ ours": "ours"})]
+        text += [f" {name}{agree}", table(row["seconds"], {"/ ours": "ours"})]
         if "PyTorch" in row["seconds"]:
             ratio = row["seconds"]["PyTorch"]["median"] / row["seconds"]["ours"]["median"]
-            text.append(figure(f"{name}: a step in PyTorch eager over one here", ratio))
+            text.append(ratio_line(f"{name}: a step in PyTorch eager over one here", ratio))
         ours, theirs = row["memory_gib"].get("ours"), row["memory_gib"].get("PyTorch")
         if ours and theirs:
             text.append(f"  peak memory of the step: {ours:.2f} GiB, PyTorch {theirs:.2f} GiB")
-            text.append(figure(f"{name}: peak memory here over PyTorch's", ours / theirs))
+            text.append(ratio_line(f"{name}: peak memory here over PyTorch's", ours / theirs))
     return text

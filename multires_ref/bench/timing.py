@@ -1,6 +1,6 @@
-"""How everything is timed: contestants take turns, each round all of them, and the medians are compared.
+"""How everything is timed: implementations that agree take turns, in every round all of them, and medians are compared.
 
-Taking turns spreads whatever else the machine does over all contestants; the median leaves out a round that was disturbed.
+So whatever else the machine does meanwhile is spread over all implementations, and the median leaves out a disturbed round.
 """
 
 from __future__ import annotations
@@ -10,39 +10,74 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from ..base.agreement import measure
 from ..base.checks import check_int
+from ..base.tables import text_table
 
 _sections: list[int | None] = [None]  # what the `threads` sections around this one allow
 PACKAGES = ("numpy", "scipy", "numba", "torch", "autograd", "PyWavelets")
 
 
-def alternate(
-    contestants: dict[str, Callable[[], Any]], repeats: int, clock: Callable[[], float] | None = None
-) -> dict[str, list[float]]:
-    """Seconds of every contestant in every round by `time.perf_counter`; one round before them warms up and is not counted.
+def check_agreement(name: str, array: Any, other: str, reference: Any, tolerance: float) -> float:
+    """The difference of two implementations' results, relative to the norm: what is compared before anything is timed.
+
+    Raises
+    ------
+    ValueError
+        If it exceeds the tolerance.
 
     Examples
     --------
-    >>> ticks = iter(range(100))
-    >>> alternate({"a": lambda: None, "b": lambda: None}, repeats=2, clock=lambda: next(ticks))
-    {'a': [1, 1], 'b': [1, 1]}
+    >>> check_agreement("fft", np.array([1.5]), "the tree", np.array([1.0]), 1e-4)
+    Traceback (most recent call last):
+        ...
+    ValueError: fft and the tree disagree: they differ by 5.0e-01 of the norm (allowed 1e-04)
+    """
+    error = measure(array, reference, tolerance)
+    if not error.passed:
+        difference = f"they differ by {error.relative:.1e} of the norm (allowed {tolerance:.0e})"
+        raise ValueError(f"{name} and {other} disagree: {difference}")
+    return error.relative
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """How long one call takes, by `time.perf_counter`."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def alternate(
+    implementations: dict[str, Callable[[], Any]], repeats: int, stopwatch: Callable[[Callable[[], Any]], float] = seconds_of
+) -> dict[str, list[float]]:
+    """Seconds of every implementation in every round; one round before them warms up and is not counted.
+
+    Examples
+    --------
+    >>> alternate({"a": lambda: None, "b": lambda: None}, repeats=2, stopwatch=lambda call: 1.0)
+    {'a': [1.0, 1.0], 'b': [1.0, 1.0]}
     """
     check_int("repeats", repeats, 1)
-    clock = clock or time.perf_counter
-    for run in contestants.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(repeats):
-        for name, run in contestants.items():
-            began = clock()
-            run()
-            seconds[name].append(clock() - began)
-    return seconds
+    rounds = [[stopwatch(call) for call in implementations.values()] for _ in range(1 + repeats)]
+    return {name: list(seconds) for name, seconds in zip(implementations, zip(*rounds[1:], strict=True), strict=True)}
+
+
+def quartiles(values: list[float]) -> list[float]:
+    """The values that 25, 50 and 75 percent of all values do not exceed.
+
+    Examples
+    --------
+    >>> quartiles([1.0, 2.0, 9.0])
+    [1.5, 2.0, 5.5]
+    """
+    return [float(q) for q in np.percentile(values, (25, 50, 75))]
 
 
 def summary(seconds: list[float]) -> dict[str, Any]:
@@ -53,21 +88,42 @@ def summary(seconds: list[float]) -> dict[str, Any]:
     >>> summary([1.0, 2.0, 9.0])
     {'median': 2.0, 'low': 1.5, 'high': 5.5, 'rounds': 3}
     """
-    low, median, high = (float(q) for q in np.percentile(seconds, (25, 50, 75)))
+    low, median, high = quartiles(seconds)
     return {"median": median, "low": low, "high": high, "rounds": len(seconds)}
+
+
+def table(rows: dict[str, dict[str, Any]], against: dict[str, str], digits: int = 2) -> str:
+    """Name, median (quartiles) in ms, and how many times as long as each of the rows that `against` {heading: name} names."""
+    cells = []
+    for name, row in rows.items():
+        low, median, high = (f"{1e3 * row[key]:,.{digits}f}" for key in ("low", "median", "high"))
+        ratios = [f"{row['median'] / rows[other]['median']:.2f}x" for other in against.values()]
+        cells.append([name, median, f"{low} to {high}", *ratios])
+    return text_table(["", "ms", "(quartiles)", *against], cells, indent="  ")
+
+
+def ratio_line(what: str, ratio: float) -> str:
+    """One line: what was measured, and its value.
+
+    Examples
+    --------
+    >>> ratio_line("PyTorch fft over fused", 10.667)
+    '  PyTorch fft over fused: 10.67'
+    """
+    return f"  {what}: {ratio:.2f}"
 
 
 @contextmanager
 def threads(n: int | None) -> Iterator[int]:
-    """Inside: at most n threads for our engines, for BLAS and for PyTorch; None leaves all that is allowed. Yields the number."""
+    """A `with` block with at most n threads for our engines, for BLAS and for PyTorch; None leaves all that are allowed.
+
+    Yields the number of threads.
+    """
     from threadpoolctl import threadpool_limits
 
     from ..base.threads import num_threads, set_num_threads
 
-    try:
-        import torch
-    except ImportError:
-        torch = None
+    torch = import_module("torch") if find_spec("torch") else None
     before = torch.get_num_threads() if torch else None
     set_num_threads(n)
     _sections.append(n)
@@ -85,18 +141,18 @@ def threads(n: int | None) -> Iterator[int]:
 
 
 def machine(used_threads: int) -> dict[str, Any]:
-    """The processor, the threads used, and the versions of what was measured."""
+    """The CPU, the threads used, and the versions of what was measured."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "not installed"
-    return {"processor": processor(), "cores": os.cpu_count(), "threads": used_threads, "versions": versions}
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": used_threads, "versions": versions}
 
 
-def processor() -> str:
-    """The processor's name."""
+def cpu_name() -> str:
+    """The name of the CPU's model."""
     try:
         with open("/proc/cpuinfo") as file:
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
@@ -106,28 +162,6 @@ def processor() -> str:
 
 
 def machine_line(about: dict[str, Any]) -> str:
-    """`machine` in a line."""
+    """`machine` in one line."""
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    return f"{about['processor']}, {about['cores']} cores, {about['threads']} threads; {versions}"
-
-
-def table(rows: dict[str, dict[str, Any]], against: dict[str, str], unit: float = 1e3) -> list[str]:
-    """Lines of name, median (quartiles) in ms, and how many times as long as each row named in `against` {heading: name}."""
-    width = max(len(name) for name in rows)
-    lines = [f"  {'':<{width}}{'ms':>11}{'(quartiles)':>22}" + "".join(f"{heading:>18}" for heading in against)]
-    for name, row in rows.items():
-        spread = f"{unit * row['low']:,.2f} to {unit * row['high']:,.2f}"
-        ratios = "".join(f"{row['median'] / rows[other]['median']:>17.2f}x" for other in against.values())
-        lines.append(f"  {name:<{width}}{unit * row['median']:>11,.2f}{spread:>22}{ratios}")
-    return lines
-
-
-def figure(what: str, measured: float) -> str:
-    """One line: what was measured, and its value.
-
-    Examples
-    --------
-    >>> figure("fused is faster than PyTorch, times", 10.667)
-    '  fused is faster than PyTorch, times: 10.67'
-    """
-    return f"  {what}: {measured:.2f}"
+    return f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads; {versions}"

@@ -7,8 +7,9 @@ multires-ref bench sample               drawing images: streaming against recomp
 multires-ref bench paper                training steps at the paper's full settings
 multires-ref bench gpu                  the layer and a training step on a GPU
 
-Everything is checked to agree before it is timed; contestants take turns; medians and quartiles
-are printed, and written with the machine's description to bench.json and bench.svg in --out.
+Before anything is timed, it is checked that all implementations agree. They take turns; medians and
+quartiles are printed, and written with a description of the machine to bench.json in --out, and
+drawn as bench.svg.
 """
 
 from __future__ import annotations
@@ -17,35 +18,48 @@ import argparse
 import json
 import textwrap
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-PARTS = ("operator", "step", "busy", "scaling", "pyramid", "startup")  # measured and charted together
-OTHERS = ("sample", "paper", "gpu")  # commands of their own
+PARTS = {  # measured and charted together: each in a module of `bench`, with the functions measure_NAME and NAME_lines
+    "operator": "operator",
+    "step": "step",
+    "busy": "processes",
+    "scaling": "operator",
+    "pyramid": "operator",
+    "startup": "processes",
+}
+OTHERS = ("sample", "paper", "gpu")  # modules of their own, with flags and a function `run` of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments: one sub-command a part, each with its own."""
+    """The command's arguments: one sub-command for each part, each with its own."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not for figures")
     common.add_argument("--repeats", type=int, default=7, help="how often everything is timed (default: 7)")
-    common.add_argument("--threads", type=int, help="most threads for everybody (default: all that are allowed)")
+    common.add_argument("--threads", type=int, help="most threads for all implementations (default: all that are allowed)")
     common.add_argument("--out", metavar="DIR", help="folder for bench.json and bench.svg (default: runs/bench-TIME)")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: the same as `bench gpu` (default: cpu)")
     parts = parser.add_subparsers(dest="part", metavar="PART", help="what to measure (default: all)")
     parts.add_parser("all", parents=[common], help=f"{', '.join(PARTS)}")
-    for name in (*PARTS, *OTHERS):
-        text = module(name).__doc__
-        sub = parts.add_parser(
-            name, parents=[common] if name in PARTS else [], help=first_line(text), description=rewrapped(text)
-        )
-        module(name).add_arguments(sub)
+
+    def add_part(name: str, text: str, parents: list[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+        return parts.add_parser(name, parents=parents, help=first_line(text), description=rewrapped(text))
+
+    for name in PARTS:
+        sub = add_part(name, function_of(name, "measure_{}").__doc__, [common])
+        if name == "step":
+            module("step").add_arguments(sub)
+    for name in OTHERS:
+        module(name).add_arguments(add_part(name, module(name).__doc__, []))
     parser.set_defaults(quick=False, repeats=7, threads=None, out=None)
 
 
 def first_line(text: str) -> str:
-    """A docstring's first sentence, for the list of parts: "%" doubled, as argparse wants it."""
+    """A docstring's first line, for the list of parts: "%" doubled, as argparse wants it."""
     return text.splitlines()[0].rstrip(".").replace("%", "%%")
 
 
@@ -54,9 +68,14 @@ def rewrapped(text: str) -> str:
     return "\n\n".join(textwrap.fill(" ".join(paragraph.split()), 98) for paragraph in text.strip().split("\n\n"))
 
 
-def module(name: str) -> Any:
-    """The module of a part."""
+def module(name: str) -> ModuleType:
+    """A module of the benchmarks."""
     return import_module(f"multires_ref.bench.{name}")
+
+
+def function_of(part: str, name: str) -> Callable:
+    """A function of a part; `name` is such as "measure_{}"."""
+    return getattr(module(PARTS[part]), name.format(part))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
         results["machine"] = machine(used)
         print(machine_line(results["machine"]))
         for name in PARTS if args.part in (None, "all") else (args.part,):
-            results[name] = module(name).measure(args)
-            print("\n".join(module(name).lines(results[name])), flush=True)
+            results[name] = function_of(name, "measure_{}")(args)
+            print("\n".join(function_of(name, "{}_lines")(results[name])), flush=True)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "bench.json", results)
     chart(results, out / "bench.svg")

@@ -211,7 +211,7 @@ def run_pywavelets(args: argparse.Namespace) -> int:
 
 def worst_relations(tables: dict[str, list[Relation]]) -> str:
     """For each relation: the largest error over all wavelets, the wavelet that has it, and how many it applies to."""
-    from ..diagnose.errors import text_table
+    from ..base.tables import text_table
 
     lines = []
     for rows in zip(*tables.values(), strict=True):

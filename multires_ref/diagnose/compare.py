@@ -15,8 +15,8 @@ from typing import Any
 from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
 from ..base.optional import import_torch
+from ..base.tables import text_table
 from ..network import Model
-from .errors import text_table
 from .matching import PURPOSE
 from .modules import foreign_constants
 from .pair import MODES, Layer, Pair, prepare

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
+from ..base.tables import text_table
 from ..engines import get_engine, usable_engines
 from ..ops.multires_conv import multires_conv
 from ..tree import kept_per_level
-from .errors import text_table
 
 
 class StudyRow(NamedTuple):

@@ -18,10 +18,10 @@ import numpy as np
 
 from ..base.agreement import measure
 from ..base.checks import check_choice
+from ..base.tables import text_table
 from ..engines import usable_engines
 from ..ops import OPERATIONS, Example
 from ..ops.multires_conv import multires_conv_traced
-from .errors import text_table
 
 STEP = 1e-3  # h^4 = 1e-12 of truncation meets 1e-16 / h = 1e-13 of rounding
 FINITE, TORCH = 1e-8, 1e-12  # tolerances, relative

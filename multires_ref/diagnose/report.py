@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..base.agreement import Error
-from .errors import text_table
+from ..base.tables import text_table
 
 HEADER = ["", "relative", "largest", "ulp", "relative", "largest", "ulp"]
 

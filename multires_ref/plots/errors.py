@@ -28,7 +28,7 @@ def plot_error_by_layer(report: Report, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from multires_ref.diagnose.errors import measure
+    >>> from multires_ref.base.agreement import measure
     >>> from multires_ref.diagnose.report import Row
     >>> rows = [Row("encoder", forward=measure(np.ones(3), np.ones(3), 1e-12))]
     >>> ax = plot_error_by_layer(Report("a report", [Section("float64", "float64", rows)]))

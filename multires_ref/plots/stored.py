@@ -91,7 +91,7 @@ def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
 
 def read_report(path: Path) -> Report:
     """The verification in a report.json that `multires-ref verify pytorch --out` wrote."""
-    from ..diagnose.errors import Error
+    from ..base.agreement import Error
     from ..diagnose.report import Report, Row, Section
 
     def error(values: dict[str, Any] | None) -> Error | None:

@@ -1,12 +1,12 @@
-"""The operator, by everyone: our engines, and PyTorch in four formulations, all on the same numbers.
+"""The operator in all implementations that are compared: our engines, and PyTorch in four formulations.
 
     conv1d     as the authors' code does it: a zero-padded depthwise dilated `conv1d` for each filter of each level
     tree       the same tree written with shifted, scaled sums
-    compiled   that, under `torch.compile`
-    fft        the layer as one long kernel (the tree's answer to an impulse), convolved by FFT
+    compiled   the same under `torch.compile`
+    fft        the layer as one long kernel (the response of the tree to an impulse), convolved by FFT
 
-A contestant is a pair of functions without arguments, forward and forward-and-backward; the latter returns y and the gradients
-of sum(g y) in x, h0, h1, w and w_skip.
+An implementation is a pair of functions without arguments. `forward` returns y; `both` computes forward and backward, and
+returns y and the gradients of sum(g y) in x, h0, h1, w and w_skip.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..diagnose.errors import measure
 from ..engines import usable_engines
 from ..ops.multires_conv import multires_conv
 from ..tree import depth_for
+from .timing import check_agreement
 
-AGREE = 2e-4  # relative to the norm; float32, sums over time in another order
+AGREE = 2e-4  # of the norm; float32, and sums over time are added in another order
 
 
-class Contestant(NamedTuple):
+class Implementation(NamedTuple):
     """One way to compute the operator."""
 
     forward: Callable[[], Any]
@@ -41,12 +41,12 @@ def operator_arguments(B: int, D: int, L: int, K: int, dtype: str = "float32") -
     return (x, h0, h1, w, w_skip), g
 
 
-def our_contestants(args: tuple[Any, ...], g: Any) -> dict[str, Contestant]:
-    """Our engines that can be used here, by name."""
+def our_implementations(args: tuple[Any, ...], g: Any) -> dict[str, Implementation]:
+    """The engines that can be used here, by name."""
     return {name: ours(args, g, name) for name in usable_engines()}
 
 
-def ours(args: tuple[Any, ...], g: Any, engine: str) -> Contestant:
+def ours(args: tuple[Any, ...], g: Any, engine: str) -> Implementation:
     """`multires_conv` with one engine, its gradients by autograd as in training."""
     from autograd.builtins import tuple as traced_tuple
     from autograd.core import make_vjp
@@ -55,11 +55,11 @@ def ours(args: tuple[Any, ...], g: Any, engine: str) -> Contestant:
         vjp, y = make_vjp(lambda five: multires_conv(*five, engine=engine), traced_tuple(args))
         return y, vjp(g)
 
-    return Contestant(lambda: multires_conv(*args, engine=engine), both)
+    return Implementation(lambda: multires_conv(*args, engine=engine), both)
 
 
-def torch_contestants(args: tuple[Any, ...], g: Any) -> dict[str, Contestant]:
-    """PyTorch's formulations; none without PyTorch, and no compiled one without a compiler."""
+def torch_implementations(args: tuple[Any, ...], g: Any) -> dict[str, Implementation]:
+    """PyTorch's formulations: none where PyTorch is not installed, and no compiled one where there is no compiler."""
     try:
         import torch
     except ImportError:
@@ -67,7 +67,7 @@ def torch_contestants(args: tuple[Any, ...], g: Any) -> dict[str, Contestant]:
     functions = {"PyTorch conv1d": torch_conv1d, "PyTorch tree": torch_tree, "PyTorch fft": torch_fft}
     tensors, upstream = [torch.from_numpy(a).requires_grad_() for a in args], torch.from_numpy(g)
 
-    def contestant(function: Callable) -> Contestant:
+    def implementation(function: Callable) -> Implementation:
         def forward() -> Any:
             with torch.no_grad():
                 return function(*tensors).numpy()
@@ -76,28 +76,28 @@ def torch_contestants(args: tuple[Any, ...], g: Any) -> dict[str, Contestant]:
             y = function(*tensors)
             return y.detach().numpy(), [d.numpy() for d in torch.autograd.grad(y, tensors, upstream)]
 
-        return Contestant(forward, both)
+        return Implementation(forward, both)
 
-    return {name: contestant(function) for name, function in functions.items()} | compiled(contestant)
+    return {name: implementation(function) for name, function in functions.items()} | compiled(implementation)
 
 
-def compiled(contestant: Callable[[Callable], Contestant]) -> dict[str, Contestant]:
-    """The tree under `torch.compile`, if that works here: it wants a C++ compiler."""
+def compiled(implementation: Callable[[Callable], Implementation]) -> dict[str, Implementation]:
+    """The tree under `torch.compile`, if that works here: it needs a C++ compiler."""
     import torch
 
     try:
-        with warnings.catch_warnings():  # PyTorch's own, about its own parts
+        with warnings.catch_warnings():  # PyTorch warns about parts of its own
             warnings.simplefilter("ignore")
-            made = contestant(torch.compile(torch_tree))
+            made = implementation(torch.compile(torch_tree))
             made.both()
-    except Exception as error:  # whatever its back end raises; the line says what
+    except Exception as error:  # of any kind, from its back end; the line says which
         print(f"  torch.compile is left out: {type(error).__name__}: {str(error).splitlines()[0][:120]}")
         return {}
     return {"PyTorch compiled": made}
 
 
 def torch_conv1d(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any) -> Any:
-    """As the authors' `forward_fading`: two padded depthwise convolutions a level."""
+    """The authors' `forward_fading`: two padded depthwise convolutions for each level."""
     from ..authors.torch_model import causal_conv
 
     J = w.shape[1] - 1
@@ -131,7 +131,7 @@ def torch_tree(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any) -> Any:
 
 
 def torch_fft(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any) -> Any:
-    """The layer as one kernel, by FFT."""
+    """The layer as one long kernel, by FFT."""
     import torch
 
     L = x.shape[-1]
@@ -142,8 +142,8 @@ def torch_fft(x: Any, h0: Any, h1: Any, w: Any, w_skip: Any) -> Any:
     return torch.fft.irfft(product, n=2 * L)[..., :L]
 
 
-def check_agreement(make: Callable[[tuple[Any, ...], Any], dict[str, Contestant]], args: tuple[Any, ...], g: Any) -> float:
-    """The largest difference of any contestant from the tree engine in float64, on two sequences of the batch.
+def largest_difference(make: Callable[[tuple[Any, ...], Any], dict[str, Implementation]], args: tuple[Any, ...], g: Any) -> float:
+    """The largest relative difference of any implementation from the tree engine in float64, on two sequences of the batch.
 
     Raises
     ------
@@ -153,15 +153,9 @@ def check_agreement(make: Callable[[tuple[Any, ...], Any], dict[str, Contestant]
     few = (args[0][:2].copy(), *args[1:])
     exact = [a.astype(np.float64) for a in few]
     y, gradients = ours(tuple(exact), g[:2].astype(np.float64), "tree").both()
-    worst = 0.0
-    for name, contestant in make(few, g[:2].copy()).items():
-        their_y, theirs = contestant.both()
-        pairs = [(their_y, y), (contestant.forward(), y), *zip(theirs, gradients, strict=True)]
-        errors = [measure(p, q, AGREE) for p, q in pairs]
-        for error in errors:
-            if not error.passed:
-                raise ValueError(
-                    f"{name} does not agree with the tree in float64: {error.relative:.1e} of the norm (allowed {AGREE:.0e})"
-                )
-        worst = max(worst, *(error.relative for error in errors))
-    return worst
+    differences = []
+    for name, implementation in make(few, g[:2].copy()).items():
+        their_y, theirs = implementation.both()
+        pairs = [(their_y, y), (implementation.forward(), y), *zip(theirs, gradients, strict=True)]
+        differences += [check_agreement(name, a, "the tree engine in float64", exact, AGREE) for a, exact in pairs]
+    return max(differences, default=0.0)
