@@ -16,10 +16,9 @@ from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split, cast, epoch_order
-from multires_ref.training.diagnose import first_bad_layer
 from multires_ref.training.evaluate import evaluate, predict
 from multires_ref.training.objectives import get_objective
-from multires_ref.training.step import NonFiniteLoss, loss_and_gradients
+from multires_ref.training.step import NonFiniteLoss, first_bad_layer, loss_and_gradients
 
 NETWORK = NetworkConfig(1, 2, d_model=6, n_layers=2, max_length=12, dropout=0.1)
 TRAINING = TrainingConfig(epochs=3, batch_size=8, lr=0.02)

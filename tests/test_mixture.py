@@ -10,7 +10,7 @@ from autograd.test_util import check_grads
 from multires_ref.network import NetworkConfig, apply
 from multires_ref.network.config import mixture_channels
 from multires_ref.ops.mixture_nll import bins, group_numbers, mixture_nll
-from multires_ref.training.metrics import bits_per_dimension
+from multires_ref.training.objectives import bits
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "autoregressive.npz")
 CONFIG = NetworkConfig(3, 40, 8, 2, 4, 64, kind="autoregressive", indep_res_init=True)
@@ -170,7 +170,7 @@ def test_bad_input_is_named():
         mixture_nll(out.astype(int), x)
     with pytest.raises(TypeError, match="x has dtype float32 but out has float64"):
         mixture_nll(out, x.astype("float32"))
-    assert bits_per_dimension(np.float32(np.log(2) * 6), 6) == pytest.approx(1)
+    assert bits(np.log(2) * 6) == pytest.approx(6)
 
 
 def logistic_bin(x, mean, log_scale, levels):

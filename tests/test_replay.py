@@ -15,7 +15,7 @@ import pytest
 
 from multires_ref import Model, NetworkConfig, init_params, init_state
 from multires_ref.base.pytrees import flatten
-from multires_ref.training import interrupt, loop
+from multires_ref.training import console, loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint, save_checkpoint
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split, epoch_order
@@ -183,7 +183,7 @@ def test_ctrl_c_saves_even_when_no_checkpoint_is_due(splits, tmp_path, monkeypat
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
         stop_in_step(patch, 11)  # the third step of the second epoch
-        with pytest.raises(interrupt.RunInterrupted, match="after step 11 of 24"):
+        with pytest.raises(console.RunInterrupted, match="after step 11 of 24"):
             loop.fit(network, training, splits, CLASSES, tmp_path / "run", quiet=True)
     record = read_checkpoint(tmp_path / "run/last.safetensors")[1]["run"]
     assert (record["epoch"], record["position"], record["step"]) == (1, 3, 11)
@@ -198,7 +198,7 @@ def test_a_second_ctrl_c_stops_at_once(splits, tmp_path, monkeypatch):
         loop.fit(
             NetworkConfig(1, 2, **SMALL), replace(TRAINING, checkpoint_seconds=1e9), splits, CLASSES, tmp_path / "r", quiet=True
         )
-    assert not isinstance(caught.value, interrupt.RunInterrupted)
+    assert not isinstance(caught.value, console.RunInterrupted)
     assert read_checkpoint(tmp_path / "r/last.safetensors")[1]["run"]["position"] == 0  # the epoch's own checkpoint, no later one
 
 
@@ -206,7 +206,7 @@ def test_the_time_of_earlier_sessions_counts(splits, tmp_path, monkeypatch):
     network = NetworkConfig(1, 2, **SMALL)
     with monkeypatch.context() as patch:
         stop_in_step(patch, 11)
-        with pytest.raises(interrupt.RunInterrupted):
+        with pytest.raises(console.RunInterrupted):
             loop.fit(network, TRAINING, splits, CLASSES, tmp_path / "run", quiet=True)
     path = tmp_path / "run/last.safetensors"
     tensors, about = read_checkpoint(path)
@@ -223,7 +223,7 @@ def test_a_resumed_run_with_clipping_is_the_unbroken_one_bit_for_bit(steps, spli
     loop.fit(network, training, splits, CLASSES, tmp_path / "whole", quiet=True)
     with monkeypatch.context() as patch:
         stop_in_step(patch, steps)
-        with pytest.raises(interrupt.RunInterrupted):
+        with pytest.raises(console.RunInterrupted):
             loop.fit(network, training, splits, CLASSES, tmp_path / "broken", quiet=True)
     loop.fit(network, training, splits, CLASSES, tmp_path / "broken", resume=True, quiet=True)
     for file in ("last.safetensors", "best.safetensors"):

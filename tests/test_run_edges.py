@@ -8,11 +8,10 @@ import pytest
 from autograd.extend import VSpace
 
 from multires_ref.base.pytrees import unflatten
+from multires_ref.training.console import Progress, StopRequest
 from multires_ref.training.device import check_device, device_of
-from multires_ref.training.interrupt import StopRequest
-from multires_ref.training.progress import Progress
-from multires_ref.training.record import check_real
 from multires_ref.training.run_folder import read_result
+from multires_ref.training.run_state import check_real
 
 
 def test_the_device_that_is_asked_for_is_there_or_refused(monkeypatch):

@@ -18,7 +18,7 @@ from test_resume import DRIVER, FLAGS, LOOP, STEPS, assert_same_result, resume, 
 from multires_ref.base import files, lock
 from multires_ref.base.lock import FolderInUse, FolderLock
 from multires_ref.cli import main
-from multires_ref.training.interrupt import StopRequest
+from multires_ref.training.console import StopRequest
 
 SHORT = ["train", "digits", "--quiet", "--scale", "tiny", "--epochs", "1", "--engine", "tree"]
 COMMAND = f"{shlex.quote(sys.executable)} -m multires_ref.cli"

@@ -14,10 +14,9 @@ from multires_ref.training import loop
 from multires_ref.training.checkpoint import load_run, read_checkpoint
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split, cast
-from multires_ref.training.diagnose import all_finite, first_bad_array
 from multires_ref.training.evaluate import evaluate, predict
 from multires_ref.training.objectives import get_objective
-from multires_ref.training.step import NonFiniteLoss
+from multires_ref.training.step import NonFiniteLoss, all_finite, first_bad_array
 
 NETWORK = NetworkConfig(1, 3, d_model=6, n_layers=2, max_length=12)
 TRAINING = TrainingConfig(epochs=2, batch_size=8, lr=0.02, engine="tree")

@@ -10,10 +10,9 @@ from cases import plant_engine
 from multires_ref import NetworkConfig
 from multires_ref.training import loop
 from multires_ref.training.checkpoint import read_checkpoint, save_checkpoint
-from multires_ref.training.compatible import check_compatible
-from multires_ref.training.config import TrainingConfig
+from multires_ref.training.config import TrainingConfig, check_compatible
+from multires_ref.training.console import RunInterrupted
 from multires_ref.training.data import Split
-from multires_ref.training.interrupt import RunInterrupted
 from multires_ref.training.objectives import get_objective
 
 NETWORK = NetworkConfig(1, 2, d_model=3, n_layers=1, max_length=8)

@@ -3,7 +3,7 @@
 import pytest
 from numpy.testing import assert_allclose
 
-from multires_ref.training.schedule import learning_rate
+from multires_ref.training.optim import learning_rate
 
 
 def test_the_cosine_falls_from_the_top_to_zero():

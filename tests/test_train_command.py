@@ -14,7 +14,7 @@ from multires_ref.commands.settings import add_setting_flags, given_settings
 from multires_ref.tasks.digits import load
 from multires_ref.tasks.task import LoadOptions
 from multires_ref.training.config import TrainingConfig
-from multires_ref.training.metrics import absent_classes, class_aurocs, macro_auroc
+from multires_ref.training.objectives import absent_classes, class_aurocs, macro_auroc
 
 TINY = ["train", "digits", "--quiet", "--scale", "tiny", "--epochs", "1"]
 

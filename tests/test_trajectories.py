@@ -11,8 +11,7 @@ from multires_ref.network import apply
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.objectives import get_objective
-from multires_ref.training.optim import adam_init
-from multires_ref.training.schedule import learning_rate
+from multires_ref.training.optim import adam_init, learning_rate
 from multires_ref.training.step import train_step
 
 TOL = 1e-12  # measured: below 1e-13

@@ -182,7 +182,7 @@ assert logits.shape == (1, 71) and task.network.receptive_field >= 1000
 # the *macro* AUROC. By hand: logits 0.9, 0.4, 0.7, 0.1 with truth 1, 1, 0, 0. The pairs: 0.9 beats both, 0.4 beats 0.1 and not 0.7. So 3 of 4.
 
 # %%
-from multires_ref.training.metrics import macro_auroc
+from multires_ref.training.objectives import macro_auroc
 
 logits = np.array([0.9, 0.4, 0.7, 0.1])[:, None]
 truth = np.array([1.0, 1.0, 0.0, 0.0])[:, None]

@@ -88,7 +88,7 @@ def about_run(checkpoint: Path) -> dict[str, Any]:
 
 def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, Any]:
     """By class: the confusion table, or the area under each label's ROC curve and the labels that have none."""
-    from ..training.metrics import absent_classes, class_aurocs, confusion_table
+    from ..training.objectives import absent_classes, class_aurocs, confusion_table
 
     if outputs is None:
         return {}

@@ -107,7 +107,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def task_settings(task: Any, args: argparse.Namespace, scale: str, device: str) -> tuple[NetworkConfig, TrainingConfig]:
     """The task's settings at that scale with what was given, all checked; an error calls a setting by its flag."""
-    from ..training.compatible import check_compatible
+    from ..training.config import check_compatible
     from ..training.device import check_device
 
     names = [f.name for config in (NetworkConfig, TrainingConfig) for f in fields(config)]

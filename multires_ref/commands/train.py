@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, draw curves.png, and say how it went. Returns the exit status."""
     from ..tasks import get_task
     from ..tasks.task import LoadOptions
-    from ..training.interrupt import RunInterrupted
+    from ..training.console import RunInterrupted
     from ..training.loop import fit
     from ..training.objectives import get_objective
     from ..training.run_folder import RunStopped

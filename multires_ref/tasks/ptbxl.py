@@ -14,7 +14,7 @@ import numpy as np
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
-from ..training.metrics import absent_classes
+from ..training.objectives import absent_classes
 from .folder import absent, data_folder
 from .ptbxl_data import DATABASE, LABEL_COUNTS, STATEMENTS, URL, label_map, label_matrix, read_records
 from .ptbxl_signals import LEADS, SAMPLES, read_recordings, read_signals

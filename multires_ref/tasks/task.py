@@ -9,8 +9,7 @@ from typing import Any
 from ..base.checks import check_choice
 from ..base.names import spelled
 from ..network.config import NetworkConfig
-from ..training.compatible import check_compatible
-from ..training.config import TrainingConfig
+from ..training.config import TrainingConfig, check_compatible
 from ..training.data import Split
 from ..training.objectives import OBJECTIVES
 

@@ -1,5 +1,6 @@
-"""Losses, metrics, optimisers, schedules, the loop, checkpoints.
+"""Training: objectives, the optimiser, the data, one step, a whole run, its checkpoints.
 
-`step.py` is one training step, `loop.py` a whole run, `run_state.py` what a run is made of between two steps; the other
-files are what these are built from.
+`config.py`, `data.py`, `objectives.py`, `optim.py` and `device.py` are the parts; `step.py` is one training step and `evaluate.py`
+the score of a split. `loop.py` is a whole run, `run_state.py` what a run is made of between two steps, `checkpoint.py` and
+`run_folder.py` its files, and `console.py` its progress bar and Ctrl-C.
 """

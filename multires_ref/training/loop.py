@@ -23,17 +23,12 @@ from ..base.streams import say
 from ..network import Model, NetworkConfig
 from ..network.norms import NORMS
 from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
-from .compatible import check_compatible
-from .config import TrainingConfig
+from .config import TrainingConfig, check_compatible
+from .console import Progress, RunInterrupted, StopRequest
 from .data import Split, batch_slices, cast, check_bucket, check_splits, epoch_order
 from .device import batch_to_device, check_device, to_numpy, tree_to_device
-from .diagnose import all_finite, explain, first_bad_array
 from .evaluate import evaluate
-from .interrupt import RunInterrupted, StopRequest
-from .job import Job
-from .metrics import absent_classes
-from .objectives import Objective
-from .progress import Progress
+from .objectives import Objective, absent_classes
 from .run_folder import (
     RunStopped,
     check_free_for,
@@ -46,8 +41,8 @@ from .run_folder import (
     read_result,
     write_lines,
 )
-from .run_state import RunState, check_best_file, new_run, run_from, save_run
-from .step import NonFiniteLoss, train_step
+from .run_state import Job, RunState, check_best_file, new_run, run_from, save_run
+from .step import NonFiniteLoss, all_finite, explain, first_bad_array, train_step
 
 GPU_CHECK = 50  # steps between two looks at the loss on a graphics card: a look makes the processor wait
 

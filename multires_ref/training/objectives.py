@@ -1,18 +1,20 @@
-"""What a task is about: the loss that is minimised and the score that is reported."""
+"""The objective of a task: the loss that is minimised, and the score of a whole split that is reported."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from ..base.checks import check_choice
 from ..network.config import NetworkConfig
 from ..ops.bce_with_logits import bce_with_logits
 from ..ops.cross_entropy import cross_entropy
 from ..ops.mixture_nll import mixture_nll
-from .metrics import accuracy, bits, macro_auroc
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,91 @@ class Objective:
     def weight(self, targets: Any) -> int:
         """What a batch counts in the mean loss of an epoch: its examples, or its numbers where the loss is a sum."""
         return targets.size if self.summed else len(targets)
+
+
+def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """The share of examples whose largest output is their class.
+
+    Parameters
+    ----------
+    outputs : array [N, C];  targets : integer array [N]
+
+    Examples
+    --------
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    0.5
+    """
+    return float((outputs.argmax(axis=1) == targets).mean())
+
+
+def confusion_table(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """table[c, p]: how many examples of class c were taken for class p, [C, C].
+
+    Examples
+    --------
+    >>> confusion_table(np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]]), np.array([1, 1, 0]))
+    array([[1, 0],
+           [1, 1]])
+    """
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(targets, outputs.argmax(axis=1), labels=np.arange(outputs.shape[1]))
+
+
+def class_aurocs(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The area under each class's ROC curve, [C], by scikit-learn; NaN for `absent_classes`, which have no such curve.
+
+    Examples
+    --------
+    >>> class_aurocs(np.array([[0.1, 3.0], [0.8, 2.0]]), np.array([[0.0, 0.0], [1.0, 0.0]]))
+    array([ 1., nan])
+    """
+    from sklearn.metrics import roc_auc_score
+
+    absent = absent_classes(targets)
+    areas = [np.nan if c in absent else roc_auc_score(targets[:, c], outputs[:, c]) for c in range(outputs.shape[1])]
+    return np.array(areas)
+
+
+def macro_auroc(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """The mean of `class_aurocs` over the classes that have one.
+
+    Raises
+    ------
+    ValueError
+        If no class has both a positive and a negative example.
+
+    Examples
+    --------
+    >>> macro_auroc(np.array([[0.1, 3.0], [0.8, 2.0]]), np.array([[0.0, 0.0], [1.0, 0.0]]))
+    1.0
+    """
+    areas = class_aurocs(outputs, targets)
+    if np.isnan(areas).all():
+        raise ValueError("macro AUROC needs a class with positive and negative examples; the targets hold none")
+    return float(areas[~np.isnan(areas)].mean())
+
+
+def absent_classes(targets: np.ndarray) -> list[int]:
+    """The classes of multilabel targets [N, C] that a ROC curve cannot be drawn for: all their labels are equal.
+
+    Examples
+    --------
+    >>> absent_classes(np.array([[0.0, 0.0], [1.0, 0.0]]))
+    [1]
+    """
+    return np.flatnonzero(~(targets.any(axis=0) & ~targets.all(axis=0))).tolist()
+
+
+def bits(nats: float) -> float:
+    """nats / ln 2.
+
+    Examples
+    --------
+    >>> bits(math.log(256))
+    8.0
+    """
+    return nats / math.log(2)
 
 
 OBJECTIVES = {

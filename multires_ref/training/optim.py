@@ -1,7 +1,11 @@
-"""Adam and AdamW on pytrees, and clipping by the global norm. The update itself is in `ops/adam_update.py`."""
+"""The optimiser: the learning rate of every step, Adam and AdamW on pytrees, and clipping by the global norm.
+
+The update of one array is in `ops/adam_update.py`.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..base.arrays import get_xp
@@ -10,6 +14,27 @@ from ..ops.adam_update import adam_update
 from .config import TrainingConfig
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # PyTorch's defaults, and the authors'
+
+
+def learning_rate(step: int, steps: int, lr: float, warmup: int = 0) -> float:
+    """The rate of step number `step` (counted from 0) of `steps`.
+
+        step < warmup     lr step / warmup
+        else              lr (1 + cos(pi (step - warmup) / (steps - warmup))) / 2
+
+    Notes
+    -----
+    The authors' scripts: PyTorch's `CosineAnnealingLR`, and `get_cosine_schedule_with_warmup` of the transformers package.
+    The very first step of a warm-up has rate 0.
+
+    Examples
+    --------
+    >>> [round(learning_rate(n, 6, 1.0, warmup=2), 3) for n in range(6)]
+    [0.0, 0.5, 1.0, 0.854, 0.5, 0.146]
+    """
+    if step < warmup:
+        return lr * step / warmup
+    return lr * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def adam_init(params: Any) -> dict[str, Any]:

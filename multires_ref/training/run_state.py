@@ -1,22 +1,77 @@
-"""All that a run is between two steps, as a checkpoint and back: from it the run goes on as if it had never stopped."""
+"""A run between two steps, as a checkpoint and back: from it the run goes on as if it had never stopped.
+
+Job         what stays the same during a run
+RunState    what changes
+save_run    both into last.safetensors;  run_from  back, everything in the file checked before it is used
+
+The file's metadata hold, under "run", the numbers of NUMBERS, and besides them
+
+step         steps since the run began: epoch * steps of an epoch + position
+loss_sum     the sum of the present epoch's losses
+generator    the state of NumPy's generator
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..base.arrays import Array
+from ..base.checks import check_int, check_number
 from ..base.pytrees import flatten, unflatten
 from ..network import NetworkConfig, init_params, init_state
+from ..network.init import Params
 from .checkpoint import load_run, model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
 from .config import TrainingConfig
+from .data import Split
 from .device import to_numpy, tree_to_device
-from .diagnose import first_bad_array
-from .job import Job
-from .optim import adam_init
-from .record import check_record, generator_from
+from .objectives import Objective
+from .optim import adam_init, learning_rate
+from .step import first_bad_array
+
+NUMBERS = ("epoch", "position", "weight", "best_epoch", "best_score", "best_loss", "seconds")
+LARGEST = 1e300  # of a loss or a score: all finite numbers, but for sums that would overflow
+
+
+@dataclass
+class Job:
+    """Settings, data and folder of a run, and two clocks.
+
+    Parameters
+    ----------
+    network, training, splits, objective, out, device : as given to `fit`
+    config : dict
+        What stands in config.json and in every checkpoint: see `run_folder.identity`.
+    """
+
+    network: NetworkConfig
+    training: TrainingConfig
+    splits: dict[str, Split]
+    objective: Objective
+    out: Path
+    device: str
+    config: dict[str, Any]
+    saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
+    started: float = field(default_factory=time.monotonic)  # when the run began, less the time it stood still
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one epoch; the last may be shorter."""
+        return -(-len(self.splits["train"]) // self.training.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.training.epochs * self.steps_per_epoch
+
+    def lr(self, step: int) -> float:
+        """The learning rate of step number `step`, counted from 0."""
+        warmup = round(self.training.warmup_epochs * self.steps_per_epoch)
+        return learning_rate(step, self.steps, self.training.lr, warmup)
 
 
 @dataclass
@@ -35,14 +90,14 @@ class RunState:
     seconds : float, time spent, over all sessions
     """
 
-    params: Any
-    state: Any
+    params: Params
+    state: Params
     opt_state: dict[str, Any]
     rng: np.random.Generator
     epoch: int = 0
     position: int = 0
     order: np.ndarray | None = None
-    loss_sum: Any = 0.0
+    loss_sum: Array = 0.0
     weight: int = 0
     best_epoch: int | None = None
     best_score: float | None = None
@@ -53,9 +108,6 @@ class RunState:
     def step(self) -> int:
         """Steps done since the run began."""
         return self.opt_state["step"]
-
-
-NUMBERS = ("epoch", "position", "weight", "best_epoch", "best_score", "best_loss", "seconds")
 
 
 def new_run(network: NetworkConfig, training: TrainingConfig, device: str) -> RunState:
@@ -83,8 +135,8 @@ def run_from(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any
     Raises
     ------
     ValueError
-        If the file holds a model but no run, or if its arrays or its record (see `record.py`) are not such as a run of this job
-        writes: the message names the file and the entry.
+        If the file holds a model but no run, or if its arrays or its record are not such as a run of this job writes: the
+        message names the file and the entry.
     """
     if "run" not in metadata:
         raise ValueError(f"{path} holds a model but no run to resume: it is not a last.safetensors")
@@ -103,7 +155,7 @@ def run_from(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any
     )
 
 
-def moments_from(path: Path, params: Any, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+def moments_from(path: Path, params: Params, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """The optimiser's first ("m") and second ("v") moments: one for each parameter, of its shape and dtype, in its order."""
     names = {f"optimizer.{k}.{name}": p for k in "mv" for name, p in flatten(params).items()}
     found = {name for name in tensors if name.startswith("optimizer.")}
@@ -137,3 +189,98 @@ def check_best_file(path: Path, run: RunState) -> None:
     epoch = best.get("epoch") if isinstance(best, dict) else None
     if epoch not in (run.best_epoch, run.epoch + 1):
         raise ValueError(f"{path} must hold the model of epoch {run.best_epoch}, the best of the run; it holds epoch {epoch}'s")
+
+
+def check_record(path: Path, record: Any, order: np.ndarray | None, job: Job) -> None:
+    """Raise a ValueError that names the file and the entry, unless a run of `job` could have written this record."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{path}: the run's record must hold its entries by name; got {str(record)[:80]}")
+    if lacking := sorted({*NUMBERS, "step", "loss_sum", "generator"} - {*record}):
+        raise ValueError(f"{path}: the run's record lacks {', '.join(lacking)}")
+    try:
+        check_place(record, job)
+        check_order(record, order, len(job.splits["train"]))
+        check_sums(record, job)
+        check_best(record)
+        generator_from(record["generator"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the run's record is not valid: {error}") from None
+
+
+def check_place(record: dict[str, Any], job: Job) -> None:
+    """epoch, position and step, against the settings and each other."""
+    epoch = check_int("epoch", record["epoch"], 0, job.training.epochs)
+    last = job.steps_per_epoch if epoch < job.training.epochs else 0  # after the last epoch no batch is left
+    position = check_int("position", record["position"], 0, last)
+    wanted = epoch * job.steps_per_epoch + position
+    if check_int("step", record["step"], 0) != wanted:
+        sum_of = f"epoch {epoch} times {job.steps_per_epoch}, plus position {position}"
+        raise ValueError(f"step must be {wanted}: {sum_of}; got {record['step']}")
+
+
+def check_order(record: dict[str, Any], order: np.ndarray | None, N: int) -> None:
+    """The order: every one of the N examples of the training part once, or none between two epochs."""
+    if (order is None) != (record["position"] == 0):
+        found = "none" if order is None else f"one of {len(order)} examples"
+        raise ValueError(f"order must be there in mid-epoch and only there; got {found} at position {record['position']}")
+    if order is None:
+        return
+    if order.dtype != np.int64 or order.shape != (N,) or not np.array_equal(np.sort(order), np.arange(N)):
+        raise ValueError(f"order must hold every number from 0 to {N - 1} once, as int64; got {order.dtype} {order.shape}")
+
+
+def check_sums(record: dict[str, Any], job: Job) -> None:
+    """loss_sum and weight of the batches that the epoch has done, and the time."""
+    seen = min(record["position"] * job.training.batch_size, len(job.splits["train"]))
+    wanted = job.objective.weight(job.splits["train"].y[:seen])
+    if check_int("weight", record["weight"], 0) != wanted:
+        raise ValueError(f"weight must be {wanted} at position {record['position']}; got {record['weight']}")
+    loss_sum = check_real("loss_sum", record["loss_sum"])
+    if seen == 0 and loss_sum != 0:
+        raise ValueError(f"loss_sum must be 0 between two epochs; got {loss_sum}")
+    if check_real("seconds", record["seconds"]) < 0:
+        raise ValueError(f"seconds must be at least 0; got {record['seconds']}")
+
+
+def check_best(record: dict[str, Any]) -> None:
+    """best_epoch, best_score and best_loss: of a finished epoch, and there as soon as one is finished."""
+    names = ("best_epoch", "best_score", "best_loss")
+    if record["epoch"] == 0:
+        if given := [name for name in names if record[name] is not None]:
+            raise ValueError(f"{given[0]} must be null before the first epoch has finished; got {record[given[0]]!r}")
+        return
+    check_int("best_epoch", record["best_epoch"], 1, record["epoch"])
+    for name in names[1:]:
+        check_real(name, record[name])
+
+
+def check_real(name: str, value: Any) -> float:
+    """`value` if it is a number between -LARGEST and LARGEST."""
+    if isinstance(value, int) and abs(value) > LARGEST:  # it may have thousands of digits, and float(value) would overflow
+        raise ValueError(f"{name} must be between {-LARGEST} and {LARGEST}; got an integer of {len(str(value))} digits")
+    return check_number(name, value, -LARGEST, LARGEST)
+
+
+def generator_from(state: Any) -> np.random.Generator:
+    """The run's generator in that state.
+
+    Raises
+    ------
+    ValueError
+        If it is no state of NumPy's default generator, or one that it could never reach.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> generator_from(rng.bit_generator.state).random() == rng.random()
+    True
+    """
+    rng = np.random.default_rng(0)
+    try:
+        rng.bit_generator.state = state
+        reached = rng.bit_generator.state == state and state["state"]["inc"] % 2 == 1  # PCG64's increment is odd
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise ValueError(f"generator must be a state of {type(rng.bit_generator).__name__}: {error}") from None
+    if not reached:
+        raise ValueError(f"generator must be a state of {type(rng.bit_generator).__name__}; got {str(state)[:120]}")
+    return rng
