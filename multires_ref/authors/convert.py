@@ -101,7 +101,7 @@ def block_from_authors(tensors: Tensors, config: NetworkConfig, i: int) -> dict[
     }
     if config.kind == "autoregressive":
         block["mix2"] = linear_from_authors(tensors, f"mixing_layers.{i}.3")
-    block["norm"] = {name: own(tensors[f"norms.{i}.{name}"]) for name in ("weight", "bias")}
+    block["norm"] = {name: own(tensors[f"norms.{i}.{name}"]) for name in NORMS[config.norm].parameters}
     return block
 
 
@@ -167,7 +167,7 @@ def params_to_authors(config: NetworkConfig, params: dict[str, Any]) -> Tensors:
                 out[f"mixing_layers.{i}.{place}.weight"] = own(block[name]["weight"][:, :, None])
                 out[f"mixing_layers.{i}.{place}.bias"] = own(block[name]["bias"])
     for i, block in enumerate(blocks):
-        out |= {f"norms.{i}.{name}": own(block["norm"][name]) for name in ("weight", "bias")}
+        out |= {f"norms.{i}.{name}": own(array) for name, array in block["norm"].items()}
     return out | decoder_to_authors(config, params["decoder"])
 
 
