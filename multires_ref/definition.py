@@ -54,8 +54,7 @@ def memory_loops(levels: list[tuple[Array, Array]], n: int, K: int, tree_select:
              t = 1, then 2 (t - 1) + K at each next level, until m numbers are taken (zeros fill what the tree lacks)
     """
     J = len(levels)
-    z = [levels[J - 1][0][n]]
-    t = 1
+    z, t = [levels[J - 1][0][n]], 1
     for i in range(J, 0, -1):
         b = levels[i - 1][1]
         for r in range(t):

@@ -30,13 +30,11 @@ def wavelet_filters(name: str, order: str = "analysis", dtype: str = "float64") 
     Parameters
     ----------
     name : str
-        Any discrete wavelet of PyWavelets, such as "haar", "db4", "sym5", "bior2.2".
+        Any discrete wavelet of PyWavelets, such as "haar", "db4" or "sym5"; for others a ValueError offers the nearest names.
     order : "analysis", "reversed" or "minimum_delay"
         PyWavelets' `dec_lo`, `dec_hi` as they stand, so that the tree equals `pywt.swt` up to an index shift; both back to front;
         or each the way round in which its energy comes earlier.
     dtype : "float32" or "float64"
-
-    An unknown wavelet is a ValueError that offers the nearest names.
 
     Examples
     --------

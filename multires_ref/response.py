@@ -43,8 +43,7 @@ def impulse_responses(h0: Array, h1: Array, depth: int) -> Pairs:
     J, K = check_depth(depth, h0), h0.shape[-1]
     check_response_size(J, h0, 2 * J)
     levels = pyramid(unit_impulse(h0, receptive_field(J, K)), h0, h1, J)
-    ends = [receptive_field(i, K) for i in range(1, J + 1)]
-    return [(g[..., :end], d[..., :end]) for (g, d), end in zip(levels, ends, strict=True)]
+    return [(g[..., : receptive_field(i, K)], d[..., : receptive_field(i, K)]) for i, (g, d) in enumerate(levels, start=1)]
 
 
 def frequency_responses(h0: Array, h1: Array, depth: int, frequencies: int | Array = 512) -> tuple[np.ndarray, Pairs]:

@@ -75,11 +75,16 @@ def pyramid(x: Array, h0: Array, h1: Array, depth: int) -> Pairs:
     return levels
 
 
+def made_from(t: int, K: int) -> int:
+    """2 (t - 1) + K: how many coefficients of the next finer level t neighbouring ones of a level are made from."""
+    return 2 * (t - 1) + K
+
+
 def kept_per_level(depth: int, kernel_size: int, tree_select: str = "fading", size: int | None = None) -> tuple[int, ...]:
     """TreeSelect: how many of the newest details of each level the memory keeps, spaced 2^i; J ints, fine to coarse.
 
-    fading keeps one of each. uniform keeps 1 of level J and 2 (t - 1) + K of the next finer one, which is exactly how many
-    coefficients of that level the t kept ones were made from, until `size` numbers (a_J counts as one) are taken.
+    fading keeps one of each. uniform keeps 1 of level J, then of each finer level those that the kept ones were `made_from`,
+    until `size` numbers (a_J counts as one) are taken.
 
     Examples
     --------
@@ -93,7 +98,7 @@ def kept_per_level(depth: int, kernel_size: int, tree_select: str = "fading", si
     for _ in range(J):
         coarse_to_fine.append(min(t, left))
         left -= coarse_to_fine[-1]
-        t = 2 * (t - 1) + K
+        t = made_from(t, K)
     return tuple(reversed(coarse_to_fine))
 
 
@@ -127,8 +132,7 @@ def memory(
     Parameters
     ----------
     x, h0, h1, depth, as for `pyramid`
-    tree_select : "fading" or "uniform"
-    size : int, m; needed for "uniform", depth + 1 for "fading"
+    tree_select : "fading" or "uniform";  size : int, m; needed for "uniform", depth + 1 for "fading"
 
     Returns
     -------

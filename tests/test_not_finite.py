@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import multires_ref as mr
 from multires_ref import engines
 from multires_ref.definition import multires_conv_loops
-from multires_ref.engines import fft, risky, tree
+from multires_ref.engines import fft, not_finite, tree
 from multires_ref.ops.multires_conv import multires_conv_traced
 from multires_ref.tree import kept_per_level
 
@@ -146,10 +146,10 @@ def test_growth_bounds_what_the_layer_can_do():
     """No array inside the tree exceeds the bound times the largest input, and one input reaches it."""
     h0, q, w_a = np.array([[[2.0, 1.0]], [[3.0, -1.0]]]), [np.array([[1.0]]), np.array([[0.5, 0.5]])], np.array([2.0])
     # a_1 at most 3, a_2 at most 12; y at most 1 + 3 + 24; dx at most ((2 * 4) + 1) * 3 + 1
-    np.testing.assert_array_equal(risky.growth(h0, q, w_a, L=10), [28.0])
-    np.testing.assert_array_equal(risky.growth(h0, q, w_a, L=2), [2 * 3 * 3 + 1 + 0.5 * 3])  # level 2 sees its newest tap only
+    np.testing.assert_array_equal(not_finite.growth(h0, q, w_a, L=10), [28.0])
+    np.testing.assert_array_equal(not_finite.growth(h0, q, w_a, L=2), [2 * 3 * 3 + 1 + 0.5 * 3])  # level 2: its newest tap
     silent = [0 * q_i for q_i in q]
-    np.testing.assert_array_equal(risky.growth(h0, silent, 0.01 * w_a, L=10), [12.0])  # a_2, of which little is read
+    np.testing.assert_array_equal(not_finite.growth(h0, silent, 0.01 * w_a, L=10), [12.0])  # a_2, of which little is read
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -14,7 +14,7 @@ import math
 from importlib import import_module
 from pkgutil import iter_modules
 
-from ..base.arrays import Array, family
+from ..base.arrays import Array, family, unboxed
 from ..base.checks import check_choice
 from ..base.threads import num_threads, set_num_threads
 from .engine import KINDS, Engine
@@ -98,7 +98,7 @@ def choose(engine: str, x: Array, depth: int, kept: tuple[int, ...], kernel_size
     check_choice("engine", engine, (*ENGINES, "auto"))
     if engine == "auto":
         return explain_choice(x, depth, kept, kernel_size)[0]
-    record, kind = ENGINES[engine], family_inside(x)
+    record, kind = ENGINES[engine], family(unboxed(x))
     if kind not in record.runs_on:
         runs_on = " or ".join(KINDS[k] for k in record.runs_on)
         raise TypeError(f"engine {engine!r} runs on {runs_on} arrays; x is a {KINDS[kind]} array")
@@ -122,7 +122,7 @@ def explain_choice(x: Array, depth: int, kept: tuple[int, ...], kernel_size: int
     >>> engine
     'fft'
     """
-    kind, (B, _, L) = family_inside(x), x.shape
+    kind, (B, _, L) = family(unboxed(x)), x.shape
     compared = [ENGINES[name] for name in usable_engines(kind) if ENGINES[name].speed is not None]
     fastest = max(compared, key=lambda engine: engine.speed or 0)
     limit = fastest.crossover(B, L)
@@ -138,10 +138,3 @@ def explain_choice(x: Array, depth: int, kept: tuple[int, ...], kernel_size: int
 def multiplications(depth: int, kept: tuple[int, ...], kernel_size: int) -> int:
     """How many multiplications a sample costs in the tree: the sum over levels of K + Q_i, and one for w_a."""
     return depth * kernel_size + sum(filter_length(t, kernel_size) for t in kept) + 1
-
-
-def family_inside(x: Array) -> str:
-    """ "numpy" or "cupy", also for a traced array."""
-    while hasattr(x, "_value"):
-        x = x._value
-    return family(x)

@@ -10,7 +10,7 @@ is O(B D L log L), whatever K and the number of readout taps; that of the tree i
 transformed a few at a time, so that only their transforms are in memory.
 
 A transform mixes all times. One NaN or infinity, or a sum that overflows, would therefore spoil its whole row, earlier times
-included. The rows where this could happen are computed again by the tree, which leaves the past as it was: see `risky.py`.
+included. The rows where this could happen are computed again by the tree, which leaves the past as it was: see `not_finite.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from ..base.arrays import Array
 from ..base.threads import limited
-from . import risky, tree
+from . import not_finite, tree
 from .engine import Engine
 from .readout import by_readout
 
@@ -68,29 +68,29 @@ def transforms(L: int, workers: int) -> tuple[Callable[[Array], Array], Callable
 def forward(x: Array, h0: Array, q: list[Array], w_a: Array) -> Array:
     """y [B, D, L] from x [B, D, L], h0 [J, D, K], readout filters q (J arrays [D, Q_i]) and w_a [D]."""
     B, D, L = x.shape
-    growth, y, at_risk = risky.growth(h0, q, w_a, L), np.empty_like(x), np.empty((B, D), bool)
+    growth, y, at_risk = not_finite.growth(h0, q, w_a, L), np.empty_like(x), np.empty((B, D), bool)
     with limited(TRANSFORMS * x.size) as workers, np.errstate(all="ignore"):  # rows that are not finite are computed again below
         k = kernel(h0, q, w_a, L)  # [D, L]
         rfft, irfft = transforms(L, workers)
         for d in channel_blocks(B, D, 2 * L):
-            at_risk[:, d] = risky.rows(x[:, d], growth[d])
+            at_risk[:, d] = not_finite.rows(x[:, d], growth[d])
             X = rfft(x[:, d])
             X *= rfft(k[d])
             y[:, d] = irfft(X)
-    risky.forward_again(y, at_risk, x, h0, q, w_a)
+    not_finite.forward_again(y, at_risk, x, h0, q, w_a)
     return y
 
 
 def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple[Array, Array, list[Array], Array]:
     """dx [B, D, L], dh0 [J, D, K], dq (J arrays [D, Q_i]) and dw_a [D] of sum(g y), for g [B, D, L]."""
     B, D, L = x.shape
-    growth, dx, dk = risky.growth(h0, q, w_a, L), np.empty_like(x), np.empty((D, L), x.dtype)
+    growth, dx, dk = not_finite.growth(h0, q, w_a, L), np.empty_like(x), np.empty((D, L), x.dtype)
     at_risk, sums_at_risk = np.empty((B, D), bool), np.empty(D, bool)
     with limited(TRANSFORMS * x.size) as workers, np.errstate(all="ignore"):
         k = kernel(h0, q, w_a, L)
         rfft, irfft = transforms(L, workers)
         for d in channel_blocks(B, D, 2 * L):
-            at_risk[:, d], sums_at_risk[d] = risky.rows(g[:, d], growth[d]), risky.sums(g[:, d], x[:, d], growth[d])
+            at_risk[:, d], sums_at_risk[d] = not_finite.rows(g[:, d], growth[d]), not_finite.sums(g[:, d], x[:, d], growth[d])
             X, G = rfft(x[:, d]), rfft(g[:, d])
             np.conjugate(X, out=X)
             X *= G
@@ -98,7 +98,7 @@ def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple
             G *= rfft(k[d]).conj()
             dx[:, d] = irfft(G)
         gradients = (dx, *kernel_adjoint(dk, h0, q, w_a))
-    risky.backward_again(gradients, at_risk, sums_at_risk, g, x, h0, q, w_a)
+    not_finite.backward_again(gradients, at_risk, sums_at_risk, g, x, h0, q, w_a)
     return gradients
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..base.arrays import Array, get_xp
+from ..tree import made_from
 from .engine import Backward, Forward, Gradients
 
 ReadoutForward = Callable[[Array, Array, list[Array], Array], Array]
@@ -31,8 +32,8 @@ ReadoutBackward = Callable[[Array, Array, Array, list[Array], Array], tuple[Arra
 
 
 def filter_length(kept: int, K: int) -> int:
-    """Q_i, the taps of the readout filter of a level of which the memory keeps this many details: 2 (kept - 1) + K, or 0."""
-    return 2 * (kept - 1) + K if kept else 0
+    """Q_i, the taps of the readout filter of a level: as many as its kept details were made from; 0 where none is kept."""
+    return made_from(kept, K) if kept else 0
 
 
 def filter_lengths(kept: tuple[int, ...], K: int) -> tuple[int, ...]:

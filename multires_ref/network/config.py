@@ -43,7 +43,7 @@ class NetworkConfig:
         J; None takes the smallest one whose receptive field covers `max_length`.
     tree_select : "fading" or "uniform";  memory_size : int or None
         m, needed for "uniform" only.
-    norm : "layer" or "batch";  dropout : float in [0, 1)
+    norm : "layer", "batch" or "rms" (the authors' networks have the first two);  dropout : float in [0, 1)
     wavelet : str or None
         Start h0 and h1 from this wavelet's filters (its length must be kernel_size), None: at random.
     filter_order : "analysis", "reversed" or "minimum_delay"

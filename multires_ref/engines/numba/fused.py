@@ -30,7 +30,7 @@ from ...base.arrays import Array
 from ...base.compiled import njit, parallel_njit
 from . import FASTMATH
 from .prefetch import prefetch_row
-from .rows import Rows
+from .rows import GROUP, LINE, Rows
 
 Position = int | np.unsignedinteger  # of a row in `work`
 Positions = tuple[Position, Position]
@@ -273,13 +273,13 @@ def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
     D, total = x.shape[1], x.shape[0] * rows.each
     group, part = n // rows.parts, n % rows.parts
     ends = part * total // rows.parts, (part + 1) * total // rows.parts
-    return (*ends, group * rows.group, min(D, (group + 1) * rows.group)), part
+    return (*ends, group * GROUP, min(D, (group + 1) * GROUP)), part
 
 
 @njit()
 def workspace(n: int, x: Array, rows: Rows) -> Array:
     """Zeros for n rows, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
-    work = np.zeros(rows.lead + n * rows.stride + rows.line, x.dtype)
+    work = np.zeros(rows.lead + n * rows.stride + LINE, x.dtype)
     return work[-work.ctypes.data % 64 // x.itemsize :]
 
 

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from ...base.arrays import Array
 from ...base.compiled import njit
-from .rows import Rows
+from .rows import LINE, Rows
 
 
 @intrinsic
@@ -40,5 +40,5 @@ def prefetch_row(x: Array, b: int, d: int, first: int, rows: Rows) -> None:
     """Ask for a row of x[b, d] that lies in one piece. Does nothing for other rows, and where there is no channel d."""
     if rows.chunks == 1 and d < x.shape[1]:
         begin = (b * x.shape[1] + d) * x.shape[2] + first
-        for n in range(0, min(rows.T, x.shape[2] - first), rows.line):
+        for n in range(0, min(rows.T, x.shape[2] - first), LINE):
             prefetch(x, begin + n)

@@ -23,7 +23,7 @@ CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth
 PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
 BLOCK = 4096  # samples of a block, or four times the halo if that is more
 LINE = 16  # float32 elements in a cache line
-GROUP = 8  # channels worked on in turn: memory is read in long runs
+GROUP = 8  # channels of a unit of work: neighbours in memory, which is thus read in long runs
 UNITS = 64  # the least number of units of work to aim at: fixed, so that results do not depend on the number of threads
 
 
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
     apart: int = 0  # samples of x from the beginning of one chunk to that of the next
     halo: int = 0  # samples of a row that belong to its neighbour
     spacing: int = 1  # dilation of the first level inside the row
-    # what follows from these, by `complete`
+    # `complete` fills in the rest, which follows from these and from the filters
     K: int = 0
     R: int = 0  # samples of a row, the halo included
     T: int = 0  # samples of a row, the halo excluded
@@ -46,8 +46,6 @@ class Rows(NamedTuple):
     stride: int = 0  # from there to the next row: at least R + pad, whole lines
     parts: int = 0  # parts into which the rows of a group of channels are divided
     units: int = 0  # units of work: groups times parts
-    group: int = GROUP  # channels of a unit of work: neighbours in memory
-    line: int = LINE
 
 
 def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
