@@ -31,12 +31,12 @@ OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASKS
     from ..tasks.task import SCALES
     from ..training.device import DEVICES
 
     unset: Any = argparse.SUPPRESS  # a resumed run keeps what is not given
-    parser.add_argument("task", choices=TASK_MODULES, metavar="TASK", help=f"what to learn: {', '.join(TASK_MODULES)}")
+    parser.add_argument("task", choices=TASKS, metavar="TASK", help=f"what to learn: {', '.join(TASKS)}")
     parser.add_argument("--out", metavar="DIR", help="the run folder; it must be new or empty (default: runs/TASK-TIME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, with its settings")
     parser.add_argument("--scale", choices=SCALES, default=unset, help="tiny: a small network on a few examples (default: full)")

@@ -1,4 +1,4 @@
-"""Moving arrays between the processor and the graphics card: the only place in training where that happens."""
+"""Moving arrays between CPU and GPU: the only place in training where that happens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from ..base.arrays import family
 from ..base.checks import check_choice
-from ..base.pytrees import map_pytree
+from ..base.pytrees import flatten, map_pytree
+from ..network import Model
 from ..ops.tracing import register_cupy
 from .data import Split
 
@@ -16,7 +17,7 @@ DEVICES = ("cpu", "gpu")
 
 
 def check_device(device: str) -> str:
-    """`device` if it is there: "cpu", or "gpu" with CuPy, a CUDA device, and autograd told of CuPy's arrays."""
+    """`device` if it is there: "cpu", or "gpu" with CuPy and a CUDA GPU. Autograd then knows CuPy's arrays too."""
     if check_choice("device", device, DEVICES) == "gpu":
         try:
             import cupy
@@ -38,8 +39,13 @@ def to_device(array: Any, device: str) -> Any:
 
 
 def tree_to_device(tree: Any, device: str) -> Any:
-    """`to_device` for every array of a nest."""
+    """`to_device` for every array of a pytree."""
     return map_pytree(lambda array: to_device(array, device), tree)
+
+
+def model_to_device(model: Model, device: str) -> Model:
+    """The same model with its arrays on the device."""
+    return Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device))
 
 
 def batch_to_device(batch: Split, device: str) -> Split:
@@ -48,12 +54,10 @@ def batch_to_device(batch: Split, device: str) -> Split:
 
 
 def device_of(tree: Any) -> str:
-    """Where the first array of a nest lives."""
-    while isinstance(tree, (dict, list)):
-        tree = next(iter(tree.values() if isinstance(tree, dict) else tree))
-    return "gpu" if family(tree) == "cupy" else "cpu"
+    """Where the first array of a pytree lives: "cpu" or "gpu"."""
+    return "gpu" if family(next(iter(flatten(tree).values()))) == "cupy" else "cpu"
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """The array on the processor."""
+    """The array as a NumPy array, on the CPU."""
     return np.asarray(to_device(array, "cpu"))

@@ -26,7 +26,7 @@ from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoin
 from .config import TrainingConfig, check_compatible
 from .console import Progress, RunInterrupted, StopRequest
 from .data import Split, batch_slices, cast, check_bucket, check_splits, epoch_order
-from .device import batch_to_device, check_device, to_numpy, tree_to_device
+from .device import batch_to_device, check_device, model_to_device, to_numpy
 from .evaluate import evaluate
 from .objectives import Objective, absent_classes
 from .run_folder import (
@@ -280,13 +280,12 @@ def save_best(job: Job, run: RunState) -> None:
 
 def finish(job: Job, run: RunState) -> dict[str, Any]:
     """The test score of the best epoch, and metrics.json."""
-    best = load_run(job.out)
-    model = Model(best.config, tree_to_device(best.params, job.device), tree_to_device(best.state, job.device))
+    model = model_to_device(load_run(job.out), job.device)
     scores = evaluate(model, job.splits["test"], job.objective, job.training.batch_size, job.training.engine)
     name = job.objective.score_name
     metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
     metrics |= {"best_epoch": run.best_epoch, "epochs": run.epoch, "steps": run.step}
-    metrics |= {"parameters": count_elements(best.params), "seconds": round(time.monotonic() - job.started, 3)}
+    metrics |= {"parameters": count_elements(model.params), "seconds": round(time.monotonic() - job.started, 3)}
     if job.objective.name == "multilabel":
         metrics["test_left_out"] = absent_classes(job.splits["test"].y)  # labels without a ROC curve there
     write_json(job.out / "metrics.json", metrics)
