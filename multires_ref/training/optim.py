@@ -10,10 +10,8 @@ from typing import Any
 
 from ..base.arrays import get_xp
 from ..base.pytrees import flatten, map_pytree
-from ..ops.adam_update import adam_update
+from ..ops.adam_update import adam_factors, adam_update
 from .config import TrainingConfig
-
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # PyTorch's defaults, and the authors'
 
 
 def learning_rate(step: int, steps: int, lr: float, warmup: int = 0) -> float:
@@ -58,9 +56,9 @@ def adam_step(params: Any, grads: Any, opt_state: dict[str, Any], lr: float, set
 
     Parameters
     ----------
-    params, grads : nested dicts and lists of arrays, of the same structure
+    params, grads : pytrees of arrays, of the same structure
     opt_state : dict
-        From `adam_init`; it holds all there is to resume from.
+        From `adam_init`; the run is resumed from it.
     lr : float
         This step's learning rate.
     settings : TrainingConfig
@@ -83,14 +81,15 @@ def adam_step(params: Any, grads: Any, opt_state: dict[str, Any], lr: float, set
     """
     opt_state["step"] += 1
     decay, coupled = settings.weight_decay, settings.optimizer == "adam"
+    factors = adam_factors(lr, 0.0 if coupled else decay, opt_state["step"])
     gradients, m, v = flatten(grads), flatten(opt_state["m"]), flatten(opt_state["v"])
     for name, p in flatten(params).items():
         g = gradients[name] + decay * p if coupled and decay else gradients[name]
-        adam_update(p, g, m[name], v[name], lr, BETA1, BETA2, EPS, 0.0 if coupled else decay, opt_state["step"])
+        adam_update(p, g, m[name], v[name], factors)
 
 
 def global_norm(grads: Any) -> Any:
-    """The Euclidean norm of all numbers of a nest together: one number, left where the arrays are.
+    """The Euclidean norm of all elements of a pytree together: one number, left where the arrays are.
 
     Examples
     --------
