@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..base.checks import check_choice, check_int
+
+if TYPE_CHECKING:
+    from ..tasks.task import Task
+    from ..training.data import Split
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +68,7 @@ def check_picture(args: argparse.Namespace) -> None:
     check_int("--example", args.example or 0, 0)
 
 
-def split_lines(name: str, split: Any, labels: tuple[str, ...], objective: str) -> list[str]:
+def split_lines(name: str, split: Split, labels: tuple[str, ...], objective: str) -> list[str]:
     """What one part holds: number and shape, lengths, values, classes."""
     x = split.x
     lines = [f"{name}: {len(split):,} examples, x {list(x.shape)} {x.dtype}"]
@@ -80,7 +84,7 @@ def split_lines(name: str, split: Any, labels: tuple[str, ...], objective: str) 
 
 
 def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:
-    """Examples of every class or label, a few a line, and the share of the commonest class."""
+    """How many examples every class or label has, eight on a line, and the share of the most frequent class."""
     counts = np.bincount(y, minlength=len(labels)) if y.ndim == 1 else y.sum(axis=0).astype(int)
     names = labels or tuple(map(str, range(len(counts))))
     cells = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
@@ -90,17 +94,16 @@ def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def draw(args: argparse.Namespace, task: Any, split: Any, labels: tuple[str, ...]) -> None:
+def draw(args: argparse.Namespace, task: Task, split: Split, labels: tuple[str, ...]) -> None:
     """One training example as a picture."""
     from ..plots.data import plot_example
     from ..plots.style import save
 
     n = check_int("--example", args.example or 0, 0, len(split) - 1)
-    x = split.x[n] if split.lengths is None else split.x[n, ..., : split.lengths[n]]
     what = ""
     if task.objective == "classification":
         what = f": {labels[split.y[n]] if labels else split.y[n]}"
     elif task.objective == "multilabel":
         what = f": {', '.join(np.array(labels)[split.y[n] > 0])}"
-    save(plot_example(x, title=f"{task.name}, training example {n}{what}", tokens=task.tokens), args.out)
+    save(plot_example(split.example(n), title=f"{task.name}, training example {n}{what}", tokens=task.tokens), args.out)
     print(f"drew training example {n}{what} in {args.out}")

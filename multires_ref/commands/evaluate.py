@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.task is None and "task" not in about:
         raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on: give --task")
     task = get_task(args.task or about["task"])
-    options = LoadOptions(args.data_dir or about.get("data_dir"), about.get("scale", "full"))
+    options = LoadOptions.of_run(about, args.data_dir)
     splits = task.load(options)
     check_splits(model.config, splits, task.objective)
     dtype = str(model.params["decoder"]["weight"].dtype)

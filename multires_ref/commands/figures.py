@@ -131,14 +131,13 @@ def first_example(about: dict[str, Any]) -> Any:
     from ..tasks.task import LoadOptions
 
     task = get_task(about["task"])
-    options = LoadOptions(about.get("data_dir"), about.get("scale", "full"))
+    options = LoadOptions.of_run(about)
     test = task.load(options)["test"]
-    x = test.x[0] if test.lengths is None else test.x[0, ..., : test.lengths[0]]
     title = f"{task.name}, test example 0"
     if task.objective == "classification":
         labels = task.label_names(options)
         title += f", a {labels[test.y[0]] if labels else test.y[0]}"
-    return Signal(x, title)
+    return Signal(test.example(0), title)
 
 
 def start_of(path: Path) -> Any:

@@ -72,7 +72,7 @@ def upper_halves(path: Path, n: int, data_dir: str | None) -> np.ndarray:
     about = about_run(path)
     if "task" not in about:
         raise ValueError(f"{path} does not say which task it was trained on, so there are no images to complete")
-    x = get_task(about["task"]).load(LoadOptions(data_dir or about.get("data_dir"), about.get("scale", "full")))["test"].x
+    x = get_task(about["task"]).load(LoadOptions.of_run(about, data_dir))["test"].x
     if n > len(x):
         raise ValueError(f"n must be at most {len(x)}, the test images there are; got {n}")
     return x[:n, :, : x.shape[2] // 2]

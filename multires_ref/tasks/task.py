@@ -39,6 +39,11 @@ class LoadOptions:
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, SCALES)
 
+    @classmethod
+    def of_run(cls, about: dict[str, Any], data_dir: str | None = None) -> LoadOptions:
+        """The options with which a run loaded its data, by what `about_run` says; `data_dir` overrides the folder."""
+        return cls(data_dir or about.get("data_dir"), about.get("scale", "full"))
+
 
 @dataclass(frozen=True)
 class Task:

@@ -17,7 +17,7 @@ from ..base.checks import FLOATS
 from ..base.pytrees import flatten, unflatten
 from ..base.tensors import METADATA_KEY, read_tensors, write_tensors
 from ..network import Model, NetworkConfig, init_state, parameter_shapes
-from ..network.init import state_shapes
+from ..network.init import Params, state_shapes
 
 FORMAT = 1
 
@@ -56,9 +56,9 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, 
     return tensors, metadata
 
 
-def model_tensors(params: Any, state: Any) -> dict[str, np.ndarray]:
+def model_tensors(params: Params, norm_state: Params) -> dict[str, np.ndarray]:
     """A model's parameters and norm state under the names of a checkpoint."""
-    return flatten({"params": params, "state": state})
+    return flatten({"params": params, "state": norm_state})
 
 
 def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: NetworkConfig) -> Model:

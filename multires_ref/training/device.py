@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..base.arrays import family
+from ..base.arrays import Array, family
 from ..base.checks import check_choice
 from ..base.pytrees import flatten, map_pytree
 from ..network import Model
+from ..network.init import Params
 from ..ops.tracing import register_cupy
 from .data import Split
 
@@ -29,7 +28,7 @@ def check_device(device: str) -> str:
     return device
 
 
-def to_device(array: Any, device: str) -> Any:
+def to_device(array: Array | None, device: str) -> Array | None:
     """The array on "cpu" (NumPy) or "gpu" (CuPy); itself where it is there already. None stays None."""
     if array is None or family(array) == ("cupy" if device == "gpu" else "numpy"):
         return array
@@ -38,7 +37,7 @@ def to_device(array: Any, device: str) -> Any:
     return cupy.asarray(array) if device == "gpu" else cupy.asnumpy(array)
 
 
-def tree_to_device(tree: Any, device: str) -> Any:
+def tree_to_device(tree: Params, device: str) -> Params:
     """`to_device` for every array of a pytree."""
     return map_pytree(lambda array: to_device(array, device), tree)
 
@@ -53,11 +52,11 @@ def batch_to_device(batch: Split, device: str) -> Split:
     return Split(*(to_device(array, device) for array in (batch.x, batch.y, batch.lengths)))
 
 
-def device_of(tree: Any) -> str:
+def device_of(tree: Params) -> str:
     """Where the first array of a pytree lives: "cpu" or "gpu"."""
     return "gpu" if family(next(iter(flatten(tree).values()))) == "cupy" else "cpu"
 
 
-def to_numpy(array: Any) -> np.ndarray:
+def to_numpy(array: Array) -> np.ndarray:
     """The array as a NumPy array, on the CPU."""
     return np.asarray(to_device(array, "cpu"))
