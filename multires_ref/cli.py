@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None, prog: str = "multires-ref") -> int:
     from .commands.status import exit_status
 
     if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
-        from .commands.completion import complete
+        from .commands.parser import complete
 
         complete(COMMANDS)
     return exit_status(lambda: run_command(sys.argv[1:] if argv is None else argv, prog))

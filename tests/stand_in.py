@@ -59,6 +59,7 @@ class StandIn:
 
     kind: str
     name: str = "digits"
+    more: dict = field(default_factory=dict)  # of the Task's fields
     seen: list[LoadOptions] = field(default_factory=list)
 
     def load(self, options: LoadOptions) -> dict[str, Split]:
@@ -72,7 +73,7 @@ class StandIn:
         return Task(
             self.name, f"a stand-in of {self.kind}", NETWORKS[self.kind], training, OBJECTIVES[self.kind], self.load,
             read_labels=None if self.kind == "tokens" else named, published="12.5 % in Table 9",
-            reproduced="nothing yet", tiny={"n_layers": 2},
+            reproduced="nothing yet", tiny={"n_layers": 2}, tokens=tuple("pqrst") if self.kind == "tokens" else (), **self.more,
         )  # fmt: skip
 
     def labels(self, folder: str | None = None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import pytest
 from multires_ref.base.archives import read_members
 from multires_ref.cli import main
 from multires_ref.network.init import parameter_shapes
-from multires_ref.tasks import cifar, cifar_data, get_task
+from multires_ref.tasks import cifar, get_task
 from multires_ref.tasks.task import LoadOptions
 
 RECORDS = 12  # in each of the small files that stand for the originals here
@@ -26,7 +26,7 @@ def write_files(folder, seed=0):
     """The six files with a few random images each; returns all training pixels [N, 3, 1024] and classes."""
     rng, pixels, classes = np.random.default_rng(seed), [], []
     folder.mkdir(parents=True)
-    for name in cifar_data.FILES:
+    for name in cifar.FILES:
         y, x = rng.integers(0, 10, RECORDS, np.uint8), rng.integers(0, 256, (RECORDS, 3072), np.uint8)
         (folder / name).write_bytes(np.column_stack([y, x]).tobytes())
         pixels.append(x.reshape(-1, 3, 1024))
@@ -39,9 +39,9 @@ def originals(tmp_path_factory, monkeypatch):
     """The small files of seed 0 count as the originals."""
     folder = tmp_path_factory.mktemp("originals") / "cifar"
     write_files(folder)
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in cifar_data.FILES}
-    monkeypatch.setattr(cifar_data, "SHA256", hashes)
-    monkeypatch.setattr(cifar_data, "RECORDS", RECORDS)
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in cifar.FILES}
+    monkeypatch.setattr(cifar, "SHA256", hashes)
+    monkeypatch.setattr(cifar, "RECORDS", RECORDS)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def folder(tmp_path):
 def test_record_layout():
     """One record written by hand: class 3, red ramp, green 7, blue 255."""
     data = bytes([3]) + bytes(n % 256 for n in range(1024)) + bytes([7] * 1024) + bytes([255] * 1024)
-    x, y = cifar_data.split_records(data, "one.bin")
+    x, y = cifar.split_records(data, "one.bin")
     assert (x.shape, y.tolist()) == ((1, 3, 1024), [3])
     assert x[0, :, 5].tolist() == [5, 7, 255]
 
@@ -71,7 +71,7 @@ def test_parts_are_disjoint_and_complete(tmp_path):
 def test_numbers(folder):
     splits = cifar.load_classes(LoadOptions(str(folder)))
     raw = cifar.read_parts(LoadOptions(str(folder)), 0.10)["train"][0]
-    expected = (raw / 255.0 - cifar.MEAN.astype(float)) / cifar.DEVIATION
+    expected = (raw / 255.0 - cifar.MEAN.astype(float)) / cifar.STANDARD_DEVIATION
     assert splits["train"].x.dtype == np.float32
     np.testing.assert_allclose(splits["train"].x, expected, atol=1e-6)
     density = cifar.load_density(LoadOptions(str(folder)))["train"]
@@ -82,7 +82,7 @@ def test_numbers(folder):
 
 @pytest.mark.parametrize("records", [0, RECORDS - 1, RECORDS + 1, 0.5])
 def test_files_of_another_size_are_named(folder, records):
-    size = int(records * cifar_data.RECORD)
+    size = int(records * cifar.RECORD)
     (folder / "data_batch_2.bin").write_bytes(bytes(size))
     with pytest.raises(ValueError, match=rf"data_batch_2\.bin must hold 12 records of 3,073 bytes; it has {size:,} bytes"):
         cifar.load_classes(LoadOptions(str(folder)))
@@ -98,7 +98,7 @@ def test_one_changed_pixel_is_noticed(folder):
 
 def test_an_unknown_class_is_named():
     with pytest.raises(ValueError, match=r"other\.bin: record 1 has class 10; CIFAR-10's go from 0 to 9"):
-        cifar_data.split_records(bytes(3073) + bytes([10]) + bytes(3072), "other.bin")
+        cifar.split_records(bytes(3073) + bytes([10]) + bytes(3072), "other.bin")
 
 
 def test_a_pipe_is_refused_without_waiting(folder):
@@ -132,7 +132,7 @@ def test_missing_data_say_what_to_do(tmp_path, monkeypatch, capsys):
         assert main(["train", task, "--out", "run"]) == 2
         message = capsys.readouterr().err
         assert "multires-ref data scifar10 --data-dir data/cifar10" in message
-        assert cifar_data.URL in message
+        assert cifar.URL in message
         assert not (tmp_path / "run").exists()
 
 
@@ -152,8 +152,8 @@ def make_archive(path, members):
 @pytest.fixture
 def members(folder):
     """What the real archive holds, made small."""
-    inside = cifar_data.INSIDE
-    files = [(f"{inside}/{name}", (folder / name).read_bytes()) for name in cifar_data.FILES]
+    inside = cifar.INSIDE
+    files = [(f"{inside}/{name}", (folder / name).read_bytes()) for name in cifar.FILES]
     return [(f"{inside}/readme.html", b"<html>"), *files, (f"{inside}/batches.meta.txt", b"airplane")]
 
 
@@ -205,12 +205,12 @@ def claiming(name, size):
     return info, bytes(min(size, 100))
 
 
-FIRST = f"{cifar_data.INSIDE}/data_batch_1.bin"
+FIRST = f"{cifar.INSIDE}/data_batch_1.bin"
 HOSTILE = {  # name -> (what is added before the genuine members, what the message says)
     "parent": (("../evil", b"x"), "leads out of its folder"),
-    "deep parent": ((f"{cifar_data.INSIDE}/../../evil", b"x"), "leads out of its folder"),
+    "deep parent": ((f"{cifar.INSIDE}/../../evil", b"x"), "leads out of its folder"),
     "absolute": (("/evil", b"x"), "leads out of its folder"),
-    "symbolic link": (link(cifar_data.INSIDE, "..", tarfile.SYMTYPE), "is a link, a device"),
+    "symbolic link": (link(cifar.INSIDE, "..", tarfile.SYMTYPE), "is a link, a device"),
     "link to a file": (link(FIRST, "/etc/passwd", tarfile.SYMTYPE), "is a link, a device"),
     "hard link": (link(FIRST, "../evil", tarfile.LNKTYPE), "is a link, a device"),
     "device": (link("zero", "", tarfile.CHRTYPE), "is a link, a device"),
@@ -218,7 +218,7 @@ HOSTILE = {  # name -> (what is added before the genuine members, what the messa
     "another size": ((FIRST, b"x"), "must be a file of 36,876 bytes; it has 1"),
     "folder": (link(FIRST, "", tarfile.DIRTYPE), "must be a file of 36,876 bytes"),
     "absurd size": (claiming(FIRST, 2**40), "must be a file of 36,876 bytes; it has 1,099,511,627,776"),
-    "large stranger": ((f"{cifar_data.INSIDE}/more", bytes(10**6)), "it holds more than the expected files"),
+    "large stranger": ((f"{cifar.INSIDE}/more", bytes(10**6)), "it holds more than the expected files"),
 }
 
 
@@ -227,7 +227,7 @@ def test_an_archive_writes_nothing_outside_its_folder(tmp_path, members, kind):
     added, words = HOSTILE[kind]
     known_hash = make_archive(tmp_path / "x.tar.gz", [added, *members])
     with pytest.raises(ValueError, match=words) as error:
-        cifar_data.fetch(tmp_path / "deep" / "here", str(tmp_path / "x.tar.gz"), known_hash)
+        cifar.fetch(tmp_path / "deep" / "here", str(tmp_path / "x.tar.gz"), known_hash)
     assert "x.tar.gz cannot be used" in str(error.value)
     assert {path.name for path in tmp_path.iterdir()} == {"x.tar.gz", "cifar"}  # not even the folder is made
 
@@ -240,25 +240,25 @@ def test_an_archive_that_is_damaged_or_not_whole(tmp_path, members):
     }
     for words, changed in cases.items():
         with pytest.raises(ValueError, match=words):
-            cifar_data.fetch(tmp_path / "out", str(here), make_archive(here, changed))
+            cifar.fetch(tmp_path / "out", str(here), make_archive(here, changed))
     other = [(name, data[::-1] if "batch_4" in name else data) for name, data in members]
     with pytest.raises(ValueError, match=r"data_batch_4\.bin differs from CIFAR-10's"):
-        cifar_data.fetch(tmp_path / "out", str(here), make_archive(here, other))
+        cifar.fetch(tmp_path / "out", str(here), make_archive(here, other))
     make_archive(here, members)
     whole = here.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"\x1f\x8b", b"PK\x03\x04" + whole, whole[:1000] + bytes(100) + whole[1100:]):
         here.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"x\.tar\.gz cannot be used|differs from CIFAR-10's"):
-            cifar_data.fetch(tmp_path / "out", str(here), "sha256:" + hashlib.sha256(damaged).hexdigest())
+            cifar.fetch(tmp_path / "out", str(here), "sha256:" + hashlib.sha256(damaged).hexdigest())
         with pytest.raises(ValueError, match="is damaged or is another file"):
-            cifar_data.fetch(tmp_path / "out", str(here), cifar_data.HASH)
+            cifar.fetch(tmp_path / "out", str(here), cifar.HASH)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_local_archive_takes_the_same_path(tmp_path, members):
     known_hash = make_archive(tmp_path / "x.tar.gz", members)
-    folder = cifar_data.fetch(tmp_path / "out", str(tmp_path / "x.tar.gz"), known_hash)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(cifar_data.FILES)  # and nothing else
+    folder = cifar.fetch(tmp_path / "out", str(tmp_path / "x.tar.gz"), known_hash)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(cifar.FILES)  # and nothing else
     assert len(cifar.load_classes(LoadOptions(str(tmp_path / "out")))["train"]) == 54
 
 
@@ -300,11 +300,11 @@ def test_the_test_part_is_the_test_file(tmp_path, monkeypatch):
     """Six files of one class each: whose class a part holds tells where it was read."""
     (tmp_path / "cifar").mkdir()
     hashes = {}
-    for n, name in enumerate(cifar_data.FILES):
+    for n, name in enumerate(cifar.FILES):
         data = np.column_stack([np.full(RECORDS, n, np.uint8), np.zeros((RECORDS, 3072), np.uint8)]).tobytes()
         (tmp_path / "cifar" / name).write_bytes(data)
         hashes[name] = hashlib.sha256(data).hexdigest()
-    monkeypatch.setattr(cifar_data, "SHA256", hashes)
+    monkeypatch.setattr(cifar, "SHA256", hashes)
     splits = cifar.load_classes(LoadOptions(str(tmp_path / "cifar")))
     assert set(splits["test"].y.tolist()) == {5}
     assert set(splits["train"].y.tolist()) | set(splits["val"].y.tolist()) == {0, 1, 2, 3, 4}

@@ -7,11 +7,11 @@ import tarfile
 import numpy as np
 import pytest
 
-from multires_ref.tasks import cifar, cifar_data
+from multires_ref.tasks import cifar, get_task
 from multires_ref.tasks.task import LoadOptions
 
 RECORDS = 130  # in each file: more than the 100 that scale "tiny" keeps of a part
-MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # of red, green and blue
+MEAN, STANDARD_DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # of red, green and blue
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def write(tmp_path, monkeypatch, records):
         hashes[f"{name}.bin"] = hashlib.sha256(data).hexdigest()
         images.append(np.stack([x[:, :1024], x[:, 1024:2048], x[:, 2048:]], axis=1))
         classes.append(y)
-    monkeypatch.setattr(cifar_data, "SHA256", hashes)
-    monkeypatch.setattr(cifar_data, "RECORDS", records)
+    monkeypatch.setattr(cifar, "SHA256", hashes)
+    monkeypatch.setattr(cifar, "RECORDS", records)
     return tmp_path / "cifar", np.concatenate(images[:5]), np.concatenate(classes[:5]), images[5], classes[5]
 
 
@@ -50,7 +50,7 @@ def test_every_number_of_every_part(written, load, held_out, scale):
     for part, (pixels, labels) in expected.items():
         x, y = pixels / 127.5 - 1, pixels / 127.5 - 1
         if load is cifar.load_classes:
-            x, y = (pixels / 255 - np.array(MEAN)[:, None]) / np.array(DEVIATION)[:, None], labels
+            x, y = (pixels / 255 - np.array(MEAN)[:, None]) / np.array(STANDARD_DEVIATION)[:, None], labels
         assert splits[part].x.dtype == np.float32
         np.testing.assert_allclose(splits[part].x, x, rtol=1e-5, atol=1e-6)
         assert splits[part].y.dtype == (np.int64 if load is cifar.load_classes else np.float32)
@@ -66,7 +66,7 @@ def test_few_images_leave_one_for_validation(tmp_path, monkeypatch):
 def parsed(folder, *words):
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir")
-    cifar.add_data_arguments(parser, "scifar10")
+    get_task("scifar10").add_data_arguments(parser)
     return parser.parse_args(["--data-dir", str(folder), *words])
 
 
@@ -74,7 +74,7 @@ def test_the_archive_is_fetched_with_the_hash_that_was_given(written, tmp_path):
     """And into the folder that was given; a file of another hash is refused before it is read."""
     archive = tmp_path / "x.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        for name in cifar_data.FILES:
+        for name in cifar.FILES:
             tar.add(written[0] / name, f"cifar-10-batches-bin/{name}")
     known = "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest()
     for words in ((), ("--hash", "sha256:" + "0" * 64)):
@@ -85,13 +85,13 @@ def test_the_archive_is_fetched_with_the_hash_that_was_given(written, tmp_path):
     folder = tmp_path / "new" / "cifar-10-batches-bin"
     assert lines[0] == f"took the 6 files out of {archive}, hash {known}, and wrote them into {folder}"
     assert lines[1] == f"780 records in {folder}; every file is the original one, by its SHA-256 hash"
-    for name in cifar_data.FILES:
+    for name in cifar.FILES:
         assert (folder / name).read_bytes() == (written[0] / name).read_bytes()
     assert cifar.prepare(parsed(tmp_path / "new", "--url", "nowhere")) == lines[1:]
-    assert (parsed("x").url, parsed("x").hash) == (cifar_data.URL, cifar_data.HASH)
+    assert (parsed("x").url, parsed("x").hash) == (cifar.URL, cifar.HASH)
 
 
-@pytest.mark.parametrize("name", cifar_data.FILES)
+@pytest.mark.parametrize("name", cifar.FILES)
 def test_every_file_is_checked(written, name):
     """By the `data` command, whichever it is; and one that is missing leaves no folder of the data."""
     path = written[0] / name
@@ -119,7 +119,7 @@ def test_the_python_version_is_recognised(tmp_path):
 def test_classes_go_from_0_to_9(label, good):
     data = bytes([1]) + bytes(3072) + bytes([label]) + bytes(3072)
     if good:
-        assert cifar_data.split_records(data, "x")[1].tolist() == [1, label]
+        assert cifar.split_records(data, "x")[1].tolist() == [1, label]
     else:
         with pytest.raises(ValueError, match=f"x: record 1 has class {label}; CIFAR-10's go from 0 to 9"):
-            cifar_data.split_records(data, "x")
+            cifar.split_records(data, "x")

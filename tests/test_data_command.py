@@ -34,7 +34,9 @@ def test_everything_it_says(kind, folder, monkeypatch, capsys):
             numbers = split.x.astype(float).ravel()
             mean = numbers.sum() / numbers.size
             deviation = (((numbers - mean) ** 2).sum() / numbers.size) ** 0.5
-            lines.append(f"  values {min(numbers):.3f} to {max(numbers):.3f}, mean {mean:.3f}, deviation {deviation:.3f}")
+            lines.append(
+                f"  values {min(numbers):.3f} to {max(numbers):.3f}, mean {mean:.3f}, standard deviation {deviation:.3f}"
+            )
         if kind == "labels":
             counts = [int(split.y[:, c].sum()) for c in range(3)]
         elif kind != "density":
@@ -64,7 +66,6 @@ def test_the_picture_is_of_that_training_example(kind, n, tmp_path, monkeypatch,
 
     seen, plot = [], plots.plot_example
     monkeypatch.setattr(plots, "plot_example", lambda x, **more: seen.append((x, more)) or plot(x, **more))
-    monkeypatch.setattr("multires_ref.tasks.digits.TOKENS", tuple("pqrst") if kind == "tokens" else (), raising=False)
     out = tmp_path / "example.png"
     assert main(["data", "digits", "--out", str(out), *([] if n is None else ["--example", str(n)])]) == 0
     ((x, more),) = seen
@@ -81,14 +82,11 @@ def test_the_picture_is_of_that_training_example(kind, n, tmp_path, monkeypatch,
 
 
 def test_a_task_prepares_its_data_with_its_own_flags(monkeypatch, capsys):
-    from multires_ref.tasks import digits
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--size", type=int, default=1, help="of the data")
 
-    def add(parser: argparse.ArgumentParser, name: str) -> None:
-        parser.add_argument("--size", type=int, default=1, help=f"of {name}")
-
-    put_in_place(monkeypatch, "classes")
-    monkeypatch.setattr(digits, "add_data_arguments", add, raising=False)
-    monkeypatch.setattr(digits, "prepare", lambda args: [f"made {args.size} in {args.data_dir}"], raising=False)
+    task = put_in_place(monkeypatch, "classes")
+    task.more = {"add_data_arguments": add, "prepare": lambda args: [f"made {args.size} in {args.data_dir}"]}
     assert main(["data", "digits", "--size", "7", "--data-dir", "here"]) == 0
     assert capsys.readouterr().out.startswith("made 7 in here\na stand-in of classes\n")
 

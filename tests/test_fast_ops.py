@@ -9,7 +9,7 @@ from scipy.special import expit, ndtr
 from multires_ref.base import threads as engine_threads
 from multires_ref.base.threads import set_num_threads
 from multires_ref.ops import registry
-from multires_ref.ops.adam_update import adam_update
+from multires_ref.ops.adam_update import adam_factors, adam_update
 from multires_ref.ops.batch_norm import batch_statistics
 from multires_ref.ops.registry import FUNCTIONS, OPERATIONS, forget_choices
 
@@ -201,15 +201,15 @@ def test_adam_agrees_bit_for_bit(dtype):
     ours, theirs = draws.copy(), draws.copy()
     ours[3], theirs[3] = ours[3] ** 2, theirs[3] ** 2
     for step in (1, 2, 3):
-        find("adam_update", "numpy")(*ours, 1e-2, 0.9, 0.999, 1e-8, 0.1, step)
-        adam_update.definition(*theirs, 1e-2, 0.9, 0.999, 1e-8, 0.1, step)
+        find("adam_update", "numpy")(*ours, adam_factors(1e-2, 0.1, step))
+        adam_update.definition(*theirs, adam_factors(1e-2, 0.1, step))
     np.testing.assert_array_equal(ours, theirs)
     for turned in range(4):  # in place, whichever of the four lies otherwise in memory
         ours, theirs = [a.copy() for a in draws], [a.copy() for a in draws]
         ours[3], theirs[3] = ours[3] ** 2, theirs[3] ** 2
         ours[turned] = np.asfortranarray(ours[turned])
-        find("adam_update", "numpy")(*ours, 1e-2, 0.9, 0.999, 1e-8, 0.1, 4)
-        adam_update.definition(*theirs, 1e-2, 0.9, 0.999, 1e-8, 0.1, 4)
+        find("adam_update", "numpy")(*ours, adam_factors(1e-2, 0.1, 4))
+        adam_update.definition(*theirs, adam_factors(1e-2, 0.1, 4))
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -222,7 +222,7 @@ def test_adam_by_hand():
         p_want = p_want * (1 - 0.1 * 0.3) - 0.1 * (m_want / (1 - 0.8**step)) / (np.sqrt(v_want / (1 - 0.9**step)) + 1e-2)
         for adam in (find("adam_update", "numpy"), adam_update.definition):
             after = [p.copy(), m.copy(), v.copy()]
-            adam(after[0], np.array([g]), *after[1:], 0.1, 0.8, 0.9, 1e-2, 0.3, step)
+            adam(after[0], np.array([g]), *after[1:], adam_factors(0.1, 0.3, step, 0.8, 0.9, 1e-2))
             np.testing.assert_allclose(np.ravel(after), [p_want, m_want, v_want], rtol=1e-14)
         p, m, v = after
 

@@ -17,7 +17,7 @@ from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.diagnose.record import cast_model
 from multires_ref.network import Model, apply
-from multires_ref.ops.adam_update import adam_update
+from multires_ref.ops.adam_update import adam_factors, adam_update
 
 EXACT = 1e-12  # relative, from init/
 OUTPUT, GRADIENT, STEPS = 3e-7, 1e-6, 3e-8  # what float32 storage allows, from the .pth
@@ -116,7 +116,7 @@ def train(name, arrays, model, steps=20):
         loss, gradient, state = loss_and_gradient(name, arrays, model)
         losses.append(loss)
         for key, g in flatten(gradient).items():
-            adam_update(flat[key], g, *moments[key], float(lr), 0.9, 0.999, 1e-8, WEIGHT_DECAY[name], step)
+            adam_update(flat[key], g, *moments[key], adam_factors(float(lr), WEIGHT_DECAY[name], step))
         model = Model(model.config, unflatten(flat), state)
     return np.array(losses), model
 

@@ -21,7 +21,7 @@ import multires_ref as mr
 from multires_ref.authors.derive import from_authors
 from multires_ref.base.pytrees import flatten
 from multires_ref.network import apply
-from multires_ref.ops.adam_update import adam_update
+from multires_ref.ops.adam_update import adam_factors, adam_update
 from multires_ref.ops.registry import FUNCTIONS, forget_choices
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
@@ -183,9 +183,9 @@ def test_adam_in_place(kernels):
         p, g, m, v = (rng.standard_normal((3, 5)).astype(dtype) for _ in range(4))
         v *= v
         on_device = [kernels.asarray(a) for a in (p, g, m, v)]
-        numbers = (0.01, 0.9, 0.999, 1e-8, 0.1, 7)
-        adam_update.definition(p, g, m, v, *numbers)
-        adam_update(*on_device, *numbers)
+        factors = adam_factors(0.01, 0.1, 7)
+        adam_update.definition(p, g, m, v, factors)
+        adam_update(*on_device, factors)
         for got, wanted in zip(on_device, (p, g, m, v), strict=True):
             np.testing.assert_allclose(got.get(), wanted, rtol=tolerance, atol=tolerance)
 

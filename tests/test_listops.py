@@ -8,8 +8,8 @@ import pytest
 
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
+from multires_ref.tasks import listops as files
 from multires_ref.tasks import listops_data as lo
-from multires_ref.tasks import listops_files as files
 from multires_ref.tasks.listops import END, PAD, TOKENS, encode, load, load_short, to_split
 from multires_ref.tasks.task import LoadOptions
 from multires_ref.training.data import fingerprint

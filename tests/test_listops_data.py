@@ -6,22 +6,19 @@ import json
 
 import pytest
 
-from multires_ref.tasks import listops
+from multires_ref.tasks import get_task, listops
 from multires_ref.tasks import listops_data as lo
-from multires_ref.tasks import listops_files as files
 from multires_ref.tasks.task import LoadOptions
 
 SHORT = lo.Limits(min_length=5, max_length=40, max_depth=4, max_args=5)
 
 
-def parsed(folder, *words, task="listops"):
+def parsed(folder, *words):
     """What the command line would hand to `prepare`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir")
-    listops.add_data_arguments(parser, task)
-    args = parser.parse_args(["--data-dir", str(folder), *words])
-    args.task = task
-    return args
+    listops.add_data_arguments(parser)
+    return parser.parse_args(["--data-dir", str(folder), *words])
 
 
 def digest(examples):
@@ -29,7 +26,7 @@ def digest(examples):
 
 
 def test_the_generator_draws_what_it_always_drew():
-    """Two chunks of a seed, and an expression of each length: the files of a seed stay the same files."""
+    """Two chunks of a seed, and an expression of each length: the files of a seed stay the same listops."""
     examples = lo.generate(700, seed=4, limits=SHORT)
     assert len({source for source, _ in examples}) == 700
     lengths = [sum(token not in "()" for token in source.split()) for source, _ in examples]
@@ -58,7 +55,7 @@ def test_every_flag_of_the_generator(tmp_path, flag, monkeypatch):
     seed = limits.pop("seed", 1)
     expected = lo.generate(60, seed, lo.Limits(**limits))
     for part, rows in {"train": slice(30), "val": slice(30, 50), "test": slice(50, 60)}.items():
-        assert files.read_file(tmp_path / f"basic_{part}.tsv") == expected[rows]
+        assert listops.read_file(tmp_path / f"basic_{part}.tsv") == expected[rows]
     assert f"generated 60 expressions with seed {seed} in {tmp_path}" in lines[0]
     assert "all 60 targets are the values of their expressions" in lines[1]
     calls = count_evaluations(monkeypatch)
@@ -72,8 +69,9 @@ def test_what_the_generator_does_where_nothing_is_said():
     assert (args.train, args.val, args.test, args.seed) == (96_000, 2_000, 2_000, 1)
     assert (args.min_length, args.max_length, args.max_depth, args.max_args) == (500, 2000, 10, 10)
     assert lo.Limits() == lo.Limits(500, 2000, 10, 10)
-    assert not hasattr(parsed("x", task="listops-short"), "seed")
-    (line,) = listops.prepare(parsed("x", task="listops-short"))
+    short = get_task("listops-short")
+    assert short.add_data_arguments is None
+    (line,) = short.prepare(argparse.Namespace(data_dir="x"))
     assert "with seed 5" in line
     assert "min_length=7, max_length=48, max_depth=4, max_args=4" in line
 
@@ -93,7 +91,7 @@ def test_limits_are_checked(change):
 def write_parts(folder, count=3):
     folder.mkdir(parents=True, exist_ok=True)
     for n, name in enumerate(("basic_train.tsv", "basic_val.tsv", "basic_test.tsv")):
-        files.write_file(folder / name, [(f"[MAX {n} {k % 10} ]", max(n, k % 10)) for k in range(count)])
+        listops.write_file(folder / name, [(f"[MAX {n} {k % 10} ]", max(n, k % 10)) for k in range(count)])
 
 
 def test_the_tiny_scale(tmp_path, monkeypatch):
@@ -134,7 +132,7 @@ def test_an_expression_may_fill_its_row():
 
 def count_evaluations(monkeypatch):
     calls = []
-    monkeypatch.setattr(files, "evaluate", lambda source: calls.append(source) or lo.evaluate(source))
+    monkeypatch.setattr(listops, "evaluate", lambda source: calls.append(source) or lo.evaluate(source))
     return calls
 
 
@@ -142,28 +140,28 @@ def test_what_was_checked_is_noted_for_every_file(tmp_path, monkeypatch):
     """A file is noted when all of it was read, beside the others; a part that was read is checked and not noted."""
     write_parts(tmp_path)
     calls = count_evaluations(monkeypatch)
-    paths = [tmp_path / name for name in files.FILES.values()]
+    paths = [tmp_path / name for name in listops.FILES.values()]
     for path in paths:
-        assert len(files.read_file(path, most=2)) == 2
-    assert not (tmp_path / files.NOTE).exists()
+        assert len(listops.read_file(path, most=2)) == 2
+    assert not (tmp_path / listops.NOTE).exists()
     for path in paths:
-        files.read_file(path)
+        listops.read_file(path)
     assert len(calls) == 6 + 9
     for path in paths:
-        files.read_file(path)
+        listops.read_file(path)
     assert len(calls) == 15
     paths[0].write_bytes(paths[1].read_bytes())  # right too, but not what was checked under this name
-    files.read_file(paths[0])
+    listops.read_file(paths[0])
     assert len(calls) == 18
 
 
 def test_a_folder_that_takes_no_note(tmp_path, monkeypatch):
     """The file is read all the same, and checked the next time too."""
     write_parts(tmp_path)
-    (tmp_path / files.NOTE).mkdir()
+    (tmp_path / listops.NOTE).mkdir()
     calls = count_evaluations(monkeypatch)
     for times in (3, 6):
-        assert len(files.read_file(tmp_path / "basic_val.tsv")) == 3
+        assert len(listops.read_file(tmp_path / "basic_val.tsv")) == 3
         assert len(calls) == times
 
 
@@ -178,7 +176,7 @@ def test_a_folder_that_takes_no_note(tmp_path, monkeypatch):
 def test_a_wrong_line_is_named_by_its_number(tmp_path, line, words):
     (tmp_path / "x.tsv").write_text(f"Source\tTarget\n7\t7\n{line}\n")
     with pytest.raises(ValueError, match=rf"x\.tsv, line 3: {words}"):
-        files.read_file(tmp_path / "x.tsv")
+        listops.read_file(tmp_path / "x.tsv")
     (tmp_path / "x.tsv").write_bytes(b"Source\tTarget\n7\t7\n\xff\t4\n")
     with pytest.raises(ValueError, match=r"x\.tsv, line 3: text in UTF-8 is expected; got the byte 0xff"):
-        files.read_file(tmp_path / "x.tsv")
+        listops.read_file(tmp_path / "x.tsv")

@@ -204,7 +204,7 @@ def test_the_explanation_drops_the_same_channels(splits, tmp_path, monkeypatch):
 
 def test_the_first_bad_layer_of_good_numbers_is_none(splits, rng):
     run = loop.new_run(NETWORK, TRAINING, "cpu")
-    assert first_bad_layer(NETWORK, run.params, run.state, as_float32(splits["val"]), rng) is None
+    assert first_bad_layer(NETWORK, run.params, run.norm_state, as_float32(splits["val"]), rng) is None
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_buckets_hold_similar_lengths(rng):
 def test_predicting_by_length_changes_neither_order_nor_numbers(rng):
     network = NetworkConfig(1, 4, d_model=6, n_layers=2, max_length=12)
     run = loop.new_run(network, TRAINING, "cpu")
-    model = loop.Model(network, run.params, run.state)
+    model = loop.Model(network, run.params, run.norm_state)
     x, lengths = rng.standard_normal((17, 1, 12)).astype("float32"), rng.integers(1, 13, 17)
     np.testing.assert_allclose(predict(model, x, lengths, batch_size=4), model(x, lengths), rtol=1e-4, atol=1e-5)
 

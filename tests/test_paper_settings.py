@@ -2,7 +2,7 @@
 
 import pytest
 
-from multires_ref.tasks import TASK_MODULES, get_task, ptbxl_data
+from multires_ref.tasks import TASKS, get_task, ptbxl_data
 
 # d_model, layers, K, J | optimiser, lr, weight decay | dropout, batch, epochs, warm-up epochs | norm, indep_res_init
 PAPER = {
@@ -23,7 +23,7 @@ PUBLISHED = {
     "ptbxl-rhythm": "0.975",
 }
 LABELS = {"all": 71, "diagnostic": 44, "subdiagnostic": 23, "superdiagnostic": 5, "form": 19, "rhythm": 12}  # Wagner et al. 2020
-PTBXL = [name for name in TASK_MODULES if name.startswith("ptbxl")]
+PTBXL = [name for name in TASKS if name.startswith("ptbxl")]
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -71,9 +71,9 @@ def without_a_place(folder):
 
 ONE_CALL = """
 import numpy as np
-from multires_ref.ops.adam_update import adam_update
+from multires_ref.ops.adam_update import adam_factors, adam_update
 a = np.ones((2, 3), "f4")
-adam_update(a, a.copy(), a.copy(), a.copy(), 0.1, 0.9, 0.999, 1e-8, 0.0, 1)
+adam_update(a, a.copy(), a.copy(), a.copy(), adam_factors(0.1, 0.0, 1))
 print("ok")
 """
 

@@ -13,7 +13,6 @@ from multires_ref.cli import main
 from multires_ref.network.init import parameter_shapes
 from multires_ref.tasks import get_task
 from multires_ref.tasks import ptbxl_data as data
-from multires_ref.tasks import ptbxl_signals as signals_of
 from multires_ref.tasks.ptbxl import load_label_set
 from multires_ref.tasks.task import LoadOptions
 
@@ -118,11 +117,11 @@ def test_label_sets(written, label_set):
 def test_cache_gives_the_same_and_is_made_anew_for_other_records(tmp_path):
     signals = write_folder(tmp_path / "a", count=10)
     records = data.read_records(tmp_path / "a")
-    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+    np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)
     (tmp_path / "a" / "records100" / "00003_lr.dat").unlink()  # from here on only the cache can serve
-    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+    np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)
     rest = [record for record in records if record.ecg_id != 4]
-    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", rest), np.delete(signals, 3, axis=0), atol=1e-6)
+    np.testing.assert_allclose(data.read_signals(tmp_path / "a", rest), np.delete(signals, 3, axis=0), atol=1e-6)
 
 
 def test_nothing_in_a_table_can_run(tmp_path):
@@ -134,10 +133,10 @@ def test_nothing_in_a_table_can_run(tmp_path):
 
 
 def test_wrong_recordings_are_named(tmp_path):
-    wfdb = signals_of.import_wfdb()
+    wfdb = data.import_wfdb()
     wfdb.wrsamp("x", 500, ["mV"] * 12, list("abcdefghijkl"), np.zeros((1000, 12)), fmt=["16"] * 12, write_dir=str(tmp_path))
     with pytest.raises(ValueError, match="at 100 Hz; got 12 of 1000 at 500 Hz"):
-        signals_of.read_signal(tmp_path / "x")
+        data.read_signal(tmp_path / "x")
 
 
 def test_missing_data_say_what_to_do(tmp_path):
@@ -238,7 +237,7 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_wrong_recording_is_named(written, tmp_path, kind):
     shutil.copytree(written[0], tmp_path / "p")
-    (tmp_path / "p" / signals_of.CACHE).unlink(missing_ok=True)
+    (tmp_path / "p" / data.CACHE).unlink(missing_ok=True)
     damage(tmp_path / "p", kind)
     with pytest.raises(ValueError) as error:
         load_label_set(LoadOptions(str(tmp_path / "p")), "all")
@@ -248,8 +247,8 @@ def test_a_wrong_recording_is_named(written, tmp_path, kind):
 
 def test_a_damaged_cache_is_said_and_made_anew(tmp_path):
     signals = write_folder(tmp_path / "a", count=10)
-    records, cache = data.read_records(tmp_path / "a"), tmp_path / "a" / signals_of.CACHE
-    np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+    records, cache = data.read_records(tmp_path / "a"), tmp_path / "a" / data.CACHE
+    np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)
     whole = cache.read_bytes()
     ids = np.arange(1, 11)
     np.savez(tmp_path / "short.npz", ecg_id=ids, signals=signals[:, :, :10].astype("float32"))
@@ -260,8 +259,8 @@ def test_a_damaged_cache_is_said_and_made_anew(tmp_path):
     for damaged in (whole[:-1000], b"", flipped, *stored):
         cache.write_bytes(damaged)
         with pytest.warns(UserWarning, match=r"recordings is damaged and is made anew: .*multires_ref_100hz\.npz"):
-            np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)
-        np.testing.assert_allclose(signals_of.read_signals(tmp_path / "a", records), signals, atol=1e-6)  # no warning
+            np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)
+        np.testing.assert_allclose(data.read_signals(tmp_path / "a", records), signals, atol=1e-6)  # no warning
 
 
 def test_folders_that_hold_no_data(tmp_path):

@@ -8,7 +8,6 @@ from test_ptbxl import codes_of_record, pytestmark, statement_rows, write_folder
 
 from multires_ref.tasks import get_task, ptbxl
 from multires_ref.tasks import ptbxl_data as data
-from multires_ref.tasks import ptbxl_signals as signals_of
 from multires_ref.tasks.task import LoadOptions
 
 COUNT = 60
@@ -51,14 +50,14 @@ def test_labels_stand_beside_their_recordings(written, label_set):
 def test_the_tiny_scale_reads_the_first_of_each_part(written, tmp_path, monkeypatch):
     """At most 64 of them, standardised among themselves; it leaves the cache alone, which the full scale writes."""
     folder, signals = written
-    (folder / signals_of.CACHE).unlink(missing_ok=True)
+    (folder / data.CACHE).unlink(missing_ok=True)
     _, y = labels_by_hand("all")
     fold, known = np.arange(COUNT) % 10 + 1, y.any(axis=1)
     train = signals[(fold <= 8) & known]
     splits = ptbxl.load_label_set(LoadOptions(str(folder), "tiny"), "all")
     np.testing.assert_allclose(splits["val"].x, (signals[(fold == 9) & known] - train.mean()) / train.std(), atol=2e-5)
     np.testing.assert_array_equal(splits["test"].y, y[(fold == 10) & known])
-    assert not (folder / signals_of.CACHE).exists()
+    assert not (folder / data.CACHE).exists()
     rows = ptbxl.choose_parts(np.repeat([1, 9, 10], 70), np.ones((210, 2)), "tiny")
     assert {part: index.tolist() for part, index in rows.items()} == {
         "train": list(range(64)),
@@ -83,8 +82,8 @@ def test_a_part_without_recordings_is_named():
 def test_what_the_data_command_counts(written, label_set):
     """Recordings without a label of the set, and for each part the labels that none or all of its recordings have."""
     names, y = labels_by_hand(label_set)
-    args = argparse.Namespace(data_dir=str(written[0]), task="ptbxl" if label_set == "all" else f"ptbxl-{label_set}")
-    lines = ptbxl.prepare(args)
+    task = get_task("ptbxl" if label_set == "all" else f"ptbxl-{label_set}")
+    lines = task.prepare(argparse.Namespace(data_dir=str(written[0])))
     assert lines[0] == f"{COUNT} recordings in {written[0]}, 12 leads of 1000 samples"
     without = int((y.sum(axis=1) == 0).sum())
     assert lines[1] == f"label set {label_set}: {len(names)} labels; {without} recordings without one are left out"
@@ -161,7 +160,7 @@ def test_a_row_as_it_is_kept(tmp_path):
 def test_a_folder_that_takes_no_cache(written, monkeypatch):
     """The recordings are read all the same, and a warning says that they were not kept."""
     folder, signals = written
-    (folder / signals_of.CACHE).unlink(missing_ok=True)
+    (folder / data.CACHE).unlink(missing_ok=True)
     records = data.read_records(folder)[:3]
 
     def full(*names):
@@ -169,30 +168,30 @@ def test_a_folder_that_takes_no_cache(written, monkeypatch):
 
     monkeypatch.setattr("os.replace", full)
     with pytest.warns(UserWarning, match="the recordings are not cached: .*no space left"):
-        found = signals_of.read_signals(folder, records)
+        found = data.read_signals(folder, records)
     np.testing.assert_allclose(found, signals[:3], atol=1e-6)
-    assert not (folder / signals_of.CACHE).exists()
+    assert not (folder / data.CACHE).exists()
 
 
 def test_a_cache_of_as_many_other_recordings_is_not_taken(written, tmp_path):
     """Nor one of the right recordings in numbers of another size, which counts as damaged."""
     folder, signals = written
-    records, cache = data.read_records(folder), folder / signals_of.CACHE
+    records, cache = data.read_records(folder), folder / data.CACHE
     cache.unlink(missing_ok=True)
     for chosen in (records[:3], records[3:6], records[2::-1]):
         rows = [record.ecg_id - 1 for record in chosen]
-        np.testing.assert_allclose(signals_of.read_signals(folder, chosen), signals[rows], atol=1e-6)
+        np.testing.assert_allclose(data.read_signals(folder, chosen), signals[rows], atol=1e-6)
     np.savez(cache, ecg_id=np.array([1, 2, 3]), signals=signals[:3])
     with pytest.warns(UserWarning, match="must hold finite float32 signals of shape .*; got float64"):
-        found = signals_of.read_signals(folder, records[:3])
+        found = data.read_signals(folder, records[:3])
     assert found.dtype == np.float32
 
 
 def test_a_recording_with_a_missing_sample_is_refused(tmp_path):
-    wfdb = signals_of.import_wfdb()
+    wfdb = data.import_wfdb()
     signal = np.zeros((1000, 12))
     signal[500, 3] = np.nan
     wfdb.wrsamp("x", 100, ["mV"] * 12, list("abcdefghijkl"), signal, fmt=["16"] * 12, write_dir=str(tmp_path),
                 adc_gain=[1000.0] * 12, baseline=[0] * 12)  # fmt: skip
     with pytest.raises(ValueError, match="samples that are not numbers"):
-        signals_of.read_signal(tmp_path / "x")
+        data.read_signal(tmp_path / "x")

@@ -137,12 +137,11 @@ def test_a_step_whose_loss_is_not_finite_changes_nothing(splits, rng):
     run = loop.new_run(NETWORK, TRAINING, "cpu")
     run.params["decoder"]["bias"][0] = np.nan
     before = {name: array.copy() for name, array in flatten(run.params).items()}
+    batch, made = cast(splits["val"], "float32"), (run.params, run.norm_state, run.optimizer_state)
     with np.errstate(all="ignore"), pytest.raises(NonFiniteLoss, match="the loss is nan"):
-        loop.train_step(
-            *(NETWORK, run.params, run.state, run.opt_state, cast(splits["val"], "float32"), 0.1, run.rng, CLASSES, TRAINING)
-        )
+        loop.train_step(NETWORK, *made, batch, 0.1, run.rng, CLASSES, TRAINING)
     assert run.step == 0
-    assert not any(array.any() for name in "mv" for array in flatten(run.opt_state[name]).values())
+    assert not any(array.any() for name in "mv" for array in flatten(run.optimizer_state[name]).values())
     for name, array in flatten(run.params).items():
         np.testing.assert_array_equal(array, before[name])
 

@@ -1,11 +1,13 @@
 """What every task is: its name, its settings at both scales, and that a caller's settings win and are checked."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 
-from multires_ref.tasks import TASK_MODULES, get_task
-from multires_ref.tasks.cifar_data import CLASSES
+from multires_ref import tasks
+from multires_ref.tasks import TASKS, get_task
+from multires_ref.tasks.cifar import CLASSES
 from multires_ref.tasks.task import LoadOptions, Task
 
 DIGITS = tuple("0123456789")
@@ -57,10 +59,25 @@ def test_what_the_papers_tasks_learn(name):
 
 def test_the_list_of_tasks():
     label_sets = ("diagnostic", "subdiagnostic", "superdiagnostic", "form", "rhythm")
-    assert set(TASK_MODULES) == {*OWN, *OBJECTIVES, *(f"ptbxl-{name}" for name in label_sets)}
+    assert set(TASKS) == {*OWN, *OBJECTIVES, *(f"ptbxl-{name}" for name in label_sets)}
 
 
-@pytest.mark.parametrize("name", TASK_MODULES)
+def test_a_new_task_is_one_file(tmp_path, monkeypatch):
+    """It is found by being there; a name that is taken is an error that says in which file."""
+    (tmp_path / "another.py").write_text(
+        "from dataclasses import replace\nfrom .digits import CLASSIFY\nTASKS = (replace(CLASSIFY, name='another'),)\n"
+    )
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
+    assert tasks.find_tasks() == TASKS | {"another": replace(get_task("digits"), name="another")}
+    (tmp_path / "one_more.py").write_text("from .digits import TASKS\n")
+    with pytest.raises(ValueError, match="two tasks are called 'digits.*multires_ref.tasks.one_more"):
+        tasks.find_tasks()
+    for name in ("another", "one_more"):
+        monkeypatch.delitem(sys.modules, f"multires_ref.tasks.{name}")
+        monkeypatch.delattr(tasks, name)
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_names_and_the_tiny_scale(name):
     """A task is found by its name; under "tiny" these settings change, and nothing else."""
     task = get_task(name)

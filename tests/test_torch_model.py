@@ -13,7 +13,7 @@ from multires_ref.base.pytrees import flatten, unflatten
 from multires_ref.diagnose.record import record_model
 from multires_ref.diagnose.verify import bias_noise
 from multires_ref.network import apply
-from multires_ref.ops.adam_update import adam_update
+from multires_ref.ops.adam_update import adam_factors, adam_update
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from multires_ref.authors.torch_model import MultiresNet, from_torch, to_torch  # noqa: E402
@@ -138,7 +138,7 @@ def test_twenty_steps_side_by_side(kind, rng):
         optimiser.step()
         ours, gradient, state = squares(config, unflatten(flat), state, x)
         for key, g in flatten(gradient).items():
-            adam_update(flat[key], g, *moments[key], 1e-2, 0.9, 0.999, 1e-8, 0.0, step)
+            adam_update(flat[key], g, *moments[key], adam_factors(1e-2, 0.0, step))
         assert_agrees(ours, loss.item(), 1e-10, f"loss of step {step}")
     for key, array in to_authors(Model(config, unflatten(flat), state)).items():
         assert_agrees(array, module.state_dict()[key].numpy(), 1e-9, key)

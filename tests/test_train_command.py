@@ -156,7 +156,7 @@ def test_settings_are_refused_before_data_are_read(tmp_path, monkeypatch, capsys
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sklearn.datasets.load_digits", lambda **_: pytest.fail("the data were read"))
-    assert digits.TASK.load is digits.load
+    assert digits.CLASSIFY.load is digits.load
     assert main(["train", "digits", "--kind", "autoregressive"]) == 2
     assert "--kind" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

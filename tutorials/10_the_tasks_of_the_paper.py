@@ -25,7 +25,7 @@ import numpy as np
 
 from multires_ref import Model
 from multires_ref.plots.style import new_axes, new_figure, show
-from multires_ref.tasks import TASK_MODULES, get_task
+from multires_ref.tasks import TASKS, get_task
 from multires_ref.tasks.listops import TOKENS, encode
 from multires_ref.tasks.listops_data import Limits, evaluate, generate
 
@@ -199,7 +199,7 @@ assert np.mean(wins) == 0.75 == macro_auroc(logits, truth)
 # build such a record from a picture of our own, and read it the way the package does.
 
 # %%
-from multires_ref.tasks.cifar import DEVIATION, MEAN, normalised
+from multires_ref.tasks.cifar import MEAN, STANDARD_DEVIATION, normalised
 
 r, c = np.mgrid[0:32, 0:32]
 disc = (r - 16) ** 2 + (c - 16) ** 2 < 90
@@ -214,7 +214,7 @@ plot_example(sequence.astype(float), left, title="the image")
 for colour, channel in zip(("#D55E00", "#009E73", "#0072B2"), sequence, strict=True):
     right.plot(channel, color=colour, lw=0.8)
 right.set(xlabel="time n (red, green and blue)", xticks=range(0, 1025, 128))
-assert np.allclose(normalised(sequence[None])[0] * DEVIATION + MEAN, sequence / 255, atol=1e-6)
+assert np.allclose(normalised(sequence[None])[0] * STANDARD_DEVIATION + MEAN, sequence / 255, atol=1e-6)
 show(figure, "a made-up image and its three channels over time")
 
 # %% [markdown]
@@ -266,7 +266,7 @@ for name, expected in printed.items():
 # %% tags=["varies"]
 from multires_ref.base.tables import text_table
 
-rows = [[name, get_task(name).published, get_task(name).reproduced or "not run"] for name in TASK_MODULES]
+rows = [[name, get_task(name).published, get_task(name).reproduced or "not run"] for name in TASKS]
 rows = [row for row in rows if row[1]]
 print(text_table(["task", "published", "reproduced at full setting"], rows))
 assert {row[0] for row in rows} == set(printed)

@@ -18,7 +18,7 @@ from ..network import Model, NetworkConfig
 from ..network.norms import NORMS
 from ..ops.layer_norm import EPS
 from ..tree import kept_per_level
-from .convert import params_from_authors, to_authors
+from .convert import params_from_authors, params_to_authors, state_to_authors
 from .torch_file import as_numpy
 
 torch: Any = import_torch("multires_ref.authors.torch_model")
@@ -143,7 +143,8 @@ def to_torch(model: Model) -> MultiresNet:
     >>> bool(np.allclose(to_torch(model)(torch.tensor(x)).detach(), model(x), atol=1e-5))
     True
     """
-    state_dict = {name: torch.from_numpy(array) for name, array in to_authors(model).items()}
+    arrays = params_to_authors(model.config, model.params) | state_to_authors(model.state)
+    state_dict = {name: torch.from_numpy(array) for name, array in arrays.items()}
     module = MultiresNet(model.config).to(next(iter(state_dict.values())).dtype)
     module.load_state_dict(state_dict, strict=True)
     return module.eval()

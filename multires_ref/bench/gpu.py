@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..network import NetworkConfig
-from ..tasks import TASK_MODULES
+from ..tasks import TASKS
 from ..tasks.task import Task
 from ..training.data import Split
 from .implementations import ours
@@ -29,7 +29,7 @@ TOLERANCE = 1e-4  # of the norm, float32
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    task = f"whose training step is timed (default: scifar10): {', '.join(TASK_MODULES)}"
+    task = f"whose training step is timed (default: scifar10): {', '.join(TASKS)}"
     parser.add_argument("--batch", type=int, default=64, help="sequences, at 1024 time steps; fewer where longer (default: 64)")
     parser.add_argument("--width", type=int, default=256, help="channels (default: 256)")
     parser.add_argument(
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time steps of the layer's input (default: 1024, 2048, 4096 and 16384)",
     )
     parser.add_argument("--kernel-sizes", type=int, nargs="+", default=[2, 4], help="filter taps (default: 2 and 4)")
-    parser.add_argument("--task", choices=TASK_MODULES, metavar="TASK", default="scifar10", help=task)
+    parser.add_argument("--task", choices=TASKS, metavar="TASK", default="scifar10", help=task)
     parser.add_argument("--rounds", type=int, default=15, help="how often everything is timed (default: 15)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out even where it is installed")

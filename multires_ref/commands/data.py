@@ -11,48 +11,50 @@ multires-ref data ptbxl --data-dir ~/ptb-xl  check the folder you have
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..base.checks import check_choice, check_int
 
+if TYPE_CHECKING:
+    from ..tasks.task import Task
+    from ..training.data import Split
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One set of arguments a task: some can be told how to get their data."""
-    from ..tasks import TASK_MODULES, get_task
+    """One set of arguments for each task; some tasks add flags of their own."""
+    from ..tasks import TASKS, get_task
 
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True, help="whose data")
-    for name, module in TASK_MODULES.items():
-        title = get_task(name).title.replace("%", "%%")
-        task = tasks.add_parser(name, help=title, description=title)
-        task.add_argument("--data-dir", metavar="DIR", help="where the data are, or are put (default: the task's own place)")
-        task.add_argument("--out", metavar="FILE", help="draw one training example into this .png or .svg (default: no picture)")
-        task.add_argument("--example", type=int, help="with --out: number of the training example, from 0 (default: 0)")
-        more = getattr(import_module(f"..tasks.{module}", __package__), "add_data_arguments", None)
-        if more:
-            more(task, name)
+    for name in TASKS:
+        task = get_task(name)
+        title = task.title.replace("%", "%%")
+        flags = tasks.add_parser(name, help=title, description=title)
+        flags.add_argument("--data-dir", metavar="DIR", help="where the data are, or are put (default: the task's own place)")
+        flags.add_argument("--out", metavar="FILE", help="draw one training example into this .png or .svg (default: no picture)")
+        flags.add_argument("--example", type=int, help="with --out: number of the training example, from 0 (default: 0)")
+        if task.add_data_arguments:
+            task.add_data_arguments(flags)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prepare, load, describe, and draw where a file is named."""
-    from ..tasks import TASK_MODULES, get_task
+    from ..tasks import get_task
     from ..tasks.task import LoadOptions
 
     check_picture(args)
-    module = import_module(f"..tasks.{TASK_MODULES[args.task]}", __package__)
     task = get_task(args.task)
-    if hasattr(module, "prepare"):
-        print("\n".join(module.prepare(args)))
+    if task.prepare:
+        print("\n".join(task.prepare(args)))
     splits = task.load(LoadOptions(args.data_dir))
     labels = task.label_names(LoadOptions(args.data_dir))
     print(task.title)
     for name, split in splits.items():
         print("\n".join(split_lines(name, split, labels, task.objective)))
     if args.out is not None:
-        draw(args, task, splits["train"], labels, getattr(module, "TOKENS", ()))
+        draw(args, task, splits["train"], labels)
     return 0
 
 
@@ -66,7 +68,7 @@ def check_picture(args: argparse.Namespace) -> None:
     check_int("--example", args.example or 0, 0)
 
 
-def split_lines(name: str, split: Any, labels: tuple[str, ...], objective: str) -> list[str]:
+def split_lines(name: str, split: Split, labels: tuple[str, ...], objective: str) -> list[str]:
     """What one part holds: number and shape, lengths, values, classes."""
     x = split.x
     lines = [f"{name}: {len(split):,} examples, x {list(x.shape)} {x.dtype}"]
@@ -74,16 +76,15 @@ def split_lines(name: str, split: Any, labels: tuple[str, ...], objective: str) 
         low, middle, high = split.lengths.min(), np.median(split.lengths), split.lengths.max()
         lines.append(f"  lengths {low:,} to {high:,}, median {middle:,.0f}")
     if x.dtype.kind == "f":
-        lines.append(
-            f"  values {x.min():.3f} to {x.max():.3f}, mean {x.mean(dtype=float):.3f}, deviation {x.std(dtype=float):.3f}"
-        )
+        mean, std = x.mean(dtype=float), x.std(dtype=float)
+        lines.append(f"  values {x.min():.3f} to {x.max():.3f}, mean {mean:.3f}, standard deviation {std:.3f}")
     if objective != "density":
         lines += count_lines(split.y, labels)
     return lines
 
 
 def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:
-    """Examples of every class or label, a few a line, and the share of the commonest class."""
+    """How many examples every class or label has, eight on a line, and the share of the most frequent class."""
     counts = np.bincount(y, minlength=len(labels)) if y.ndim == 1 else y.sum(axis=0).astype(int)
     names = labels or tuple(map(str, range(len(counts))))
     cells = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
@@ -93,17 +94,16 @@ def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def draw(args: argparse.Namespace, task: Any, split: Any, labels: tuple[str, ...], tokens: tuple[str, ...]) -> None:
+def draw(args: argparse.Namespace, task: Task, split: Split, labels: tuple[str, ...]) -> None:
     """One training example as a picture."""
     from ..plots.data import plot_example
     from ..plots.style import save
 
     n = check_int("--example", args.example or 0, 0, len(split) - 1)
-    x = split.x[n] if split.lengths is None else split.x[n, ..., : split.lengths[n]]
     what = ""
     if task.objective == "classification":
         what = f": {labels[split.y[n]] if labels else split.y[n]}"
     elif task.objective == "multilabel":
         what = f": {', '.join(np.array(labels)[split.y[n] > 0])}"
-    save(plot_example(x, title=f"{task.name}, training example {n}{what}", tokens=tokens), args.out)
+    save(plot_example(split.example(n), title=f"{task.name}, training example {n}{what}", tokens=task.tokens), args.out)
     print(f"drew training example {n}{what} in {args.out}")

@@ -21,13 +21,13 @@ SPLITS = ("train", "val", "test")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASKS
     from ..training.device import DEVICES
 
-    tasks = ", ".join(TASK_MODULES)
+    tasks = ", ".join(TASKS)
     parser.add_argument("run", help="a run folder, a .safetensors file, or the authors' .pth (needs PyTorch)")
     parser.add_argument(
-        "--task", choices=TASK_MODULES, metavar="TASK", help=f"whose examples are scored (default: the run's own): {tasks}"
+        "--task", choices=TASKS, metavar="TASK", help=f"whose examples are scored (default: the run's own): {tasks}"
     )
     parser.add_argument("--split", choices=SPLITS, default="test", help="which part of the examples (default: test)")
     parser.add_argument("--batch-size", type=int, default=256, help="examples at a time; changes the speed only (default: 256)")
@@ -37,18 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, write."""
+    from ..authors.load import load_model
     from ..tasks import get_task
     from ..tasks.task import LoadOptions
+    from ..training.checkpoint import about_run, checkpoint_file
     from ..training.data import cast, check_splits
+    from ..training.device import check_device, model_to_device
     from ..training.evaluate import evaluate_with_outputs
     from ..training.objectives import get_objective
     from ..training.step import NonFiniteLoss
 
-    model, about, where = load(Path(args.run), args.device)
+    check_device(args.device)
+    model, about, where = model_to_device(load_model(args.run), args.device), about_run(args.run), checkpoint_file(args.run)
     if args.task is None and "task" not in about:
         raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on: give --task")
     task = get_task(args.task or about["task"])
-    options = LoadOptions(args.data_dir or about.get("data_dir"), about.get("scale", "full"))
+    options = LoadOptions.of_run(about, args.data_dir)
     splits = task.load(options)
     check_splits(model.config, splits, task.objective)
     dtype = str(model.params["decoder"]["weight"].dtype)
@@ -62,28 +66,6 @@ def run(args: argparse.Namespace) -> int:
     write(where.parent, args.split, report, task)
     print("\n".join([f"{task.title}, {args.split} split, {len(split)} examples", *lines(report, objective.score_name)]))
     return 0
-
-
-def load(path: Path, device: str) -> tuple[Any, dict[str, Any], Path]:
-    """The model (on the device), what its checkpoint says about the run, and the checkpoint's path."""
-    from ..authors.load import load_model
-    from ..network import Model
-    from ..training.device import check_device, tree_to_device
-
-    check_device(device)
-    model = load_model(path)
-    where = path / "best.safetensors" if path.is_dir() else path
-    return Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device)), about_run(where), where
-
-
-def about_run(checkpoint: Path) -> dict[str, Any]:
-    """What a run wrote into its checkpoint (task, scale, data_dir, ...); nothing for a file that no run wrote."""
-    from ..training.checkpoint import read_checkpoint
-
-    try:
-        return read_checkpoint(checkpoint)[1]
-    except ValueError:
-        return {}
 
 
 def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, Any]:

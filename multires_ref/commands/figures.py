@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: figures, or RUN/figures with --run)")
     only = parser.add_argument("--only", nargs="+", metavar="NAME", help="draw these only (default: all)")
-    only.completer = lambda **given: names()  # for the Tab key: see completion.py
+    only.completer = lambda **given: names()  # for the Tab key: see parser.py
     parser.add_argument("--run", type=Path, help="run folder or checkpoint whose figures are drawn (default: the package's)")
     parser.add_argument("--signal", metavar="FILE", help="with --run: .npy, .csv or .wav (default: an example of the run's task)")
     parser.add_argument("--rate", type=float, help="samples a second, of a .npy or .csv signal (default: not known)")
@@ -106,9 +106,9 @@ def signal_in(file: str, rate: float | None, config: Any) -> Any:
 def signal_of(path: Path, config: Any) -> Any:
     """The first test example of the run's own task; a stand-in, with a line that says so, where there is none to be had."""
     from ..plots.signal import stand_in
-    from .evaluate import about_run
+    from ..training.checkpoint import about_run
 
-    about = about_run(path / "best.safetensors" if path.is_dir() else path)
+    about = about_run(path)
     try:
         example = first_example(about)
         fits = example.x.ndim == 1 if config.encoder == "embedding" else example.x.shape[0] == config.d_input
@@ -131,28 +131,24 @@ def first_example(about: dict[str, Any]) -> Any:
     from ..tasks.task import LoadOptions
 
     task = get_task(about["task"])
-    options = LoadOptions(about.get("data_dir"), about.get("scale", "full"))
+    options = LoadOptions.of_run(about)
     test = task.load(options)["test"]
-    x = test.x[0] if test.lengths is None else test.x[0, ..., : test.lengths[0]]
     title = f"{task.name}, test example 0"
     if task.objective == "classification":
         labels = task.label_names(options)
         title += f", a {labels[test.y[0]] if labels else test.y[0]}"
-    return Signal(x, title)
+    return Signal(test.example(0), title)
 
 
 def start_of(path: Path) -> Any:
     """The run's layers before training, or None where the file does not say how it began (another program's checkpoint)."""
     from ..plots.model import initial_layers
-    from ..training.checkpoint import network_from, read_checkpoint
+    from ..training.checkpoint import about_run, network_from
 
-    file = path / "best.safetensors" if path.is_dir() else path
-    try:
-        metadata = read_checkpoint(file)[1]
-        training = metadata["training"]
-    except (ValueError, KeyError):
+    about = about_run(path)
+    if "training" not in about:
         return None
-    return initial_layers(network_from(file, metadata), training["seed"], training["dtype"])
+    return initial_layers(network_from(path, about), about["training"]["seed"], about["training"]["dtype"])
 
 
 def beside(path: Path) -> Path:

@@ -26,25 +26,25 @@ PACKAGES = ("numpy", "scipy", "PyWavelets", "autograd", "numba", "torch", "cupy-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASKS
 
     target = parser.add_argument(
-        "target", nargs="?", help=f"a run folder, a checkpoint, or a task: {', '.join(TASK_MODULES)} (default: this machine)"
+        "target", nargs="?", help=f"a run folder, a checkpoint, or a task: {', '.join(TASKS)} (default: this machine)"
     )
-    target.completer = lambda prefix, **given: [*TASK_MODULES, *paths_that_begin(prefix)]  # for the Tab key: see completion.py
+    target.completer = lambda prefix, **given: [*TASKS, *paths_that_begin(prefix)]  # for the Tab key: see parser.py
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: say what CuPy finds (default: cpu)")
     parser.add_argument("--batch-size", type=int, help="for the memory of a training step (default: the task's, or 50)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the description."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASKS
 
     if args.batch_size is not None:
         check_int("--batch-size", args.batch_size, 1)
     if args.target is None:
         print("\n".join(machine_lines(args.device)))
-    elif args.target in TASK_MODULES:
+    elif args.target in TASKS:
         print("\n".join(task_lines(args.target, args.batch_size)))
     else:
         print("\n".join(run_lines(Path(args.target), args.batch_size or 50)))
@@ -66,12 +66,12 @@ def run_lines(path: Path, batch_size: int) -> list[str]:
 
 def missing(target: str) -> str:
     """That there is nothing called `target`, and what is called nearly so: a task, or a file or folder beside it."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASKS
 
     folder = os.path.dirname(target)
-    known = {*paths_that_begin(os.path.join(folder, "")), *(() if folder else TASK_MODULES)}
+    known = {*paths_that_begin(os.path.join(folder, "")), *(() if folder else TASKS)}
     near = did_you_mean(difflib.get_close_matches(target, sorted(known), n=3, cutoff=0.6))
-    return f"there is no task, file or folder {target}" + (f" ({near})" if near else f": the tasks are {', '.join(TASK_MODULES)}")
+    return f"there is no task, file or folder {target}" + (f" ({near})" if near else f": the tasks are {', '.join(TASKS)}")
 
 
 def paths_that_begin(prefix: str) -> list[str]:

@@ -1,11 +1,18 @@
-"""The parser of every command: errors of one line that name what was meant, help of at most 100 columns, no abbreviated flags."""
+"""The parser of every command: errors of one line that name what was meant, help of at most 100 columns, no abbreviated flags.
+
+At the end, the completion of commands, flags, tasks and choices with the Tab key, by the library argcomplete. The shell calls
+`multires-ref` with the variable _ARGCOMPLETE set whenever Tab is pressed; argcomplete is not imported otherwise. Only the command
+that stands on the line gets its arguments: building those of all commands takes longer than a key press should.
+"""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import shutil
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from ..base.checks import check_choice
@@ -101,3 +108,36 @@ def help_formatter(prog: str) -> argparse.HelpFormatter:
     """Help texts keep the lines of their docstring, and are as wide as the terminal but not wider than 100 columns."""
     width = min(shutil.get_terminal_size().columns - 2, COLUMNS)
     return argparse.RawDescriptionHelpFormatter(prog, width=width, max_help_position=30)
+
+
+def complete(commands: dict[str, str]) -> None:
+    """Write what may come next for the shell, and end the process; nothing where argcomplete is not installed."""
+    try:
+        import argcomplete
+    except ImportError:
+        raise SystemExit(1) from None
+    argcomplete.autocomplete(whole_parser(commands, os.environ.get("COMP_LINE", "").split()))
+
+
+def whole_parser(commands: dict[str, str], words: list[str]) -> Parser:
+    """One parser with every command; those that are among `words` have their arguments.
+
+    Parameters
+    ----------
+    commands : {name: help}
+    words : list of str, the words on the line
+
+    Examples
+    --------
+    >>> parser = whole_parser({"info": "describe", "train": "train a network"}, ["multires-ref", "info", "--dev"])
+    >>> parser.parse_args(["info", "digits"]).target
+    'digits'
+    """
+    parser = Parser(prog="multires-ref")
+    parser.add_argument("--version", action="store_true", help="the version")
+    subs = parser.add_subparsers(metavar="COMMAND")
+    for name, text in commands.items():
+        sub = subs.add_parser(name, help=text)
+        if name in words:
+            import_module(f"{__package__}.{name}").add_arguments(sub)
+    return parser

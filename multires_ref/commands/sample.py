@@ -37,15 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Sample, draw, write."""
     from ..authors.load import load_model
-    from ..network import Model
     from ..network.sampling import sample
-    from ..training.device import check_device, to_numpy, tree_to_device
+    from ..training.device import check_device, model_to_device, to_numpy
 
     check_int("n", args.n, 1)
     check_int("seed", args.seed, 0)
     path, device = Path(args.run), check_device(args.device)
-    model = load_model(path)
-    model = Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device))
+    model = model_to_device(load_model(path), device)
     out = output_path(args, path)
     given = upper_halves(path, args.n, args.data_dir) if args.complete else None
     began = time.perf_counter()
@@ -69,12 +67,12 @@ def upper_halves(path: Path, n: int, data_dir: str | None) -> np.ndarray:
     """The first half of the steps of n test sequences of the run's own task: [n, C, L // 2]."""
     from ..tasks import get_task
     from ..tasks.task import LoadOptions
-    from .evaluate import about_run
+    from ..training.checkpoint import about_run
 
-    about = about_run(path / "best.safetensors" if path.is_dir() else path)
+    about = about_run(path)
     if "task" not in about:
         raise ValueError(f"{path} does not say which task it was trained on, so there are no images to complete")
-    x = get_task(about["task"]).load(LoadOptions(data_dir or about.get("data_dir"), about.get("scale", "full")))["test"].x
+    x = get_task(about["task"]).load(LoadOptions.of_run(about, data_dir))["test"].x
     if n > len(x):
         raise ValueError(f"n must be at most {len(x)}, the test images there are; got {n}")
     return x[:n, :, : x.shape[2] // 2]

@@ -13,7 +13,7 @@ from ..network.config import CHOICES as NETWORK_CHOICES
 from ..network.config import NetworkConfig
 from ..network.norms import NORMS
 from ..training.config import CHOICES as TRAINING_CHOICES
-from ..training.config import TrainingConfig
+from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
 
 KINDS = {"int": int, "float": float, "str": str}
 HELP = {
@@ -82,7 +82,7 @@ def add_flag(group: Any, field: Field) -> None:
     else:
         action = group.add_argument(flag, type=value_type(kind), metavar=kind.split(" ")[0].upper(), **options)
         if field.name == "wavelet":
-            action.completer = lambda **given: [*wavelet_names(), "none"]  # for the Tab key: see completion.py
+            action.completer = lambda **given: [*wavelet_names(), "none"]  # for the Tab key: see parser.py
 
 
 def value_type(kind: str) -> Callable[[str], Any]:
@@ -98,8 +98,7 @@ def value_type(kind: str) -> Callable[[str], Any]:
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that were given, by name; a wavelet brings its length as the kernel size unless one was given too."""
-    names = [f.name for config in (NetworkConfig, TrainingConfig) for f in fields(config)]
-    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    given = {name: getattr(args, name) for name in (*NETWORK_SETTINGS, *TRAINING_SETTINGS) if hasattr(args, name)}
     if given.get("wavelet") and "kernel_size" not in given:
         given["kernel_size"] = as_wavelet(given["wavelet"]).dec_len
     return given
@@ -107,11 +106,9 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def task_settings(task: Any, args: argparse.Namespace, scale: str, device: str) -> tuple[NetworkConfig, TrainingConfig]:
     """The task's settings at that scale with what was given, all checked; an error calls a setting by its flag."""
-    from ..training.config import check_compatible
     from ..training.device import check_device
 
-    names = [f.name for config in (NetworkConfig, TrainingConfig) for f in fields(config)]
-    with named_as_flags([*names, "scale", "device"]):
+    with named_as_flags([*NETWORK_SETTINGS, *TRAINING_SETTINGS, "scale", "device"]):
         network, training = task.settings(scale, **given_settings(args))
         check_device(device)
         check_compatible(network, training, task.objective, device)

@@ -31,12 +31,12 @@ OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    from ..tasks import TASK_MODULES
+    from ..tasks import TASKS
     from ..tasks.task import SCALES
     from ..training.device import DEVICES
 
     unset: Any = argparse.SUPPRESS  # a resumed run keeps what is not given
-    parser.add_argument("task", choices=TASK_MODULES, metavar="TASK", help=f"what to learn: {', '.join(TASK_MODULES)}")
+    parser.add_argument("task", choices=TASKS, metavar="TASK", help=f"what to learn: {', '.join(TASKS)}")
     parser.add_argument("--out", metavar="DIR", help="the run folder; it must be new or empty (default: runs/TASK-TIME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, with its settings")
     parser.add_argument("--scale", choices=SCALES, default=unset, help="tiny: a small network on a few examples (default: full)")
@@ -117,7 +117,7 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dict[str, Any]]:
     """The run's own settings; one given again must be the same, but for checkpoint_seconds, data_dir and device."""
-    from ..training.run_folder import FREE, read_config
+    from ..training.run_folder import FREE, check_same, read_config
 
     recorded = read_config(out)
     if recorded.get("task") != args.task:
@@ -126,10 +126,8 @@ def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dic
     options = {name: recorded.get(name) for name in OPTIONS}
     known = network.to_dict() | training.to_dict() | options
     given = given_settings(args) | given_options(args)
-    changed = [name for name, value in given.items() if value != known[name] and name not in (*FREE, "data_dir", "device")]
-    if changed:
-        what = "; ".join(f"{name} (the run: {known[name]}; now: {given[name]})" for name in changed)
-        raise ValueError(f"cannot resume {out}: these settings differ: {what}")
+    fixed = [name for name in given if name not in ("data_dir", "device")]
+    check_same(out, {name: known[name] for name in fixed}, {name: given[name] for name in fixed})
     free = {name: given[name] for name in FREE if name in given}
     return network, replace(training, **free), options | given_options(args)
 

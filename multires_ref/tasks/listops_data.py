@@ -1,12 +1,10 @@
-"""ListOps: expressions over digits, their generator, an evaluator that does not share its code, and the files.
+"""ListOps: expressions over digits, their generator, and an evaluator that does not share its code.
 
     [MAX 4 3 [MIN 2 3 ] 1 0 ]  ->  4        MIN, MAX, MED (median, floored) and SM (sum modulo 10) of digits 0 ... 9
 
 By the rules of the Long Range Arena (Tay et al., 2021, after Nangia and Bowman, 2018): a node above the depth limit is an
 operator with probability 1/4 and else a digit; an operator has 2 ... max_args arguments; the length counts operators, digits and
 closing brackets; an expression is kept when its length lies strictly between two limits and it was not drawn before.
-
-The files, and how they are read and checked: `listops_files.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """PTB-XL: the diagnostic statements of 12-lead electrocardiograms at 100 Hz, in six label sets.
 
-Folds 1 to 8 are for training, 9 for validation, 10 for test. Signals are standardised with one mean and one deviation, of all
-leads and samples of the training part. Recordings without a label of the set are left out.
+Folds 1 to 8 are for training, 9 for validation, 10 for test. Signals are standardised with one mean and one standard
+deviation, of all leads and samples of the training part. Recordings without a label of the set are left out.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
 from ..training.objectives import absent_classes
-from .folder import absent, data_folder
-from .ptbxl_data import DATABASE, LABEL_COUNTS, STATEMENTS, URL, label_map, label_matrix, read_records
-from .ptbxl_signals import LEADS, SAMPLES, read_recordings, read_signals
-from .task import LoadOptions, Task
+from .ptbxl_data import (
+    DATABASE,
+    LABEL_COUNTS,
+    LEADS,
+    SAMPLES,
+    STATEMENTS,
+    URL,
+    label_map,
+    label_matrix,
+    read_recordings,
+    read_records,
+    read_signals,
+)
+from .task import LoadOptions, Task, absent, data_folder
 
 FOLDER = "data/ptbxl"
 FOLDS = {"train": range(1, 9), "val": (9,), "test": (10,)}
@@ -55,10 +65,10 @@ def load_label_set(options: LoadOptions, label_set: str) -> dict[str, Split]:
     else:
         everything = read_signals(folder, records)
         signals = {part: everything[index] for part, index in chosen.items()}
-    mean, deviation = signals["train"].mean(dtype=np.float64), signals["train"].std(dtype=np.float64)
+    mean, std = signals["train"].mean(dtype=np.float64), signals["train"].std(dtype=np.float64)
     for x in signals.values():
         x -= np.float32(mean)
-        x /= np.float32(deviation)
+        x /= np.float32(std)
     return {part: Split(x, y[chosen[part]]) for part, x in signals.items()}
 
 
@@ -77,13 +87,9 @@ def label_names(options: LoadOptions, label_set: str) -> tuple[str, ...]:
     return tuple(sorted(set(label_map(find_folder(options.data_dir), label_set).values())))
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, task: str) -> None:
-    """Nothing beside the folder."""
-
-
-def prepare(args: argparse.Namespace) -> list[str]:
+def prepare(args: argparse.Namespace, label_set: str) -> list[str]:
     """Read every recording (and cache them), and name the labels that a part does not have."""
-    folder, label_set = find_folder(args.data_dir), args.task.partition("-")[2] or "all"
+    folder = find_folder(args.data_dir)
     records = read_records(folder)
     signals = read_signals(folder, records)
     lines = [f"{len(records):,} recordings in {folder}, {signals.shape[1]} leads of {signals.shape[2]} samples"]
@@ -119,8 +125,9 @@ def make_task(label_set: str) -> Task:
         load=lambda options: load_label_set(options, label_set),
         tiny={"d_model": 16, "n_layers": 2, "epochs": 2, "batch_size": 16, "warmup_epochs": 0},
         read_labels=lambda options: label_names(options, label_set),
+        prepare=lambda args: prepare(args, label_set),
         published=f"macro AUROC {PUBLISHED[label_set]:.3f} on fold 10",
     )
 
 
-TASKS = {task.name: task for task in map(make_task, LABEL_COUNTS)}
+TASKS = tuple(map(make_task, LABEL_COUNTS))

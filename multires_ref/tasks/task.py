@@ -1,15 +1,20 @@
-"""What a task is: a network, how to train it, what to score, and where the data come from."""
+"""What a task is: a network, how to train it, what to score, and where the data come from.
+
+A new task is one file in this folder with a tuple `TASKS` of `Task` records: every command finds it there.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..base.checks import check_choice
 from ..base.names import spelled
-from ..network.config import NetworkConfig
-from ..training.config import TrainingConfig, check_compatible
+from ..network.config import NetworkConfig, mixture_channels
+from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
 from ..training.data import Split
 from ..training.objectives import OBJECTIVES
 
@@ -18,7 +23,7 @@ SCALES = ("full", "tiny")
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a task's `load` is told.
+    """What a task's `load` is given.
 
     Parameters
     ----------
@@ -33,6 +38,11 @@ class LoadOptions:
 
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, SCALES)
+
+    @classmethod
+    def of_run(cls, about: dict[str, Any], data_dir: str | None = None) -> LoadOptions:
+        """The options with which a run loaded its data, by what `about_run` says; `data_dir` overrides the folder."""
+        return cls(data_dir or about.get("data_dir"), about.get("scale", "full"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,14 @@ class Task:
     labels : tuple of str
         Names of the classes or labels; empty where numbers do.
     read_labels : function (LoadOptions) -> tuple of str, or None
-        Where the names stand in the data's own files.
+        Reads the names where they stand in the data's own files.
+    tokens : tuple of str
+        Names of the input's tokens by their numbers, for pictures; empty where the input is numbers.
+    add_data_arguments : function (argparse.ArgumentParser) -> None, or None
+        Adds the flags of ``multires-ref data NAME`` that this task alone has.
+    prepare : function (argparse.Namespace) -> list of str, or None
+        What ``multires-ref data NAME`` does before it loads the data: fetches, generates or checks them. It is given the parsed
+        arguments (`data_dir`, and what `add_data_arguments` added), and returns the lines to print.
     """
 
     name: str
@@ -68,6 +85,9 @@ class Task:
     reproduced: str = ""
     labels: tuple[str, ...] = ()
     read_labels: Callable[[LoadOptions], tuple[str, ...]] | None = None
+    tokens: tuple[str, ...] = ()
+    add_data_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    prepare: Callable[[argparse.Namespace], list[str]] | None = None
 
     def __post_init__(self) -> None:
         check_choice("objective", self.objective, OBJECTIVES)
@@ -94,11 +114,10 @@ class Task:
         changes = (self.tiny if check_choice("scale", scale, SCALES) == "tiny" else {}) | changes
         if changes.get("kind") == "classifier":  # which has no n_values; the error, if there is one, is about the kind
             changes = {"n_values": None} | changes
-        ours, theirs = names_of(NetworkConfig), names_of(TrainingConfig)
         for name in changes:
-            check_choice("setting", name, (*ours, *theirs))
-        network = replace(self.network, **{name: value for name, value in changes.items() if name in ours})
-        training = replace(self.training, **{name: value for name, value in changes.items() if name in theirs})
+            check_choice("setting", name, (*NETWORK_SETTINGS, *TRAINING_SETTINGS))
+        network = replace(self.network, **{name: value for name, value in changes.items() if name in NETWORK_SETTINGS})
+        training = replace(self.training, **{name: value for name, value in changes.items() if name in TRAINING_SETTINGS})
         check_compatible(network, training, self.objective)
         self.check_fits_data(network)
         return network, training
@@ -112,6 +131,30 @@ class Task:
                 raise ValueError(f"{spelled(name)} must be {wanted!r}, as the data of task {self.name} have it; got {got!r}")
 
 
-def names_of(config: type) -> list[str]:
-    """The names of a dataclass's fields."""
-    return [f.name for f in fields(config)]
+def density_network(d_input: int, n_mix: int, **settings: Any) -> NetworkConfig:
+    """A network for a density: a mixture of `n_mix` components, the paper's settings for CIFAR-10, and `settings` beside them."""
+    d_output = mixture_channels(n_mix, d_input)
+    fixed = {"kernel_size": 4, "kind": "autoregressive", "indep_res_init": True, "dropout": 0.1}
+    return NetworkConfig(d_input=d_input, d_output=d_output, **fixed, **settings)
+
+
+def data_folder(task: str, data_dir: str | None, default: str, holds: str) -> Path:
+    """`data_dir`, or the task's own place where None is given; it need not exist yet.
+
+    Raises
+    ------
+    ValueError
+        If it is a file; `holds` says what a folder there would hold.
+    """
+    place = Path(data_dir or default)
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"{task}: {place} is a file; a folder with {holds} is expected")
+    return place
+
+
+def absent(task: str, name: str, place: Path, advice: str) -> FileNotFoundError:
+    """The error for a file that is not in its folder: says whether there is a folder, and what to do."""
+    state = "does not exist"
+    if place.is_dir():
+        state = "holds other files" if any(place.iterdir()) else "is empty"
+    return FileNotFoundError(f"{task}: {name} is not in {place}, which {state}. {advice}")

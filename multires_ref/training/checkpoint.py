@@ -17,7 +17,7 @@ from ..base.checks import FLOATS
 from ..base.pytrees import flatten, unflatten
 from ..base.tensors import METADATA_KEY, read_tensors, write_tensors
 from ..network import Model, NetworkConfig, init_state, parameter_shapes
-from ..network.init import state_shapes
+from ..network.init import Params, state_shapes
 
 FORMAT = 1
 
@@ -56,9 +56,9 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, 
     return tensors, metadata
 
 
-def model_tensors(params: Any, state: Any) -> dict[str, np.ndarray]:
+def model_tensors(params: Params, norm_state: Params) -> dict[str, np.ndarray]:
     """A model's parameters and norm state under the names of a checkpoint."""
-    return flatten({"params": params, "state": state})
+    return flatten({"params": params, "state": norm_state})
 
 
 def model_from(path: str | Path, tensors: dict[str, np.ndarray], network: NetworkConfig) -> Model:
@@ -103,7 +103,7 @@ def load_run(path: str | Path) -> Model:
 
     Returns
     -------
-    model : Model, on the processor, in the dtype it was trained in
+    model : Model, on the CPU, in the dtype it was trained in
 
     Raises
     ------
@@ -112,13 +112,25 @@ def load_run(path: str | Path) -> Model:
     ValueError
         If the file is truncated, foreign, or does not fit its own settings.
     """
+    file = checkpoint_file(path)
+    if not file.exists() and (Path(path) / "config.json").exists():
+        raise FileNotFoundError(f"{path} has no best.safetensors yet: the first epoch of that run has not finished")
+    tensors, metadata = read_checkpoint(file)
+    return model_from(file, tensors, network_from(file, metadata))
+
+
+def checkpoint_file(path: str | Path) -> Path:
+    """The best epoch's file for a run folder; any other path as it is."""
     path = Path(path)
-    if path.is_dir():
-        if not (path / "best.safetensors").exists() and (path / "config.json").exists():
-            raise FileNotFoundError(f"{path} has no best.safetensors yet: the first epoch of that run has not finished")
-        path = path / "best.safetensors"
-    tensors, metadata = read_checkpoint(path)
-    return model_from(path, tensors, network_from(path, metadata))
+    return path / "best.safetensors" if path.is_dir() else path
+
+
+def about_run(path: str | Path) -> dict[str, Any]:
+    """What a run wrote into its checkpoint, such as task, scale and data_dir; nothing for a file that no run wrote."""
+    try:
+        return read_checkpoint(checkpoint_file(path))[1]
+    except ValueError:
+        return {}
 
 
 def network_from(path: str | Path, metadata: dict[str, Any]) -> NetworkConfig:

@@ -84,8 +84,11 @@ class TrainingConfig:
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
         """The config that `to_dict` wrote; unknown names are refused, with the nearest known one."""
         for name in values:
-            check_choice("setting", name, [f.name for f in fields(cls)])
+            check_choice("setting", name, TRAINING_SETTINGS)
         return cls(**values)
+
+
+NETWORK_SETTINGS, TRAINING_SETTINGS = (tuple(f.name for f in fields(config)) for config in (NetworkConfig, TrainingConfig))
 
 
 PER_SEQUENCE = ("classification", "multilabel")  # objectives that score one output for each sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..base.arrays import Array
 from ..base.names import spelled
 from ..network.config import NetworkConfig
 
@@ -34,12 +34,16 @@ class Split:
     (5, array([3, 1]))
     """
 
-    x: Any
-    y: Any
-    lengths: Any = None
+    x: Array
+    y: Array
+    lengths: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def example(self, n: int) -> Array:
+        """x of example n, without padding."""
+        return self.x[n] if self.lengths is None else self.x[n, ..., : self.lengths[n]]
 
     def take(self, index: np.ndarray, crop: bool = False) -> Split:
         """The examples `index`; with `crop`, without the padding that all of them share."""
@@ -58,7 +62,7 @@ def check_splits(network: NetworkConfig, splits: dict[str, Split], objective: st
 
 
 def check_bucket(splits: dict[str, Split], bucket: bool) -> None:
-    """Raise a ValueError where batches of similar length are asked for and the data have no lengths: it would change nothing."""
+    """Raise a ValueError if `bucket` is set and the data have no lengths: it would change nothing."""
     if bucket and splits["train"].lengths is None:
         raise ValueError(f"{spelled('bucket')} needs sequences of unequal length; these data have no lengths")
 

@@ -1,14 +1,14 @@
-"""Moving arrays between the processor and the graphics card: the only place in training where that happens."""
+"""Moving arrays between CPU and GPU: the only place in training where that happens."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..base.arrays import family
+from ..base.arrays import Array, family
 from ..base.checks import check_choice
-from ..base.pytrees import map_pytree
+from ..base.pytrees import flatten, map_pytree
+from ..network import Model
+from ..network.init import Params
 from ..ops.tracing import register_cupy
 from .data import Split
 
@@ -16,7 +16,7 @@ DEVICES = ("cpu", "gpu")
 
 
 def check_device(device: str) -> str:
-    """`device` if it is there: "cpu", or "gpu" with CuPy, a CUDA device, and autograd told of CuPy's arrays."""
+    """`device` if it is there: "cpu", or "gpu" with CuPy and a CUDA GPU. Autograd then knows CuPy's arrays too."""
     if check_choice("device", device, DEVICES) == "gpu":
         try:
             import cupy
@@ -28,7 +28,7 @@ def check_device(device: str) -> str:
     return device
 
 
-def to_device(array: Any, device: str) -> Any:
+def to_device(array: Array | None, device: str) -> Array | None:
     """The array on "cpu" (NumPy) or "gpu" (CuPy); itself where it is there already. None stays None."""
     if array is None or family(array) == ("cupy" if device == "gpu" else "numpy"):
         return array
@@ -37,9 +37,14 @@ def to_device(array: Any, device: str) -> Any:
     return cupy.asarray(array) if device == "gpu" else cupy.asnumpy(array)
 
 
-def tree_to_device(tree: Any, device: str) -> Any:
-    """`to_device` for every array of a nest."""
+def tree_to_device(tree: Params, device: str) -> Params:
+    """`to_device` for every array of a pytree."""
     return map_pytree(lambda array: to_device(array, device), tree)
+
+
+def model_to_device(model: Model, device: str) -> Model:
+    """The same model with its arrays on the device."""
+    return Model(model.config, tree_to_device(model.params, device), tree_to_device(model.state, device))
 
 
 def batch_to_device(batch: Split, device: str) -> Split:
@@ -47,13 +52,11 @@ def batch_to_device(batch: Split, device: str) -> Split:
     return Split(*(to_device(array, device) for array in (batch.x, batch.y, batch.lengths)))
 
 
-def device_of(tree: Any) -> str:
-    """Where the first array of a nest lives."""
-    while isinstance(tree, (dict, list)):
-        tree = next(iter(tree.values() if isinstance(tree, dict) else tree))
-    return "gpu" if family(tree) == "cupy" else "cpu"
+def device_of(tree: Params) -> str:
+    """Where the first array of a pytree lives: "cpu" or "gpu"."""
+    return "gpu" if family(next(iter(flatten(tree).values()))) == "cupy" else "cpu"
 
 
-def to_numpy(array: Any) -> np.ndarray:
-    """The array on the processor."""
+def to_numpy(array: Array) -> np.ndarray:
+    """The array as a NumPy array, on the CPU."""
     return np.asarray(to_device(array, "cpu"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from ..base.arrays import Array
 from ..base.checks import check_int
 from ..network import Model
 from .data import Split, batch_slices
@@ -18,7 +18,7 @@ from .step import NonFiniteLoss
 
 def outputs_by_batch(
     model: Model, split: Split, batch_size: int, engine: str = "auto"
-) -> Iterator[tuple[np.ndarray, Split, Any]]:
+) -> Iterator[tuple[np.ndarray, Split, Array]]:
     """(indices, batch, outputs) until every example was seen once; sequences with lengths go from short to long.
 
     The padding that a batch shares is cut off: in evaluation that changes nothing, because the network is causal and no
@@ -32,7 +32,7 @@ def outputs_by_batch(
         yield order[part], batch, model(batch.x, batch.lengths, engine=engine)
 
 
-def predict(model: Model, x: Any, lengths: Any = None, batch_size: int = 256, engine: str = "auto") -> np.ndarray:
+def predict(model: Model, x: Array, lengths: Array = None, batch_size: int = 256, engine: str = "auto") -> np.ndarray:
     """The classifier's outputs [N, d_output] for all of x, in batches, as a NumPy array.
 
     Examples

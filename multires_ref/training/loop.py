@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.arrays import Array
 from ..base.files import remove_stale, write_json
 from ..base.lock import FolderLock
 from ..base.pytrees import count_elements
@@ -26,7 +27,7 @@ from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoin
 from .config import TrainingConfig, check_compatible
 from .console import Progress, RunInterrupted, StopRequest
 from .data import Split, batch_slices, cast, check_bucket, check_splits, epoch_order
-from .device import batch_to_device, check_device, to_numpy, tree_to_device
+from .device import batch_to_device, check_device, model_to_device, to_numpy
 from .evaluate import evaluate
 from .objectives import Objective, absent_classes
 from .run_folder import (
@@ -39,12 +40,13 @@ from .run_folder import (
     read_config,
     read_lines,
     read_result,
+    settings_of,
     write_lines,
 )
 from .run_state import Job, RunState, check_best_file, new_run, run_from, save_run
 from .step import NonFiniteLoss, all_finite, explain, first_bad_array, train_step
 
-GPU_CHECK = 50  # steps between two looks at the loss on a graphics card: a look makes the processor wait
+GPU_CHECK = 50  # steps between two looks at the loss on a GPU: a look makes the CPU wait for it
 
 
 def fit(
@@ -96,7 +98,13 @@ def fit(
         A folder that is not empty, nothing to resume, a damaged or foreign checkpoint, settings that differ on resuming, data
         that do not fit the network, a folder that cannot be made.
     """
-    job = new_job(network, training, splits, objective, Path(out), device, about)
+    check_device(device)
+    check_compatible(network, training, objective.name, device)
+    check_splits(network, splits, objective.name)
+    check_bucket(splits, training.bucket)
+    splits = {name: cast(split, training.dtype) for name, split in splits.items()}
+    config = identity(network, training, splits, objective.name, device, about)
+    job = Job(network, training, splits, objective, Path(out), device, config)
     if resume:
         read_config(job.out)  # before anything is written there
     else:
@@ -124,25 +132,6 @@ def go_on(job: Job, run: RunState, quiet: bool) -> dict[str, Any]:
         raise RunStopped(f"stopped in epoch {run.epoch + 1} after step {run.step} of {job.steps}: {what}. {kept(job)}") from error
 
 
-def new_job(
-    network: NetworkConfig,
-    training: TrainingConfig,
-    splits: dict[str, Split],
-    objective: Objective,
-    out: Path,
-    device: str,
-    about: dict[str, Any] | None,
-) -> Job:
-    """The job, after all checks of its parts."""
-    check_device(device)
-    check_compatible(network, training, objective.name, device)
-    check_splits(network, splits, objective.name)
-    check_bucket(splits, training.bucket)
-    splits = {name: cast(split, training.dtype) for name, split in splits.items()}
-    config = identity(network, training, splits, objective.name, device, about)
-    return Job(network, training, splits, objective, out, device, config)
-
-
 def started(job: Job) -> RunState:
     """A fresh run in its folder, with a checkpoint from before its first step."""
     check_free_for(job.out, job.config)
@@ -155,12 +144,12 @@ def started(job: Job) -> RunState:
 def resumed(job: Job) -> RunState:
     """The run in the folder, if it is this one; epochs in metrics.jsonl that are later than its checkpoint are dropped."""
     if holds_no_run(job.out):
-        check_same(job.out, read_config(job.out), job.config)
+        check_same(job.out, settings_of(read_config(job.out)), settings_of(job.config))
         say(f"{job.out} has no checkpoint: the run starts from its beginning")
         return started(job)
     path = job.out / "last.safetensors"
     tensors, metadata = read_checkpoint(path)
-    check_same(job.out, metadata, job.config)
+    check_same(job.out, settings_of(metadata), settings_of(job.config))
     run, lines = run_from(path, tensors, metadata, job), read_lines(job.out)
     if len(lines) < run.epoch:
         raise ValueError(
@@ -193,8 +182,8 @@ def one_step(job: Job, run: RunState, batch: Split, progress: Progress) -> None:
     batch = batch_to_device(batch, job.device)
     before, lr = run.rng.bit_generator.state, job.lr(run.step)
     try:
-        loss, run.state = train_step(
-            job.network, run.params, run.state, run.opt_state, batch, lr, run.rng, job.objective, job.training
+        loss, run.norm_state = train_step(
+            job.network, run.params, run.norm_state, run.optimizer_state, batch, lr, run.rng, job.objective, job.training
         )
         run.position += 1
         add_loss(job, run, loss, batch)
@@ -202,14 +191,14 @@ def one_step(job: Job, run: RunState, batch: Split, progress: Progress) -> None:
             look(run, lr, progress)
     except NonFiniteLoss as error:
         run.rng.bit_generator.state = before  # so that the explanation drops the same channels
-        why = explain(job.network, run.params, run.state, batch, run.rng, job.training.engine)
+        why = explain(job.network, run.params, run.norm_state, batch, run.rng, job.training.engine)
         where = f"in epoch {run.epoch + 1}, step {run.position + (job.device == 'cpu')} of {job.steps_per_epoch}"
         raise NonFiniteLoss(f"{error} {where}: {why}. {kept(job)}") from None
     progress.step()
 
 
-def add_loss(job: Job, run: RunState, loss: Any, batch: Split) -> None:
-    """Count a batch's loss in the epoch's mean; on a graphics card without waiting for it."""
+def add_loss(job: Job, run: RunState, loss: Array, batch: Split) -> None:
+    """Count a batch's loss in the epoch's mean; on a GPU without waiting for it."""
     weight = job.objective.weight(batch.y)
     value = float(loss) if job.device == "cpu" else loss.astype("float64")
     run.loss_sum = run.loss_sum + value * (1 if job.objective.summed else weight)
@@ -217,7 +206,7 @@ def add_loss(job: Job, run: RunState, loss: Any, batch: Split) -> None:
 
 
 def look(run: RunState, lr: float, progress: Progress) -> None:
-    """Show the epoch's mean loss so far; stop if it is not finite."""
+    """Show the epoch's mean loss so far; raise an error if it is not finite."""
     mean = float(run.loss_sum) / run.weight
     if not np.isfinite(mean):
         raise NonFiniteLoss(f"the mean loss is {mean}")
@@ -249,7 +238,7 @@ def finish_epoch(job: Job, run: RunState, progress: Progress) -> None:
 
 def validate(job: Job, run: RunState) -> dict[str, float]:
     """Loss and score of the validation split."""
-    model = Model(job.network, run.params, run.state)
+    model = Model(job.network, run.params, run.norm_state)
     try:
         return evaluate(model, job.splits["val"], job.objective, job.training.batch_size, job.training.engine)
     except NonFiniteLoss as error:
@@ -257,8 +246,8 @@ def validate(job: Job, run: RunState) -> dict[str, float]:
 
 
 def check_finite(job: Job, run: RunState) -> None:
-    """Raise unless all parameters, statistics and moments are finite: others are never saved."""
-    bad = first_bad_array({"params": run.params, "state": run.state, "optimizer": {k: run.opt_state[k] for k in "mv"}})
+    """Raise an error unless all parameters, statistics and moments are finite: others are never saved."""
+    bad = first_bad_array({"params": run.params, "state": run.norm_state, "optimizer": {k: run.optimizer_state[k] for k in "mv"}})
     if bad is not None or not all_finite(np.asarray(float(run.loss_sum))):
         raise NonFiniteLoss(f"{bad or 'the loss'} is not finite after step {run.step} of {job.steps}. {kept(job)}")
 
@@ -273,20 +262,19 @@ def save(job: Job, run: RunState) -> None:
 
 def save_best(job: Job, run: RunState) -> None:
     """Write best.safetensors: the model alone, with the epoch and its validation score."""
-    tensors = {name: to_numpy(array) for name, array in model_tensors(run.params, run.state).items()}
+    tensors = {name: to_numpy(array) for name, array in model_tensors(run.params, run.norm_state).items()}
     best = {"epoch": run.best_epoch, f"val_{job.objective.score_name}": run.best_score}
     save_checkpoint(job.out / "best.safetensors", tensors, job.config | {"best": best})
 
 
 def finish(job: Job, run: RunState) -> dict[str, Any]:
     """The test score of the best epoch, and metrics.json."""
-    best = load_run(job.out)
-    model = Model(best.config, tree_to_device(best.params, job.device), tree_to_device(best.state, job.device))
+    model = model_to_device(load_run(job.out), job.device)
     scores = evaluate(model, job.splits["test"], job.objective, job.training.batch_size, job.training.engine)
     name = job.objective.score_name
     metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
     metrics |= {"best_epoch": run.best_epoch, "epochs": run.epoch, "steps": run.step}
-    metrics |= {"parameters": count_elements(best.params), "seconds": round(time.monotonic() - job.started, 3)}
+    metrics |= {"parameters": count_elements(model.params), "seconds": round(time.monotonic() - job.started, 3)}
     if job.objective.name == "multilabel":
         metrics["test_left_out"] = absent_classes(job.splits["test"].y)  # labels without a ROC curve there
     write_json(job.out / "metrics.json", metrics)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from ..base.arrays import Array
 from ..base.checks import check_choice
 from ..network.config import NetworkConfig
 from ..ops.bce_with_logits import bce_with_logits
@@ -33,7 +33,7 @@ class Objective:
     """
 
     name: str
-    loss: Callable[[Any, Any], Any]
+    loss: Callable[[Array, Array], Array]
     score: Callable[..., float]
     score_name: str
     higher_is_better: bool = True
@@ -43,7 +43,7 @@ class Objective:
         """Whether `score` beats `than`; anything beats None."""
         return than is None or (score > than if self.higher_is_better else score < than)
 
-    def weight(self, targets: Any) -> int:
+    def weight(self, targets: Array) -> int:
         """What a batch counts in the mean loss of an epoch: its examples, or its numbers where the loss is a sum."""
         return targets.size if self.summed else len(targets)
 

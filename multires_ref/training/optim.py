@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..base.arrays import get_xp
+from ..base.arrays import Array, get_xp
 from ..base.pytrees import flatten, map_pytree
-from ..ops.adam_update import adam_update
+from ..network.init import Params
+from ..ops.adam_update import adam_factors, adam_update
 from .config import TrainingConfig
-
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # PyTorch's defaults, and the authors'
 
 
 def learning_rate(step: int, steps: int, lr: float, warmup: int = 0) -> float:
@@ -37,7 +36,7 @@ def learning_rate(step: int, steps: int, lr: float, warmup: int = 0) -> float:
     return lr * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def adam_init(params: Any) -> dict[str, Any]:
+def adam_init(params: Params) -> dict[str, Any]:
     """The optimiser's state before the first step: {"step": 0, "m": zeros, "v": zeros}, m and v shaped as the parameters.
 
     Examples
@@ -47,20 +46,20 @@ def adam_init(params: Any) -> dict[str, Any]:
     {'step': 0, 'm': {'bias': array([0., 0.])}, 'v': {'bias': array([0., 0.])}}
     """
 
-    def zeros() -> Any:
+    def zeros() -> Params:
         return map_pytree(lambda p: get_xp(p).zeros_like(p), params)
 
     return {"step": 0, "m": zeros(), "v": zeros()}
 
 
-def adam_step(params: Any, grads: Any, opt_state: dict[str, Any], lr: float, settings: TrainingConfig) -> None:
-    """One step of Adam or AdamW: changes `params` and `opt_state` in place.
+def adam_step(params: Params, grads: Params, optimizer_state: dict[str, Any], lr: float, settings: TrainingConfig) -> None:
+    """One step of Adam or AdamW: changes `params` and `optimizer_state` in place.
 
     Parameters
     ----------
-    params, grads : nested dicts and lists of arrays, of the same structure
-    opt_state : dict
-        From `adam_init`; it holds all there is to resume from.
+    params, grads : pytrees of arrays, of the same structure
+    optimizer_state : dict
+        From `adam_init`; the run is resumed from it.
     lr : float
         This step's learning rate.
     settings : TrainingConfig
@@ -81,16 +80,17 @@ def adam_step(params: Any, grads: Any, opt_state: dict[str, Any], lr: float, set
     >>> params["bias"].round(6)
     array([0.9, 1.1])
     """
-    opt_state["step"] += 1
+    optimizer_state["step"] += 1
     decay, coupled = settings.weight_decay, settings.optimizer == "adam"
-    gradients, m, v = flatten(grads), flatten(opt_state["m"]), flatten(opt_state["v"])
+    factors = adam_factors(lr, 0.0 if coupled else decay, optimizer_state["step"])
+    gradients, m, v = flatten(grads), flatten(optimizer_state["m"]), flatten(optimizer_state["v"])
     for name, p in flatten(params).items():
         g = gradients[name] + decay * p if coupled and decay else gradients[name]
-        adam_update(p, g, m[name], v[name], lr, BETA1, BETA2, EPS, 0.0 if coupled else decay, opt_state["step"])
+        adam_update(p, g, m[name], v[name], factors)
 
 
-def global_norm(grads: Any) -> Any:
-    """The Euclidean norm of all numbers of a nest together: one number, left where the arrays are.
+def global_norm(grads: Params) -> Array:
+    """The Euclidean norm of all elements of a pytree together: one number, left where the arrays are.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def global_norm(grads: Any) -> Any:
     return xp.sqrt(sum(xp.sum(a * a) for a in arrays))
 
 
-def clip_by_global_norm(grads: Any, largest: float) -> Any:
+def clip_by_global_norm(grads: Params, largest: float) -> Params:
     """The gradients, scaled down together where their global norm is above `largest`.
 
     As `torch.nn.utils.clip_grad_norm_`: the factor is min(1, largest / (norm + 1e-6)).

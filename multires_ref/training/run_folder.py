@@ -74,40 +74,36 @@ def check_free_for(out: Path, config: dict[str, Any]) -> None:
     if not holds_no_run(out):
         hint = "; --resume continues that run" if (out / "last.safetensors").exists() else ""
         raise FileExistsError(f"{out} exists and is not empty: choose another folder{hint}")
-    if (out / "config.json").exists() and (changed := changes(read_config(out), config)):
+    if (out / "config.json").exists() and (changed := changes(settings_of(read_config(out)), settings_of(config))):
         raise FileExistsError(
             f"{out} belongs to another run, which was stopped before its first checkpoint: choose another folder, or remove "
-            f"this one. These settings differ: {'; '.join(changed)}"
+            f"this one. These settings differ: {changed}"
         )
 
 
 def check_same(where: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise a ValueError that names every setting in which a resumed run differs from the one in the folder."""
     if changed := changes(before, now):
-        raise ValueError(f"cannot resume {where}: these settings differ: {'; '.join(changed)}")
+        raise ValueError(f"cannot resume {where}: these settings differ: {changed}")
 
 
-def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
     """The settings that differ and must not, in words."""
-    return [
-        f"{name} (the run: {old}; now: {new})" for name, old, new in differences(before, now) if name.split(".")[-1] not in FREE
-    ]
+    rows = [(name, before.get(name), now.get(name)) for name in {**before, **now} if name.split(".")[-1] not in FREE]
+    return "; ".join(f"{name} (the run: {old}; now: {new})" for name, old, new in rows if old != new)
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(name, value before, value now) wherever both say something about network, training, data or objective.
+def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What must stay the same in a run, by name: task, scale, objective, and all of network, training and data.
 
-    The device may change: a checkpoint holds NumPy arrays, and the run goes on wherever it is told to.
+    The device may change: a checkpoint holds NumPy arrays, and the run goes on on the device that is given.
     """
-    rows = []
-    for part in ("task", "scale", "objective"):
-        if before.get(part) != now.get(part):
-            rows.append((part, before.get(part), now.get(part)))
+    settings = {part: config.get(part) for part in ("task", "scale", "objective")}
     for part in ("network", "training", "data"):
-        old, new = before.get(part), now[part]
-        old = old if isinstance(old, dict) else {}
-        rows += [(f"{part}.{name}", old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)]
-    return rows
+        values = config.get(part)
+        if isinstance(values, dict):
+            settings |= {f"{part}.{name}": value for name, value in values.items()}
+    return settings
 
 
 def read_lines(out: Path) -> list[dict[str, Any]]:

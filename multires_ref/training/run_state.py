@@ -80,7 +80,7 @@ class RunState:
 
     Parameters
     ----------
-    params, state, opt_state : the parameters, BatchNorm's running statistics, the optimiser's state
+    params, norm_state, optimizer_state : the parameters, BatchNorm's running statistics, what the optimiser keeps
     rng : the run's only generator
     epoch : int, epochs finished;  position : int, batches of the present epoch that are done
     order : int array [N] or None
@@ -91,8 +91,8 @@ class RunState:
     """
 
     params: Params
-    state: Params
-    opt_state: dict[str, Any]
+    norm_state: Params
+    optimizer_state: dict[str, Any]
     rng: np.random.Generator
     epoch: int = 0
     position: int = 0
@@ -107,21 +107,21 @@ class RunState:
     @property
     def step(self) -> int:
         """Steps done since the run began."""
-        return self.opt_state["step"]
+        return self.optimizer_state["step"]
 
 
 def new_run(network: NetworkConfig, training: TrainingConfig, device: str) -> RunState:
     """A run before its first step: parameters drawn from the run's own generator."""
     rng = np.random.default_rng(training.seed)
     params = tree_to_device(init_params(network, rng, training.dtype), device)
-    state = tree_to_device(init_state(network, training.dtype), device)
-    return RunState(params, state, adam_init(params), rng)
+    norm_state = tree_to_device(init_state(network, training.dtype), device)
+    return RunState(params, norm_state, adam_init(params), rng)
 
 
 def save_run(path: Path, run: RunState, about: dict[str, Any]) -> None:
     """Write last.safetensors. `about` says what the run is (see `run_folder.identity`)."""
-    tensors = model_tensors(run.params, run.state)
-    tensors |= {f"optimizer.{key}": array for key, array in flatten({k: run.opt_state[k] for k in "mv"}).items()}
+    tensors = model_tensors(run.params, run.norm_state)
+    tensors |= {f"optimizer.{key}": array for key, array in flatten({k: run.optimizer_state[k] for k in "mv"}).items()}
     if run.order is not None:
         tensors["order"] = run.order
     numbers = {name: getattr(run, name) for name in NUMBERS}

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base.arrays import family, get_xp
+from ..base.arrays import Array, family, get_xp
 from ..base.pytrees import flatten
 from ..base.threads import limited
 from ..network import NetworkConfig, apply
+from ..network.init import Params
 from ..network.model import work_of
 from ..ops.tracing import value_and_gradients
 from .config import TrainingConfig
@@ -24,21 +25,24 @@ class NonFiniteLoss(ArithmeticError):
 
 def train_step(
     config: NetworkConfig,
-    params: Any,
-    state: Any,
-    opt_state: dict[str, Any],
+    params: Params,
+    norm_state: Params,
+    optimizer_state: dict[str, Any],
     batch: Split,
     lr: float,
     rng: np.random.Generator,
     objective: Objective,
     training: TrainingConfig,
-) -> tuple[Any, Any]:
-    """One step on one batch: returns (the loss before it, the new norm state); changes `params` and `opt_state` in place.
+) -> tuple[Array, Params]:
+    """One step on one batch: returns (the loss before it, the new norm state).
+
+    `params` and `optimizer_state` are changed in place.
 
     Raises
     ------
     NonFiniteLoss
-        On the processor, before anything is changed. On a graphics card nobody waits for the loss here; see `loop.py`.
+        If the loss is not finite; nothing has been changed then. On a GPU the loss is not looked at here, because that would
+        wait for the GPU: see `loop.py`.
 
     Examples
     --------
@@ -47,50 +51,50 @@ def train_step(
     >>> from multires_ref import NetworkConfig, init_params, init_state
     >>> config, training = NetworkConfig(1, 2, d_model=4, n_layers=1, max_length=8), TrainingConfig(1, 2, lr=0.01)
     >>> rng = np.random.default_rng(0)
-    >>> params, state = init_params(config, rng), init_state(config)
-    >>> opt_state, objective = adam_init(params), get_objective("classification")
+    >>> params, norm_state = init_params(config, rng), init_state(config)
+    >>> adam, objective = adam_init(params), get_objective("classification")
     >>> batch = Split(np.float32([[[1] * 8], [[-1] * 8]]), np.array([0, 1]))
-    >>> losses = [train_step(config, params, state, opt_state, batch, 0.01, rng, objective, training)[0] for _ in range(20)]
+    >>> losses = [train_step(config, params, norm_state, adam, batch, 0.01, rng, objective, training)[0] for _ in range(20)]
     >>> bool(losses[-1] < losses[0])
     True
     """
-    loss, grads, state = loss_and_gradients(config, params, state, batch, rng, objective, training.engine)
+    loss, grads, norm_state = loss_and_gradients(config, params, norm_state, batch, rng, objective, training.engine)
     if family(loss) == "numpy" and not np.isfinite(loss):
         raise NonFiniteLoss(f"the loss is {float(loss)}")
     if training.clip is not None:
         grads = clip_by_global_norm(grads, training.clip)
-    adam_step(params, grads, opt_state, lr, training)
-    return loss, state
+    adam_step(params, grads, optimizer_state, lr, training)
+    return loss, norm_state
 
 
 def loss_and_gradients(
     config: NetworkConfig,
-    params: Any,
-    state: Any,
+    params: Params,
+    norm_state: Params,
     batch: Split,
     rng: np.random.Generator | None,
     objective: Objective,
     engine: str = "auto",
-) -> tuple[Any, Any, Any]:
-    """The loss of a batch in training mode, its gradient (a nest like `params`), and the new norm state."""
+) -> tuple[Array, Params, Params]:
+    """The loss of a batch in training mode, its gradient (a pytree like `params`), and the new norm state."""
     new = {}
 
-    def loss(params: Any) -> Any:
-        out, new["state"] = apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, engine=engine)
+    def loss(params: Params) -> Array:
+        out, new["norm_state"] = apply(config, params, norm_state, batch.x, batch.lengths, training=True, rng=rng, engine=engine)
         return objective.loss(out, batch.y)
 
     with limited(work_of(config, batch.x)):
         value, grads = value_and_gradients(loss, params)
-    return value, grads, new["state"]
+    return value, grads, new["norm_state"]
 
 
-def all_finite(array: Any) -> bool:
-    """Whether every number is finite (waits for a graphics card)."""
+def all_finite(array: Array) -> bool:
+    """Whether every element is finite; for a GPU's array this waits until it is computed."""
     return bool(get_xp(array).isfinite(array).all())
 
 
-def first_bad_array(tree: Any) -> str | None:
-    """The name of the first array of a nest that holds NaN or infinity.
+def first_bad_array(tree: Params) -> str | None:
+    """The name of the first array of a pytree that holds NaN or infinity; None where all elements are finite.
 
     Examples
     --------
@@ -101,28 +105,30 @@ def first_bad_array(tree: Any) -> str | None:
 
 
 def first_bad_layer(
-    config: NetworkConfig, params: Any, state: Any, batch: Split, rng: np.random.Generator, engine: str = "auto"
+    config: NetworkConfig, params: Params, norm_state: Params, batch: Split, rng: np.random.Generator, engine: str = "auto"
 ) -> str | None:
     """The first layer of a training forward pass whose output is not finite, such as "blocks.1.conv"; None where all are.
 
     `rng` must be as it was before the step, so that the same channels are dropped.
     """
-    seen: list[str] = []
+    bad: list[str] = []
 
-    def hook(name: str, array: Any) -> None:
-        if not seen and not all_finite(array):
-            seen.append(name)
+    def hook(name: str, array: Array) -> None:
+        if not bad and not all_finite(array):
+            bad.append(name)
 
-    apply(config, params, state, batch.x, batch.lengths, training=True, rng=rng, hook=hook, engine=engine)
-    return seen[0] if seen else None
+    apply(config, params, norm_state, batch.x, batch.lengths, training=True, rng=rng, hook=hook, engine=engine)
+    return bad[0] if bad else None
 
 
-def explain(config: NetworkConfig, params: Any, state: Any, batch: Split, rng: np.random.Generator, engine: str = "auto") -> str:
+def explain(
+    config: NetworkConfig, params: Params, norm_state: Params, batch: Split, rng: np.random.Generator, engine: str = "auto"
+) -> str:
     """One sentence: which parameter is already not finite, or which layer was the first to give such a number."""
-    bad = first_bad_array({"params": params, "state": state})
+    bad = first_bad_array({"params": params, "state": norm_state})
     if bad is not None:
         return f"{bad} is itself not finite: the update of an earlier step made it so"
-    layer = first_bad_layer(config, params, state, batch, rng, engine)
+    layer = first_bad_layer(config, params, norm_state, batch, rng, engine)
     if layer is None:
         return "every layer's output is finite: it appeared in the loss itself"
     return f"it first appeared in the output of layer {layer}"

@@ -9,28 +9,25 @@ import math
 
 from ...base.arrays import Array
 from ...base.compiled import njit
-from ..adam_update import adam_update
+from ..adam_update import AdamFactors, adam_update
 from ._compile import compiled
 
 
 @compiled(adam_update)
-def compiled_adam_update(
-    p: Array, g: Array, m: Array, v: Array, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, step: int
-) -> None:
-    """Change p, m and v in place; `step` counts from 1. g is left alone."""
+def compiled_adam_update(p: Array, g: Array, m: Array, v: Array, factors: AdamFactors) -> None:
+    """Change p, m and v in place. g is left alone."""
     if not (p.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous):
-        adam_update.definition(p, g, m, v, lr, beta1, beta2, eps, weight_decay, step)
+        adam_update.definition(p, g, m, v, factors)
         return
-    numbers = (1.0 - lr * weight_decay, 1.0 - beta1, beta2, 1.0 - beta2, math.sqrt(1.0 - beta2**step), eps)
-    constants = tuple(p.dtype.type(c) for c in (*numbers, lr / (1.0 - beta1**step)))
+    constants = tuple(p.dtype.type(c) for c in factors)
     update(p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), constants)
 
 
 @njit(error_model="numpy")
 def update(p: Array, g: Array, m: Array, v: Array, constants: tuple[float, ...]) -> None:
     """Flat arrays."""
-    decay, rate1, beta2, rate2, root, eps, size = constants
+    keep, rate1, beta2, rate2, root, eps, size = constants
     for i in range(p.size):
         m[i] += (g[i] - m[i]) * rate1
         v[i] = v[i] * beta2 + (g[i] * g[i]) * rate2
-        p[i] = p[i] * decay - (m[i] / (math.sqrt(v[i]) / root + eps)) * size
+        p[i] = p[i] * keep - (m[i] / (math.sqrt(v[i]) / root + eps)) * size
