@@ -83,7 +83,9 @@ def pack_array(X: Any) -> Series:
     """[n, L] or [n, channels, L]."""
     x = as_real(X, "X")
     if x.ndim not in (2, 3):
-        raise ValueError(f"X must be {LAYOUTS}; got {x.ndim} dimensions, shape {x.shape}. Reshape your data: one series is X[None].")
+        raise ValueError(
+            f"X must be {LAYOUTS}; got {x.ndim} dimensions, shape {x.shape}. Reshape your data: one series is X[None]."
+        )
     n, L, channels = x.shape[0], x.shape[-1], x.shape[1] if x.ndim == 3 else 1
     if n < 1:
         raise ValueError(f"X must hold at least one series: found array with 0 sample(s) (shape={x.shape})")
@@ -150,4 +152,6 @@ def check_finite(X: Series) -> None:
         if len(bad):
             c, n = bad[0]
             found = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}[str(x[c, n])]
-            raise ValueError(f"X must hold finite numbers, not NaN or infinity (inf); series {i}, channel {c} holds {found} at sample {n}")
+            raise ValueError(
+                f"X must hold finite numbers, not NaN or infinity (inf); series {i}, channel {c} holds {found} at sample {n}"
+            )
