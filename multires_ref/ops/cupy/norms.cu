@@ -1,6 +1,6 @@
 // Norms of s = x + r [B, D, L], in one reading of their arrays from memory (what is read again comes from the caches).
 //
-// Defined by cuda.py: REAL. A block is LANES times GROUPS threads, and gets as many REALs of shared memory.
+// engines/cuda/__init__.py defines REAL. A block has LANES times GROUPS threads, and as many REALs of shared memory.
 
 extern __shared__ __align__(16) unsigned char shared_memory[];
 
