@@ -187,9 +187,9 @@ class ParallelLoop:
     def for_one(self) -> Any:
         """Compiled for one, under a name of its own: Numba keeps code by name, and would take one for the other."""
         f = self.function
-        twin = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
-        twin.__module__, twin.__qualname__ = f.__module__, f"{f.__qualname__}_for_one_thread"
-        return njit(**self.options)(twin)
+        copy = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+        copy.__module__, copy.__qualname__ = f.__module__, f"{f.__qualname__}_for_one_thread"
+        return njit(**self.options)(copy)
 
 
 class Forked:

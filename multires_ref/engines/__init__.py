@@ -85,7 +85,7 @@ def choose(engine: str, x: Array, depth: int, kept: tuple[int, ...], kernel_size
     ValueError
         For a name that no engine has.
     TypeError
-        For an engine that does not run on arrays of this kind: nothing is copied between devices.
+        For an engine that does not run on arrays of this kind: nothing is copied between CPU and GPU.
     ImportError
         For an engine whose library is not installed or does not load.
 

@@ -15,10 +15,8 @@ from ..tree import kept_per_level
 from .config import NetworkConfig
 from .init import parameter_shapes
 
-STORED = {
-    "classifier": 6,
-    "autoregressive": 7,
-}  # [B, D, L] arrays a block keeps: x, conv, GELU, both halves of mix, GLU (and mix2)
+# How many arrays [B, D, L] a block keeps for the backward pass: x, conv, GELU, both halves of mix, GLU (and mix2)
+STORED = {"classifier": 6, "autoregressive": 7}
 PARTS = {
     "encoder": "encoder",
     "conv.h0": "filters h0, h1",

@@ -51,7 +51,8 @@ def apply(
         BatchNorm by the batch's own statistics, and dropout if `rng` is given.
     rng : numpy Generator, for dropout
     hook : function (name, array)
-        Shown every intermediate array: "encoder", "blocks.0.conv", "blocks.0.gelu", ..., "blocks.0.norm", ..., "pool", "decoder".
+        Called with the name of every intermediate array and the array itself: "encoder", "blocks.0.conv", "blocks.0.gelu", ...,
+        "blocks.0.norm", ..., "pool", "decoder".
     engine : str
         The algorithm of the convolution.
 
@@ -97,7 +98,7 @@ def decode(config: NetworkConfig, params: Params, x: Array, lengths: Array | Non
 
 
 def work_of(config: NetworkConfig, x: Array) -> int:
-    """The work of one operation on the arrays [B, D, L] inside the network, in numbers handled: see `base/threads.py`.
+    """The work of one operation on the arrays [B, D, L] inside the network, in elements handled: see `base/threads.py`.
 
     All operations of a step have about the same size, so this decides for all of them how many threads they are worth.
     """
@@ -137,7 +138,7 @@ class Model:
             True lengths, from 1 to L, of sequences that are padded on the right: the classifier's mean is taken over them. None:
             every sequence has all L steps.
         hook : function (name, array) or None
-            Shown every intermediate array, as in `apply`.
+            Called with the name of every intermediate array and the array, as in `apply`.
         engine : "auto", "tree", "fft", "fused" or "gpu"
             The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays.
 
@@ -150,7 +151,8 @@ class Model:
         Raises
         ------
         TypeError
-            If x has another dtype than the parameters, tokens or lengths are no whole numbers, or arrays live on two devices.
+            If x has another dtype than the parameters, tokens or lengths are no whole numbers, or some arrays are
+            on the CPU and others on a GPU.
         ValueError
             If a shape does not fit, a token or a length is out of range, or the engine is not known.
         ImportError
@@ -199,7 +201,7 @@ def check_tokens(x: Array, n_tokens: int) -> Array:
 
 
 def check_lengths(lengths: Array, B: int, L: int) -> Array:
-    """True lengths [B], whole numbers in 1 ... L, on the device they came on."""
+    """True lengths [B], whole numbers in 1 ... L, on the CPU or the GPU, where they were."""
     check_plain("lengths", lengths)
     lengths = lengths if family(lengths) == "cupy" else np.asarray(lengths)
     if lengths.dtype.kind not in "iu":

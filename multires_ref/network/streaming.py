@@ -31,9 +31,8 @@ class Stream:
     batch : int, B
         How many independent streams advance together.
     max_length : int or None
-        None: a stream of any length. With a length, kept that reach further back are left out and a longer stream is refused:
-        needed for trees so deep that their rings would not fit.
-
+        None: a stream of any length. With a length, taps that reach further back are left out, and a longer stream is refused.
+        Trees so deep that their rings would not fit in memory need a length.
     engine : "auto", "numpy" or "numba"
         How the convolutions are stepped. "numpy" is for CuPy arrays too; "auto" takes the compiled loop where Numba is installed
         and the parameters are NumPy arrays.

@@ -30,9 +30,8 @@ from .registry import Example, operation
 
 MIN_LOG_SCALE = -7.0
 SMALL = 1e-5  # probabilities below it are replaced by density times width
-PIXELS = np.array(
-    [[[-1.0, 0.2, 1.0], [0.4, -1.0, -0.6], [1.0, -0.2, 0.8]]]
-)  # of the example: both ends and the middle of 11 values
+# The pixels of the example: both ends and the middle of 11 values
+PIXELS = np.array([[[-1.0, 0.2, 1.0], [0.4, -1.0, -0.6], [1.0, -0.2, 0.8]]])
 
 
 def colour_pairs(C: int) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ def multires_conv(
     Raises
     ------
     TypeError
-        For a dtype other than float32 and float64, for mixed dtypes, and for arrays on different devices.
+        For a dtype other than float32 and float64, for mixed dtypes, and where some arrays are on the CPU and others on a GPU.
     ValueError
         For shapes that do not fit, a depth or memory size out of range, an unknown `tree_select` or `engine`.
 

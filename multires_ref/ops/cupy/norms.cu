@@ -1,6 +1,6 @@
 // Norms of s = x + r [B, D, L], in one reading of their arrays from memory (what is read again comes from the caches).
 //
-// Defined by cuda.py: REAL. A block is LANES times GROUPS threads, and gets as many REALs of shared memory.
+// engines/cuda/__init__.py defines REAL. A block has LANES times GROUPS threads, and as many REALs of shared memory.
 
 extern __shared__ __align__(16) unsigned char shared_memory[];
 
@@ -97,7 +97,7 @@ layer_norm_adjoint(const REAL* __restrict__ g, const REAL* __restrict__ x, const
     }
 }
 
-// BatchNorm, one block a (batch, channel) row: mean and sum of squared deviations of s in the row, rows [2, B, D].
+// BatchNorm, one block a (batch, channel) row: mean and sum of squared differences from it, of s in the row, rows [2, B, D].
 extern "C" __global__ void __launch_bounds__(256, 4)
 row_statistics(const REAL* __restrict__ x, const REAL* __restrict__ r, REAL* __restrict__ rows, int L) {
     REAL* buffer = (REAL*)shared_memory;
@@ -118,7 +118,7 @@ row_statistics(const REAL* __restrict__ x, const REAL* __restrict__ r, REAL* __r
     }
 }
 
-// The batch's mean and biased variance from the rows': squared deviations add up, plus L times those of the rows' means.
+// The batch's mean and biased variance from the rows': squared differences add up, plus L times those of the rows' means.
 extern "C" __global__ void __launch_bounds__(256, 4)
 join_statistics(const REAL* __restrict__ rows, REAL* __restrict__ mean, REAL* __restrict__ var, int B, int D, int L) {
     const int d = blockIdx.x * 256 + threadIdx.x;

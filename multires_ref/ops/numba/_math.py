@@ -16,34 +16,23 @@ from ...base.compiled import njit
 
 f = np.float32
 exact = njit(fastmath={"contract"}, error_model="numpy")  # numpy: no check for a zero divisor
-LOG2_E, LN2_HIGH, LN2_LOW = (
-    f(1.4426950408889634),
-    f(0.693359375),
-    f(-2.12194440e-4),
-)  # the high part has 9 bits: n times it is exact
-ROUND, SHIFT = (
-    f(12582912.0),
-    np.int32(0x4B400000 - 127),
-)  # 1.5 * 2^23, whose last bit is worth 1; its bits, less the exponent's bias
-E2, E3, E4, E5, E6 = (
-    f(0.4999999403953552),
-    f(0.1666652113199234),
-    f(0.04166838899254799),
-    f(0.008368716575205326),
-    f(0.001381459878757596),
-)
 ROOT_HALF, DENSITY_AT_ZERO = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
+LOG2_E = f(1.4426950408889634)
+LN2_HIGH = f(0.693359375)  # 9 bits, so that n times it is exact
+LN2_LOW = f(-2.12194440e-4)  # the rest of ln 2
+ROUND = f(12582912.0)  # 1.5 * 2^23: adding it rounds, because its last bit is worth 1
+SHIFT = np.int32(0x4B400000 - 127)  # the bits of ROUND, less the bias of the exponent
 
+# The coefficients below are fitted for the smallest relative error, and then rounded to float32. They are written down, and not
+# fitted at import by numpy.polynomial: what a least-squares fit gives depends in its last digits on the machine's linear algebra.
+E2, E3, E4 = f(0.4999999403953552), f(0.1666652113199234), f(0.04166838899254799)  # of r^2, r^3, r^4 in exp(r)
+E5, E6 = f(0.008368716575205326), f(0.001381459878757596)
 # R(t) (t + 7/2) as a polynomial of v = (t - 7/2) / (t + 7/2), with R(t) = exp(t^2 / 2) Phi(-t)
-TAIL = tuple(
-    map(
-        np.float32,
-        (
-            *(0.7444160580635071, -0.5655617713928223, 0.31542500853538513, -0.11605289578437805, 0.01740690879523754),
-            *(0.006492408458143473, -0.00317779672332108, -0.0004946530098095536, 0.0004256594693288207, 0.0001127359428210184),
-        ),
-    )
+TAIL = (
+    *(f(0.7444160580635071), f(-0.5655617713928223), f(0.31542500853538513), f(-0.11605289578437805), f(0.01740690879523754)),
+    *(f(0.006492408458143473), f(-0.00317779672332108), f(-0.0004946530098095536), f(0.0004256594693288207)),
+    f(0.0001127359428210184),
 )
 
 
