@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ..authors.convert import HEADS, PARTS, name_of, taken
 from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model, NetworkConfig
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 INPUT, TIMES = ":input", "@"
 PURPOSE = "comparing with a PyTorch module"
@@ -29,7 +32,7 @@ class Call(NamedTuple):
 
     name: str
     before: int
-    layer: Any
+    layer: Module
 
     @property
     def key(self) -> str:
@@ -94,7 +97,7 @@ def prefix_of(names: list[str]) -> str | None:
     return min(found, key=len, default=None)
 
 
-def every_layer(module: Any) -> list[Call]:
+def every_layer(module: Module) -> list[Call]:
     """The calls of a module in which every layer runs once, in its order."""
     return [Call(name, 0, layer) for name, layer in module.named_modules() if name]
 
@@ -147,7 +150,7 @@ def by_kind(calls: list[Call], config: NetworkConfig) -> dict[str, list[str]]:
     return found
 
 
-def kind_of(layer: Any, config: NetworkConfig) -> str:
+def kind_of(layer: Module, config: NetworkConfig) -> str:
     """The kind of a layer in a block, by its type, by the size of a linear map, or by parameters that are filters; or ""."""
     nn, D, K = import_torch(PURPOSE).nn, config.d_model, config.kernel_size
     types = {
@@ -165,7 +168,7 @@ def kind_of(layer: Any, config: NetworkConfig) -> str:
     return maps.get(size_of_map(layer), "")
 
 
-def size_of_map(layer: Any) -> tuple[int, ...]:
+def size_of_map(layer: Module) -> tuple[int, ...]:
     """The first two sizes of a linear map's weight, () for another layer."""
     nn = import_torch(PURPOSE).nn
     return tuple(layer.weight.shape[:2]) if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Embedding)) else ()
@@ -178,7 +181,7 @@ def count_blocks(calls: list[Call], config: NetworkConfig) -> int | None:
     return norms if norms == maps > 0 else None
 
 
-def check_layers(layers: dict[str, str], module: Any, ours: list[str]) -> None:
+def check_layers(layers: dict[str, str], module: Module, ours: list[str]) -> None:
     """Raise a ValueError that names the layers of a mapping which one of the two sides does not have."""
     names = {name for name, _ in module.named_modules()}
     unknown = [key for key in layers if layer_name(key) not in names]
