@@ -178,7 +178,7 @@ def compare(
     call : function (module, x) or (module, x, lengths) -> output
         How to run the module, if not as ``module(x)`` or ``module(x, lengths)``.
     dtype : "float64" or "float32"
-        The dtype in which both are run. In float64 a mistake can be told from rounding.
+        The dtype in which both are run. In float64 a mistake is easily distinguished from rounding.
     budget : float
         Seconds that the search for what explains a difference may take.
     quiet : bool

@@ -86,7 +86,7 @@ def authors_layers(config: NetworkConfig) -> dict[str, str]:
 
 
 def prefix_of(names: list[str]) -> str | None:
-    """What stands before the authors' names ("", "model.", ...); None where they are not found.
+    """The text before the authors' names ("", "model.", ...); None if these names are not found.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def link_parameters(held: dict[str, np.ndarray], layers: dict[str, str], model: 
 
 
 def by_names(held: dict[str, np.ndarray], ours: dict[str, np.ndarray], config: NetworkConfig) -> dict[str, Link]:
-    """By the authors' names, whatever stands before them; their arrays are laid out as `authors.convert` says."""
+    """By the authors' names, after any prefix; the layout of the arrays is that of `authors.convert`."""
     prefix = prefix_of([name.rpartition(".")[0] for name in held])
     if prefix is None or not config.tied:
         return {}

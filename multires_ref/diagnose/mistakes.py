@@ -1,7 +1,7 @@
 """Our network with the usual mistakes built in, one switch for each: what `compare` holds a layer that differs against.
 
-With every switch at its default this is `network.apply` (a test says so). It stands apart from it, so that the network itself
-knows nothing of mistakes. Which of them are usual, and what is right instead, is in `usual_mistakes.py`.
+With every switch at its default this computes what `network.apply` computes (a test checks it). It is written apart from the
+network, so that the network itself knows nothing of mistakes. `usual_mistakes.py` lists them, and what is right instead.
 """
 
 from __future__ import annotations

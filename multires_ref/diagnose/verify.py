@@ -183,7 +183,7 @@ def verify_reference(model: Model, arrays: dict[str, np.ndarray], dtype: str = "
         cross-entropy if they are not, and the nats of the mixture for an autoregressive network.
     dtype : "float32" or "float64", in which our numbers are computed
     rounded : bool
-        Whether the parameters were rounded to float32: float64 results are then held to `ROUNDED_PARAMETERS`.
+        Whether the parameters were rounded to float32: the tolerances of float64 are then `ROUNDED_PARAMETERS`.
 
     Raises
     ------
