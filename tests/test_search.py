@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_usual_mistakes import BATCH, CAUSAL, FADING, cases_of, problem
 
+from multires_ref import NetworkConfig
 from multires_ref.diagnose.mistakes import NONE, Mistakes, apply_with_mistakes, layers_with_mistakes
 from multires_ref.diagnose.search import Case, Cause, Difference, Search, contradict, in_order, pairs
-from multires_ref.diagnose.usual_mistakes import USUAL_MISTAKES, acts_at, place_of, scopes, tree_size
+from multires_ref.diagnose.usual_mistakes import USUAL_MISTAKES, acts_at, other_trees, place_of, scopes
 
 NAMED = {mistake.name: mistake for mistake in USUAL_MISTAKES}
 TANH, RELU, TAPS, SWAPPED = (
@@ -206,11 +207,11 @@ def test_where_pairs_and_the_pre_norm_may_sit():
 
 
 @pytest.mark.parametrize(("J", "K", "size"), [(1, 2, 2), (2, 2, 4), (3, 2, 8), (4, 2, 16), (2, 3, 5), (3, 3, 12), (2, 4, 6)])
-def test_the_size_of_the_whole_memory(J, K, size):
+def test_a_uniform_tree_is_tried_up_to_the_size_of_its_memory(J, K, size):
     """One a_J, and of level J one detail; of each level below all its coefficients that the level above is made of."""
-    from multires_ref.tree import kept_per_level
-
-    assert tree_size(J, K) == size == 1 + sum(kept_per_level(J, K, "uniform", 10_000))
+    for m in (size, size + 1):
+        config = NetworkConfig(3, 10, 4, 1, kernel_size=K, max_length=64, tree_select="uniform", memory_size=m, depth=J + 1)
+        assert (f"uniform tree of depth {J}" in {tree.name for tree in other_trees(config, 64)}) == (m == size)
 
 
 @pytest.mark.parametrize("config", [FADING, CAUSAL])

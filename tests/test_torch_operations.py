@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from multires_ref.authors import torch_operations  # noqa: E402
 
 
-def assert_twins(ours, theirs, array, *rest, rtol=1e-12):
+def assert_same_gradient(ours, theirs, array, *rest, rtol=1e-12):
     """The same value and the same gradient in `array`."""
     value, gradient = value_and_grad(lambda a: ours(a, *rest))(array)
     tensor = torch.tensor(array, requires_grad=True)
@@ -34,7 +34,7 @@ def test_the_mixture_at_its_edges(n_values, rng):
         log_scales -= 2.0
         log_scales[0, :, ::2] = -8.5
     out[1, 8:10, ::3] = 6.0
-    assert_twins(mixture_nll, torch_operations.mixture_nll, out, x, n_values, rtol=1e-8)
+    assert_same_gradient(mixture_nll, torch_operations.mixture_nll, out, x, n_values, rtol=1e-8)
 
 
 def test_a_scale_at_the_bound_and_bins_of_little_probability():
@@ -44,13 +44,18 @@ def test_a_scale_at_the_bound_and_bins_of_little_probability():
         out = np.zeros((1, 10, 1))
         out[0, 1::3, 0], out[0, 2::3, 0] = x[0, :, 0] + distance, log_scale
         out[0, 3::3, 0] = [0.3, -0.2, 0.7]
-        assert_twins(mixture_nll, torch_operations.mixture_nll, out, x, 256, rtol=1e-8)
+        assert_same_gradient(mixture_nll, torch_operations.mixture_nll, out, x, 256, rtol=1e-8)
+
+
+def test_the_mixture_of_one_colour(rng):
+    x, out = rng.integers(0, 17, (2, 1, 30)) * (2 / 16) - 1, rng.standard_normal((2, 12, 30))
+    assert_same_gradient(mixture_nll, torch_operations.mixture_nll, out, x, 17, rtol=1e-8)
 
 
 def test_losses_of_large_logits(rng):
     logits = 40 * rng.standard_normal((6, 5))
-    assert_twins(cross_entropy, torch_operations.cross_entropy, logits, rng.integers(0, 5, 6))
-    assert_twins(bce_with_logits, torch_operations.bce_with_logits, logits, rng.integers(0, 2, (6, 5)).astype(float))
+    assert_same_gradient(cross_entropy, torch_operations.cross_entropy, logits, rng.integers(0, 5, 6))
+    assert_same_gradient(bce_with_logits, torch_operations.bce_with_logits, logits, rng.integers(0, 2, (6, 5)).astype(float))
 
 
 @pytest.mark.parametrize(("tree_select", "depth", "m"), [("fading", 4, 5), ("uniform", 3, 9), ("uniform", 2, 40)])
@@ -70,4 +75,4 @@ def test_the_operator_of_odd_filters(tree_select, depth, m, rng):
             kept = kept_per_level(depth, K, tree_select, m)
             return (torch_operations.multires_conv(*given, kept) * torch.from_numpy(g)).sum()
 
-        assert_twins(ours, theirs, arrays[place])
+        assert_same_gradient(ours, theirs, arrays[place])

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -120,18 +121,23 @@ def authors_shapes(config: NetworkConfig, head: str = "") -> dict[str, tuple[int
     >>> authors_shapes(NetworkConfig(3, 10, 8, 1, max_length=32))["seq_layers.0.w"]
     (8, 7)
     """
-    shapes = {}
-    for ours, shape in parameter_shapes(config).items():
-        leaf = ours.rpartition(".")[2]
+    ours = {name: np.broadcast_to(np.int8(0), shape) for name, shape in parameter_shapes(config).items()}  # takes no memory
+    shapes = {name: array.shape for name, array in laid_out(ours, config, head or HEADS[config.kind])}
+    return shapes | {statistic_name(name): shape for name, shape in state_shapes(config).items()}
+
+
+def laid_out(ours: Tensors, config: NetworkConfig, head: str) -> Iterator[tuple[str, np.ndarray]]:
+    """The authors' names and arrays, made from our parameters by their paths; views where that is possible."""
+    for name, array in ours.items():
+        leaf = name.rpartition(".")[2]
         if leaf in FILTERS:
-            shape = (shape[0], 1, shape[1])
+            array = array[:, None, ::-1]  # [D, 1, K]
         elif leaf == "w":
-            shape = (shape[0], shape[1] + 1)
-        elif is_1x1(ours, config):
-            shape = (*shape, 1)
+            array = np.concatenate((array, ours[f"{name}_skip"][:, None]), axis=1)  # [D, m + 1]
+        elif is_1x1(name, config):
+            array = array[:, :, None]
         if leaf != "w_skip":  # the last column of w
-            shapes[name_of(ours, head or HEADS[config.kind])] = shape
-    return shapes | {statistic_name(ours): shape for ours, shape in state_shapes(config).items()}
+            yield name_of(name, head), array
 
 
 def statistic_name(ours: str) -> str:
@@ -242,17 +248,7 @@ def to_authors(model: Model) -> Tensors:
 def params_to_authors(config: NetworkConfig, params: Params) -> Tensors:
     """Arrays laid out as parameters are (parameters, gradients, an optimiser's moments), by the authors' names."""
     check_tied(config)
-    tensors, flat = {}, flatten(params)
-    for ours, array in flat.items():
-        leaf = ours.rpartition(".")[2]
-        if leaf in FILTERS:
-            array = array[:, None, ::-1]  # [D, 1, K]
-        elif leaf == "w":
-            array = np.concatenate((array, flat[f"{ours}_skip"][:, None]), axis=1)  # [D, m + 1]
-        elif is_1x1(ours, config):
-            array = array[:, :, None]
-        if leaf != "w_skip":
-            tensors[name_of(ours, HEADS[config.kind])] = own(array)
+    tensors = {name: own(array) for name, array in laid_out(flatten(params), config, HEADS[config.kind])}
     return dict(sorted(tensors.items(), key=lambda item: ORDER.index(item[0].partition(".")[0])))
 
 

@@ -4,7 +4,8 @@
     .safetensors with the authors' names      read here, without PyTorch
     .pth, .pt, .ckpt, .bin                    torch_file.read_torch: a state dict, or {"model": state dict, ...}
 
-Nothing that is loaded can run code: safetensors holds numbers only, and `weights_only` refuses everything else.
+No file that is loaded can run code: safetensors files hold numbers only, and of PyTorch's files only tensors and plain values are
+read.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ def load_model(path: str | os.PathLike, **given: Any) -> Model:
     path : str or Path
         A run folder, a .safetensors file, or a file of PyTorch (.pth, .pt, .ckpt, .bin; these need PyTorch).
     given : depth, max_length, tree_select, dropout, wavelet, filter_order, indep_res_init, n_values
-        What the authors' checkpoints do not hold; see `derive.derive`. A file that carries its config needs nothing.
+        Settings that the authors' checkpoints do not hold; see `derive.derive`. A file that holds its config needs none of them.
 
     Returns
     -------
     model : Model
-        ``model(x, lengths=None)`` gives the outputs in evaluation mode; `.config`, `.params`, `.state`; the file's dtype is kept,
-        but parameters of half precision (float16, bfloat16) become float32, exactly.
+        ``model(x, lengths=None)`` gives the outputs in evaluation mode; its parts are `.config`, `.params` and `.state`. The
+        file's dtype is kept, but parameters of half precision (float16, bfloat16) become float32, exactly.
 
     Raises
     ------
     FileNotFoundError, ValueError, ImportError
-        No such file; a file that is damaged or would need to run code; keys that do not fit (all listed); something that must be
-        given, or contradicts the file's own config; a PyTorch file without PyTorch.
+        There is no such file; it is damaged, or could only be read by running code; arrays do not fit (all of them are listed); a
+        setting must be given, or contradicts the config in the file; or it is a PyTorch file and PyTorch is not installed.
 
     Warns
     -----
     AssumptionWarning
-        If the file does not say whether the tree is fading, or a density's number of values, and nobody did: the text says
-        what was assumed and how to give it.
+        If neither the file nor the caller says whether the tree is fading, or how many values a density has. The text says what
+        was assumed, and how to give it.
     UserWarning
         If parameters of half precision became float32.
 
@@ -88,7 +89,7 @@ def load_model(path: str | os.PathLike, **given: Any) -> Model:
 
 
 def derived_settings(path: str | os.PathLike, **given: Any) -> list[Derived] | None:
-    """How each setting of an authors' checkpoint was found (see `derive.describe`); None for a file that carries its config."""
+    """How each setting of an authors' checkpoint was found (see `derive.describe`); None for a file that holds its config."""
     path = existing(path)
     if path.is_dir() or is_ours(path):
         return None
@@ -97,7 +98,7 @@ def derived_settings(path: str | os.PathLike, **given: Any) -> list[Derived] | N
 
 
 def assumptions(items: list[Derived] | None) -> tuple[str, ...]:
-    """What is neither in the file nor given by the caller, as "name = value".
+    """The settings that are neither in the file nor given by the caller, as "name = value".
 
     Examples
     --------
@@ -108,19 +109,19 @@ def assumptions(items: list[Derived] | None) -> tuple[str, ...]:
 
 
 def save_model(model: Model, path: str | os.PathLike) -> None:
-    """Write a state dict that the authors' code loads with ``strict=True``: their names, shapes, packing and tap order.
+    """Write a state dict that the authors' code loads with ``strict=True``: their names, shapes and order of taps.
 
-    The settings, which their format does not hold, are written beside it where their code does not look, so that
-    ``load_model(path)`` is the same network without further arguments. A network that theirs cannot be, with filters untied
-    across levels or with another norm, has no place in their format. A .safetensors file then holds this package's own format,
-    which `load_model` reads too.
+    Their format does not hold the settings. These are written into the same file, at a place where the authors' code does not
+    look, so that ``load_model(path)`` gives the same network without further settings. Their format cannot hold filters that are
+    untied across levels, or a norm that their networks do not have: a .safetensors file is then written in this package's own
+    format, which `load_model` reads too.
 
     Parameters
     ----------
     model : Model
     path : str or Path
-        ``.pth``, ``.pt``, ``.ckpt`` or ``.bin`` (which need PyTorch), or ``.safetensors`` (which does not). The file is written
-        whole or not at all.
+        It ends in ``.pth``, ``.pt``, ``.ckpt`` or ``.bin`` (which need PyTorch), or in ``.safetensors`` (which does not). The
+        file is written whole or not at all.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def save_model(model: Model, path: str | os.PathLike) -> None:
 
 
 class CheckpointFile(NamedTuple):
-    """The arrays of a checkpoint by the authors' names, its config if it carries one, and its dtypes of half precision."""
+    """The arrays of a checkpoint by the authors' names, its config if it holds one, and its dtypes of half precision."""
 
     tensors: Tensors
     config: NetworkConfig | None
@@ -153,7 +154,7 @@ class CheckpointFile(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> CheckpointFile:
-    """What a file with the authors' names holds; parameters of half precision as float32."""
+    """Read a file with the authors' names; parameters of half precision become float32."""
     if path.suffix == ".safetensors":
         tensors, note = read_tensors(path)
         half = {"F16": "float16", "BF16": "bfloat16"}
@@ -167,7 +168,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
 
 
 def config_in(path: Path, note: dict[str, Any]) -> NetworkConfig | None:
-    """The config that `save_model` noted in a file, if it did; an error names the file."""
+    """The config that `save_model` has written into a file, or None; a ValueError names the file."""
     if note.get("format") != FORMAT:
         return None
     if not isinstance(note.get("network"), dict):
@@ -179,7 +180,7 @@ def config_in(path: Path, note: dict[str, Any]) -> NetworkConfig | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a .safetensors file has our own names, as training writes it (otherwise: the authors')."""
+    """Whether a .safetensors file has our own names, as training writes them, and not the authors'."""
     if path.suffix != ".safetensors":
         return False
     _, note = read_tensors(path)
@@ -187,6 +188,7 @@ def is_ours(path: Path) -> bool:
 
 
 def existing(path: str | os.PathLike) -> Path:
+    """The path, if there is a file or folder."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no run folder or checkpoint at {str(path)!r}")
@@ -194,7 +196,7 @@ def existing(path: str | os.PathLike) -> Path:
 
 
 def check_agrees(path: Path, config: NetworkConfig, given: dict[str, Any]) -> None:
-    """A file that carries its config is not to be contradicted; saying the same is no error."""
+    """Raise a ValueError if a setting that is given differs from the config in the file."""
     own = config.to_dict() | {"depth": config.J}
     wrong = [name for name, value in given.items() if value is not None and (name not in own or own[name] != value)]
     if wrong:
@@ -203,7 +205,7 @@ def check_agrees(path: Path, config: NetworkConfig, given: dict[str, Any]) -> No
 
 
 def warn_of_half(path: Path, half: set[str]) -> None:
-    """Say that numbers of 16 bits are kept in 32, where the outputs will be those of float32."""
+    """Warn if numbers of 16 bits are kept in 32: the outputs are those of float32."""
     if half:
         held = " and ".join(sorted(half))
         warnings.warn(

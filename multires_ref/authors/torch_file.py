@@ -1,7 +1,7 @@
-"""PyTorch's files in and out: .pth, .pt, .ckpt (Lightning) and .bin, as NumPy arrays by name. Nothing in them can run code.
+"""Reading and writing PyTorch's files, .pth, .pt, .ckpt (Lightning) and .bin, as NumPy arrays by name, without running code.
 
-`torch.load(weights_only=True)` builds tensors and plain containers and refuses everything else. Training checkpoints also hold
-numbers of NumPy, such as a loss; nobody needs those here, so they are read as `Ignored`, and no function of NumPy is called.
+`torch.load(weights_only=True)` builds tensors and plain containers and refuses everything else. Training checkpoints may also
+hold NumPy's numbers, such as a loss. They are not needed here: they are read as `Ignored`, and no function of NumPy is called.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import zipfile
 from collections import OrderedDict
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.files import parse_json, regular_file, write_whole
 from ..base.optional import import_torch
 from ..base.tensors import METADATA_KEY
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 NESTED = ("model", "state_dict", "model_state_dict")  # under which a training checkpoint keeps the network's tensors
@@ -27,7 +30,7 @@ DTYPES = ("Bool", *(f"{sign}Int{n}" for sign in ("", "U") for n in (8, 16, 32, 6
 
 
 class Ignored:
-    """Stands for a number, dtype or array of NumPy in a checkpoint; takes its data and keeps none."""
+    """Takes the place of a number, dtype or array of NumPy in a checkpoint; it keeps no data."""
 
     def __init__(self, *data: Any) -> None:
         pass
@@ -37,22 +40,24 @@ class Ignored:
 
 
 def ignored_names() -> list[str]:
-    """The full names of what is read as `Ignored`, of NumPy 1 (numpy.core) and NumPy 2 (numpy._core)."""
+    """The full names of everything that is read as `Ignored`, in NumPy 1 (numpy.core) and NumPy 2 (numpy._core)."""
     names = [f"numpy.{name}" for name in IN_NUMPY]
     names += [f"numpy._{name}" for name in IN_NUMPY if name.startswith("core")]
     return names + [f"numpy.dtypes.{name}DType" for name in DTYPES] + [f"numpy.dtype[{name.lower()}]" for name in DTYPES]
 
 
 def read_torch(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], set[str]]:
-    """The state dict of a PyTorch file as NumPy arrays, the settings that `write_torch` put beside it ({} where there are none),
-    and which dtypes of half precision it holds: "float16", "bfloat16".
+    """The arrays, the settings and the dtypes of half precision ("float16", "bfloat16") of a PyTorch file.
+
+    The settings are those that `write_torch` has written, or {}.
 
     Raises
     ------
     ImportError
         Without PyTorch.
     ValueError
-        For a file that is empty, truncated, no PyTorch file, that only running code could read, or that holds no state dict.
+        For a file that is empty or truncated, that is no PyTorch file, that holds no state dict, or that could only be read by
+        running code.
     """
     content = state_dict_in(path, load_torch(path))
     settings = getattr(content, "_metadata", None) or {}
@@ -65,7 +70,7 @@ def read_torch(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], set[s
 
 
 def load_torch(path: Path) -> Any:
-    """What a PyTorch file holds, read without running code."""
+    """The content of a PyTorch file, read without running code."""
     torch = import_torch(f"reading {path.name}")
     size = regular_file(path).stat().st_size
     if size == 0:
@@ -83,7 +88,7 @@ def load_torch(path: Path) -> Any:
 
 
 def refusal(path: Path, error: str) -> str:
-    """What to say of a file that holds more than tensors and plain values."""
+    """The message about a file that holds more than tensors and plain values."""
     found = error.split("GLOBAL ", 1)[1].split()[0] if "GLOBAL " in error else "an object that is no tensor or plain value"
     return (
         f"{path} is not read, because it cannot be read without running code: it holds {found}. If you trust its source, load it "
@@ -92,13 +97,13 @@ def refusal(path: Path, error: str) -> str:
 
 
 def damaged(path: Path, size: int, error: Exception) -> str:
-    """What to say of a file that is no whole PyTorch file; the first line of PyTorch's own error, if it says something."""
+    """The message about a file that is no whole PyTorch file, with the first line of PyTorch's own error if that has words."""
     text = (str(error).splitlines() or [""])[0].strip()
     reason = f" ({type(error).__name__}: {text[:120]})" if any(letter.isalpha() for letter in text) else ""
     return f"{path} ({size:,} bytes) is truncated or is no PyTorch file{reason}: copy or download it again"
 
 
-def state_dict_in(path: Path, content: Any) -> dict[str, Any]:
+def state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:
     """The dictionary of tensors of a checkpoint, also of a training checkpoint {"model": ..., "optimizer": ..., ...}."""
     torch = import_torch(f"reading {path.name}")
     for name in NESTED:
@@ -113,7 +118,7 @@ def state_dict_in(path: Path, content: Any) -> dict[str, Any]:
     return content
 
 
-def array_of(path: Path, name: str, tensor: Any) -> np.ndarray:
+def array_of(path: Path, name: str, tensor: Tensor) -> np.ndarray:
     """The tensor as a NumPy array (see `as_numpy`), if the file holds as many numbers as it claims."""
     torch = import_torch(f"reading {path.name}")
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type != "cpu" or tensor.is_complex():
@@ -127,17 +132,18 @@ def array_of(path: Path, name: str, tensor: Any) -> np.ndarray:
         raise ValueError(f"{path}: {name} has dtype {tensor.dtype}, which NumPy does not have: save it as float32") from error
 
 
-def as_numpy(tensor: Any) -> np.ndarray:
+def as_numpy(tensor: Tensor) -> np.ndarray:
     """A CPU array; bfloat16, which NumPy does not have, becomes float32 exactly."""
     tensor = tensor.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
 def write_torch(path: Path, tensors: dict[str, np.ndarray], settings: str) -> None:
-    """Write a state dict, whole or not at all, with `settings` (JSON) beside it.
+    """Write a state dict, whole or not at all, and with it the `settings` (JSON).
 
-    They stand in the state dict's attribute `_metadata`, where PyTorch keeps the versions of modules: `torch.save` keeps it,
-    `load_state_dict(strict=True)` looks up there the names of submodules only, and `torch.load(weights_only=True)` allows it.
+    The settings are in the state dict's attribute `_metadata`, in which PyTorch keeps the versions of modules. `torch.save` keeps
+    this attribute, `load_state_dict(strict=True)` looks only for the names of submodules in it, and
+    `torch.load(weights_only=True)` allows it.
     """
     torch = import_torch(f"writing {path.name}")
     state_dict = OrderedDict((name, torch.from_numpy(array)) for name, array in tensors.items())

@@ -1,16 +1,16 @@
-"""The model as a `torch.nn.Module`: the counterpart to put beside your own, with the authors' parameter names.
+"""The model as a `torch.nn.Module`, with the authors' parameter names: our network, to be compared with your own module.
 
     module = to_torch(model)                        a NumPy model of ours, as PyTorch
     module.load_state_dict(torch.load("x.pth"))     or a state dict of the authors' code, strictly
 
-The equations are `network.block`'s and `tree`'s; the causal dilated filters are here depthwise `conv1d`s, padded on the left.
-PyTorch's convolution is a correlation: its kernel weights the newest sample *last*, which is why h0 and h1 are stored so.
-Importing this module imports PyTorch; nothing else of the package needs it.
+The equations are those of `network.block` and `tree`. The causal dilated filters are depthwise `conv1d`s here, padded on the
+left. PyTorch's convolution is a correlation: the *last* tap of its kernel belongs to the newest sample, and so h0 and h1 are
+stored in this order. Importing this module imports PyTorch.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.optional import import_torch
 from ..filters import wavelet_filters
@@ -20,6 +20,9 @@ from ..ops.layer_norm import EPS
 from ..tree import kept_per_level
 from .convert import params_from_authors, params_to_authors, state_to_authors
 from .torch_file import as_numpy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 torch: Any = import_torch("multires_ref.authors.torch_model")
 nn, F = torch.nn, torch.nn.functional
@@ -52,10 +55,10 @@ class MultiresLayer(nn.Module):
             if config.indep_res_init:
                 self.w[:, -1].uniform_(-1, 1)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return self.dropout(self.activation(self.conv(x)))
 
-    def conv(self, x: Any) -> Any:
+    def conv(self, x: Tensor) -> Tensor:
         """The convolution alone."""
         y, a = self.w[:, -1:] * x, x  # [B, D, L]
         end = 1 + sum(self.kept)  # weights beyond the whole tree are unused
@@ -69,7 +72,7 @@ class MultiresLayer(nn.Module):
         return y + self.w[:, :1] * a
 
 
-def causal_conv(x: Any, kernel: Any, dilation: int) -> Any:
+def causal_conv(x: Tensor, kernel: Tensor, dilation: int) -> Tensor:
     """out[n] = sum_k kernel[K - 1 - k] x[n - k dilation], channel by channel: x [B, D, L], kernel [D, 1, K], newest last."""
     pad = (kernel.shape[-1] - 1) * dilation
     return F.conv1d(F.pad(x, (pad, 0)), kernel, dilation=dilation, groups=kernel.shape[0])
@@ -94,7 +97,7 @@ class MultiresNet(nn.Module):
         else:
             self.output_mapping = nn.Linear(D, config.d_output)
 
-    def forward(self, x: Any, lengths: Any = None) -> Any:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         autoregressive = self.config.kind == "autoregressive"
         if autoregressive:
             x = F.pad(x, (1, 0))[..., :-1]  # the output at n must not see x[n]
@@ -103,23 +106,23 @@ class MultiresNet(nn.Module):
             x = self.normalise(norm, x + mix(layer(x)))  # post-norm
         return self.decoder(x) if autoregressive else self.output_mapping(mean_over_time(x, lengths))
 
-    def encode(self, x: Any) -> Any:
+    def encode(self, x: Tensor) -> Tensor:
         """[B, d_input, L] or tokens [B, L] -> [B, D, L]."""
         return self.encoder(x).transpose(1, 2) if self.config.encoder == "embedding" else self.encoder(x)
 
-    def normalise(self, norm: Any, x: Any) -> Any:
-        """Norms of each time step want the channels last, BatchNorm1d wants them in the middle."""
+    def normalise(self, norm: nn.Module, x: Tensor) -> Tensor:
+        """The norm of x; norms of each time step need the channels last, BatchNorm1d needs them in the middle."""
         return norm(x.transpose(1, 2)).transpose(1, 2) if NORMS[self.config.norm].per_step else norm(x)
 
 
-def mixing(config: NetworkConfig) -> Any:
+def mixing(config: NetworkConfig) -> nn.Sequential:
     """1x1 convolution D -> 2 D, GLU, channel dropout, and in the autoregressive network one more 1x1 convolution."""
     D = config.d_model
     parts = [nn.Conv1d(D, 2 * D, 1), nn.GLU(dim=1), nn.Dropout1d(config.dropout)]
     return nn.Sequential(*parts, *([nn.Conv1d(D, D, 1)] if config.kind == "autoregressive" else []))
 
 
-def mean_over_time(x: Any, lengths: Any) -> Any:
+def mean_over_time(x: Tensor, lengths: Tensor | None) -> Tensor:
     """The mean of x [B, D, L] over time, over the first lengths[b] steps where lengths [B] are given: [B, D]."""
     if lengths is None:
         return x.mean(dim=2)
@@ -127,7 +130,7 @@ def mean_over_time(x: Any, lengths: Any) -> Any:
     return (x * inside[:, None]).sum(dim=2) / lengths[:, None]
 
 
-def uniform(shape: tuple[int, ...], bound: float) -> Any:
+def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     """U(-bound, bound), from PyTorch's own generator."""
     return torch.empty(shape).uniform_(-bound, bound)
 

@@ -1,11 +1,11 @@
 """Check numbers against PyTorch, stored references, PyWavelets or finite differences.
 
 multires-ref verify pytorch                        a random network, layer by layer
-multires-ref verify pytorch CHECKPOINT             a run folder, our .safetensors, or the authors' .pth
+multires-ref verify pytorch CHECKPOINT             a run folder, our .safetensors, the authors' .pth
 multires-ref verify pytorch --reference FILE.npz   stored outputs and gradients; needs no PyTorch
 multires-ref verify pywavelets db4 sym5            the nine relations (all: every discrete wavelet)
 multires-ref verify gradients --op gelu            finite differences and PyTorch's gradients
-multires-ref verify errors                         rounding errors by depth, length and peak (no verdict)
+multires-ref verify errors                         studies of the rounding error (no verdict)
 
 The exit status is 0 if everything holds and 1 if not.
 """
@@ -69,12 +69,13 @@ def run(args: argparse.Namespace) -> int:
 
 def run_pytorch(args: argparse.Namespace) -> int:
     """Compare with PyTorch layer by layer, or with the numbers of a reference file."""
+    from ..base.tensors import read_npz
     from ..diagnose.verify import verify_pytorch
 
     if args.reference:
         refuse_with_reference(args)
     rng = np.random.default_rng(0 if args.seed is None else check_int("seed", args.seed, 0))
-    arrays = read_reference(args.reference) if args.reference else None
+    arrays = read_npz(args.reference) if args.reference else None  # nothing in it can run code
     model, assumed = the_model(args, arrays, rng)
     dtypes = FLOATS if args.dtype == "both" else (args.dtype,)
     if arrays is not None:
@@ -161,13 +162,6 @@ def an_input(args: argparse.Namespace, model: Model, rng: np.random.Generator) -
 
     length = min(model.config.max_length, 1024) if args.length is None else check_int("length", args.length, 1)
     return random_input(model, rng, 4 if args.batch_size is None else check_int("batch-size", args.batch_size, 1), length)
-
-
-def read_reference(path: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; nothing in it can run code."""
-    from ..base.tensors import read_npz
-
-    return read_npz(path)
 
 
 def against_reference(model: Model, arrays: dict[str, np.ndarray], dtypes: tuple[str, ...]) -> Report:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import permutations
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..network import NetworkConfig
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 Shape = Order = tuple[int, ...]
 Shapes = dict[str, Shape]
@@ -76,7 +80,7 @@ def distinct_sizes(config: NetworkConfig, B: int, L: int) -> list[tuple[int, int
     return [(batch, length), (with_all, L)]
 
 
-def resized(x: np.ndarray, lengths: Any, B: int, L: int) -> tuple[np.ndarray, Any]:
+def resized(x: np.ndarray, lengths: np.ndarray | None, B: int, L: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The input with another batch size and length, cut or repeated."""
     rows = np.arange(B) % len(x)
     x = np.take(x[rows], np.arange(L) % x.shape[-1], axis=-1)
@@ -119,7 +123,7 @@ def other_run(run: Callable[[int, int], Shapes], size: tuple[int, int], config: 
         yield name, possible_orders(shape, our_shape(name, config, *size))
 
 
-def channel_axis(layer: Any, nn: Any) -> int | None:
+def channel_axis(layer: Module, nn: ModuleType) -> int | None:
     """The axis of the channels in a layer's output, for the types of layers for which PyTorch fixes it; otherwise None."""
     if isinstance(layer, (nn.Conv1d, nn.BatchNorm1d, nn.GroupNorm)):
         return 1

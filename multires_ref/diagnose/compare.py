@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
@@ -22,6 +24,10 @@ from .modules import foreign_constants
 from .pair import MODES, Layer, Pair, prepare
 from .report import error_cells
 from .search import TOLERANCES, Case, Cause, Finding, Search, in_order
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 FLOAT32_ROUNDING = 1e-6  # a relative difference below this may come from a number that was rounded to float32
 
@@ -140,10 +146,10 @@ def said_of_cause(cause: Cause) -> str:
 
 
 def compare(
-    torch_module: Any,
+    torch_module: Module,
     model: Model,
-    x: Any,
-    lengths: Any = None,
+    x: np.ndarray | Tensor,
+    lengths: np.ndarray | Tensor | None = None,
     *,
     layers: dict[str, str] | None = None,
     call: Callable[..., Any] | None = None,
@@ -172,7 +178,7 @@ def compare(
     call : function (module, x) or (module, x, lengths) -> output
         How to run the module, if not as ``module(x)`` or ``module(x, lengths)``.
     dtype : "float64" or "float32"
-        The dtype in which both are run. In float64 a mistake can be told from rounding.
+        The dtype in which both are run. In float64 a mistake is easily distinguished from rounding.
     budget : float
         Seconds that the search for what explains a difference may take.
     quiet : bool
@@ -227,7 +233,7 @@ def compare(
     )  # fmt: skip
 
 
-def table(theirs: dict[str, Any], ours: dict[str, Any], pair: Pair) -> list[Layer]:
+def table(theirs: dict[str, np.ndarray], ours: dict[str, np.ndarray], pair: Pair) -> list[Layer]:
     """A row for each layer that both sides have, in our order: the module's output against ours, divided by ours."""
     tolerance = TOLERANCES[pair.runner.dtype]
     return [

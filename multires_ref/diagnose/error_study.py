@@ -1,7 +1,8 @@
 """How rounding grows: the operator's error against depth, length and dtype, for every engine and for PyTorch.
 
-The truth is the tree computed in extended precision (`numpy.longdouble`, 64 bits of mantissa on x86). Filters and weights are
-drawn as a network starts with them. Every engine sees the same float32 or float64 numbers, so only its own rounding is left.
+The truth is computed by the tree in extended precision (`numpy.longdouble`, which has 64 bits of mantissa on x86). Filters and
+weights are drawn as a network draws them. Every engine is given the same float32 or float64 numbers, so that the error is its own
+rounding alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from ..base.agreement import measure
 from ..base.checks import FLOATS, check_choice
 from ..base.tables import text_table
 from ..engines import get_engine, usable_engines
+from ..network import NetworkConfig
+from ..network.init import conv_entries
 from ..ops.multires_conv import multires_conv
-from ..tree import kept_per_level
+from ..tree import depth_for, kept_per_level
 
 
 class StudyRow(NamedTuple):
@@ -36,12 +39,10 @@ class StudyRow(NamedTuple):
 def arguments(
     rng: np.random.Generator, depth: int, length: int, *, batch: int = 2, channels: int = 8, kernel_size: int = 2
 ) -> tuple[np.ndarray, ...]:
-    """x ~ N(0, 1) and parameters as `network.init` draws them: x, h0, h1, w, w_skip in float64."""
-    filters, weights = (2 / (2 * kernel_size)) ** 0.5, (2 / (2 * (depth + 1) + 2)) ** 0.5
+    """x, h0, h1, w, w_skip in float64: x ~ N(0, 1), and a layer's parameters as `network.init` draws them."""
+    config = NetworkConfig(channels, channels, channels, 1, kernel_size=kernel_size, depth=depth)
     x = rng.standard_normal((batch, channels, length))
-    h0, h1 = (rng.uniform(-filters, filters, (channels, kernel_size)) for _ in range(2))
-    w, w_skip = rng.uniform(-weights, weights, (channels, depth + 1)), rng.uniform(-weights, weights, channels)
-    return x, h0, h1, w, w_skip
+    return x, *(entry.start(rng, entry.shape, "float64") for entry in conv_entries(config).values())
 
 
 def truth(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -77,7 +78,7 @@ def run_engine(engine: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
 def study(
     arrays: Sequence[np.ndarray], engines: Iterable[str], dtypes: Iterable[str], until: int | None = None
 ) -> list[StudyRow]:
-    """The error of every engine in every dtype, over the samples before `until` (None: over all)."""
+    """The error of every engine in every dtype, over the samples before `until` (None: over all samples)."""
     rows = []
     for dtype in dtypes:
         rounded = [a.astype(check_choice("dtype", dtype, FLOATS)) for a in arrays]
@@ -119,7 +120,7 @@ def error_by_length(
     dtypes: Sequence[str] = FLOATS,
     rng: np.random.Generator | None = None,
 ) -> list[StudyRow]:
-    """Error against length, the depth being what covers it (K = 2).
+    """Error against length; the depth is the smallest one that covers the length (K = 2).
 
     Examples
     --------
@@ -127,8 +128,6 @@ def error_by_length(
     >>> [(row.length, row.depth, row.relative < 1e-14) for row in rows]
     [(16, 4, True), (64, 6, True)]
     """
-    from ..tree import depth_for
-
     rng, engines = np.random.default_rng(0) if rng is None else rng, engines or engines_here()
     return [row for L in lengths for row in study(arguments(rng, depth_for(L, 2), L), engines, dtypes)]
 

@@ -1,11 +1,11 @@
 """Every operation's gradient against finite differences, and against PyTorch's where it is installed.
 
-With a random g, the gradient of F = sum(g * operation) in each of its arrays, from autograd and our adjoints, is held against
+With a random g, the gradient of F = sum(g * operation) in each of its arrays, from autograd and our adjoints, is compared with
 
     dF/dx_i = (8 (F(x + h e_i) - F(x - h e_i)) - (F(x + 2 h e_i) - F(x - 2 h e_i))) / (12 h) + O(h^4)
 
-in float64, and against PyTorch's backward pass of the same operation: `errors.measure`, each gradient by its own size.
-The operations and the arguments to try them with are those that `ops/` registers.
+in float64, and with PyTorch's backward pass of the same operation (see `base.agreement.measure`; each error is relative to the
+size of its own gradient). The operations and their example arguments are those that `ops/` registers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..engines import usable_engines
 from ..ops import OPERATIONS, Example
 from ..ops.multires_conv import multires_conv_traced
 
-STEP = 1e-3  # h^4 = 1e-12 of truncation meets 1e-16 / h = 1e-13 of rounding
+STEP = 1e-3  # the truncation error h^4 = 1e-12 is then about as small as the rounding error 1e-16 / h = 1e-13
 FINITE, TORCH = 1e-8, 1e-12  # tolerances, relative
 
 
@@ -36,12 +36,12 @@ class Case(NamedTuple):
     in_torch: str | None = None
 
     def run(self, *arrays: Any) -> Any:
-        """The function of these arrays, and of the arguments that come after them."""
+        """The function of these arrays and of the example's further arguments."""
         return self.ours(*self.example.arguments(*arrays))
 
 
 class GradientRow(NamedTuple):
-    """One argument of one operation: relative errors (None without a PyTorch version), and the verdict."""
+    """One argument of one operation: its relative errors (None if there is no PyTorch version), and the verdict."""
 
     operation: str
     argument: int
@@ -84,7 +84,7 @@ def check_gradients(
     op : str or None
         The name of one operation; "gelu" takes its variants too ("gelu, dropout").
     also : list of Case
-        More to check, your own.
+        More functions to check, such as your own.
     rng : numpy Generator
         Draws the arrays; seeded with 0 by default.
 
@@ -144,7 +144,7 @@ def finite_differences(case: Case, arrays: list[np.ndarray], n: int, g: np.ndarr
 
 
 def torch_gradients(case: Case, arrays: list[np.ndarray], g: np.ndarray) -> list[np.ndarray] | list[None]:
-    """By PyTorch's backward pass; None for each array where PyTorch's version is not written."""
+    """By PyTorch's backward pass; None for each array if there is no PyTorch version."""
     import torch
 
     from ..authors import torch_operations

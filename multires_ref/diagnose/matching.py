@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model, NetworkConfig
 from ..network.norms import NORMS
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 INPUT, TIMES = ":input", "@"
 PURPOSE = "comparing with a PyTorch module"
@@ -30,7 +33,7 @@ class Call(NamedTuple):
 
     name: str
     before: int
-    layer: Any
+    layer: Module
 
     @property
     def key(self) -> str:
@@ -84,7 +87,7 @@ def authors_layers(config: NetworkConfig) -> dict[str, str]:
 
 
 def prefix_of(names: list[str]) -> str | None:
-    """What stands before the authors' names ("", "model.", ...); None where they are not found.
+    """The text before the authors' names ("", "model.", ...); None if these names are not found.
 
     Examples
     --------
@@ -95,7 +98,7 @@ def prefix_of(names: list[str]) -> str | None:
     return min(found, key=len, default=None)
 
 
-def every_layer(module: Any) -> list[Call]:
+def every_layer(module: Module) -> list[Call]:
     """The calls of a module in which every layer runs once, in its order."""
     return [Call(name, 0, layer) for name, layer in module.named_modules() if name]
 
@@ -148,7 +151,7 @@ def by_kind(calls: list[Call], config: NetworkConfig) -> dict[str, list[str]]:
     return found
 
 
-def kind_of(layer: Any, config: NetworkConfig) -> str:
+def kind_of(layer: Module, config: NetworkConfig) -> str:
     """The kind of a layer in a block, by its type, by the size of a linear map, or by parameters that are filters; or ""."""
     nn, D, K = import_torch(PURPOSE).nn, config.d_model, config.kernel_size
     types = {
@@ -166,7 +169,7 @@ def kind_of(layer: Any, config: NetworkConfig) -> str:
     return maps.get(size_of_map(layer), "")
 
 
-def size_of_map(layer: Any) -> tuple[int, ...]:
+def size_of_map(layer: Module) -> tuple[int, ...]:
     """The first two sizes of a linear map's weight, () for another layer."""
     nn = import_torch(PURPOSE).nn
     return tuple(layer.weight.shape[:2]) if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Embedding)) else ()
@@ -179,7 +182,7 @@ def count_blocks(calls: list[Call], config: NetworkConfig) -> int | None:
     return norms if norms == maps > 0 else None
 
 
-def check_layers(layers: dict[str, str], module: Any, ours: list[str]) -> None:
+def check_layers(layers: dict[str, str], module: Module, ours: list[str]) -> None:
     """Raise a ValueError that names the layers of a mapping which one of the two sides does not have."""
     names = {name for name, _ in module.named_modules()}
     unknown = [key for key in layers if layer_name(key) not in names]
@@ -216,7 +219,7 @@ def link_parameters(held: dict[str, np.ndarray], layers: dict[str, str], model: 
 
 
 def by_names(held: dict[str, np.ndarray], ours: dict[str, np.ndarray], config: NetworkConfig) -> dict[str, Link]:
-    """By the authors' names, whatever stands before them; their arrays are laid out as `authors.convert` says."""
+    """By the authors' names, after any prefix; the layout of the arrays is that of `authors.convert`."""
     prefix = prefix_of([name.rpartition(".")[0] for name in held])
     if prefix is None or not config.tied:
         return {}

@@ -1,7 +1,7 @@
 """Our network with the usual mistakes built in, one switch for each: what `compare` holds a layer that differs against.
 
-With every switch at its default this is `network.apply` (a test says so). It stands apart from it, so that the network itself
-knows nothing of mistakes. Which of them are usual, and what is right instead, is in `usual_mistakes.py`.
+With every switch at its default this computes what `network.apply` computes (a test checks it). It is written apart from the
+network, so that the network itself knows nothing of mistakes. `usual_mistakes.py` lists them, and what is right instead.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ NONE = Mistakes()
 
 
 def apply_with_mistakes(
-    model: Model, x: Any, lengths: Any, mistakes: Mistakes, blocks: Container[int] | None = None, training: bool = False
+    model: Model,
+    x: np.ndarray,
+    lengths: np.ndarray | None,
+    mistakes: Mistakes,
+    blocks: Container[int] | None = None,
+    training: bool = False,
 ) -> dict[str, np.ndarray]:
     """Every layer's output, by the names that hooks are given, with `mistakes` in the given blocks (None: in all).
 
@@ -81,8 +86,8 @@ def apply_with_mistakes(
 
 
 def layers_with_mistakes(
-    model: Model, x: Any, lengths: Any, inside: Sequence[Mistakes], outside: Mistakes, training: bool,
-    start: int = 0, begin: Any = None, few: tuple[int, slice] | None = None,
+    model: Model, x: np.ndarray | None, lengths: np.ndarray | None, inside: Sequence[Mistakes], outside: Mistakes, training: bool,
+    start: int = 0, begin: np.ndarray | None = None, few: tuple[int, slice] | None = None,
 ) -> Layers:  # fmt: skip
     """The layers' names and outputs one after the other; a block is computed only when it is asked for.
 
@@ -115,11 +120,11 @@ def layers_with_mistakes(
         yield "decoder", conv1x1(x, decoder["weight"], decoder["bias"])
 
 
-def block_with_mistakes(model: Model, i: int, x: Any, m: Mistakes, training: bool, channels: slice | None) -> Layers:
+def block_with_mistakes(model: Model, i: int, x: np.ndarray, m: Mistakes, training: bool, channels: slice | None) -> Layers:
     """The layers of block i, from x [B, D, L]; the last one, "out", is what goes into the next block."""
     params, shown = model.params["blocks"][i], []
 
-    def norm(s: Any) -> dict[str, np.ndarray]:
+    def norm(s: np.ndarray) -> dict[str, np.ndarray]:
         return norm_with_mistakes(model.config, params["norm"], model.state["blocks"][i], s, m, training)
 
     inner = x
@@ -143,7 +148,7 @@ def block_with_mistakes(model: Model, i: int, x: Any, m: Mistakes, training: boo
     yield "out", s
 
 
-def tanh_gelu(x: Any, mask: Any = None) -> Any:
+def tanh_gelu(x: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
     return 0.5 * x * (1.0 + np.tanh(float(np.sqrt(2 / np.pi)) * (x + 0.044715 * x**3)))
 
@@ -161,7 +166,7 @@ def steps_with_mistakes(m: Mistakes) -> Steps:
     return OVER_TIME._replace(gelu=ACTIVATIONS[m.gelu], glu=lambda u, mask: glu(gates_with_mistakes(u, m), mask))
 
 
-def gates_with_mistakes(u: Any, m: Mistakes) -> Any:
+def gates_with_mistakes(u: np.ndarray, m: Mistakes) -> np.ndarray:
     """u [B, 2 D, L] with its channels in the order in which GLU takes values, then gates."""
     D = u.shape[1] // 2
     if m.glu == "first half gates":
@@ -169,7 +174,7 @@ def gates_with_mistakes(u: Any, m: Mistakes) -> Any:
     return np.concatenate((u[:, ::2], u[:, 1::2]), axis=1) if m.glu == "interleaved" else u
 
 
-def pool_with_mistakes(x: Any, lengths: Any, m: Mistakes) -> Any:
+def pool_with_mistakes(x: np.ndarray, lengths: np.ndarray | None, m: Mistakes) -> np.ndarray:
     """[B, D, L] -> [B, D]: the mean over time, or what was taken for it."""
     B, _, L = x.shape
     lengths = np.full(B, L) if lengths is None or m.lengths == "ignored" else np.asarray(lengths)
@@ -182,7 +187,7 @@ def pool_with_mistakes(x: Any, lengths: Any, m: Mistakes) -> Any:
 
 
 def norm_with_mistakes(
-    config: NetworkConfig, params: Params, state: Params, s: Any, m: Mistakes, training: bool
+    config: NetworkConfig, params: Params, state: Params, s: np.ndarray, m: Mistakes, training: bool
 ) -> dict[str, np.ndarray]:
     """The network's norm of s [B, D, L] as "norm", and the running statistics by name."""
     norm = NORMS[config.norm]
@@ -206,7 +211,9 @@ def norm_with_mistakes(
     return {"norm": out} | shown
 
 
-def conv_with_mistakes(config: NetworkConfig, conv: Params, x: Any, m: Mistakes, channels: slice | None = None) -> Any:
+def conv_with_mistakes(
+    config: NetworkConfig, conv: Params, x: np.ndarray, m: Mistakes, channels: slice | None = None
+) -> np.ndarray:
     """The convolution of x [B, D, L], level by level; of some channels alone where `channels` is given."""
     select, J = m.tree or (config.tree_select, config.J)
     kept_counts = kept_per_level(J, config.kernel_size, select, config.m)
@@ -228,7 +235,7 @@ def conv_with_mistakes(config: NetworkConfig, conv: Params, x: Any, m: Mistakes,
     return y + w[:, :1] * a
 
 
-def filters_with_mistakes(conv: Params, m: Mistakes) -> tuple[Any, Any]:
+def filters_with_mistakes(conv: Params, m: Mistakes) -> tuple[np.ndarray, np.ndarray]:
     """h0 and h1 as a network with these mistakes would read them."""
     h0, h1 = (conv["h1"], conv["h0"]) if m.filters == "swapped" else (conv["h0"], conv["h1"])
     h0 = h0[..., ::-1] if m.taps in ("reversed", "h0 reversed") else h0
@@ -244,7 +251,7 @@ def dilation_with_mistakes(i: int, J: int, K: int, m: Mistakes) -> int:
     return (rules | {"powers of K": K ** (i - 1), "linear": i, "none": 1})[m.dilations]
 
 
-def weights_with_mistakes(config: NetworkConfig, conv: Params, m: Mistakes, select: str, J: int) -> tuple[Any, Any]:
+def weights_with_mistakes(config: NetworkConfig, conv: Params, m: Mistakes, select: str, J: int) -> tuple[np.ndarray, np.ndarray]:
     """w [D, m] and w_skip [D] as a network with these mistakes would read them."""
     w, w_skip = conv["w"], conv["w_skip"]
     if m.skip == "missing":
@@ -266,7 +273,7 @@ def weights_with_mistakes(config: NetworkConfig, conv: Params, m: Mistakes, sele
     return w[:, np.argsort(theirs)], w_skip  # column p of w is read as the weight of their p-th row
 
 
-def padded_conv(a: Any, h: Any, dilation: int, padding: str, reverse: bool = True) -> Any:
+def padded_conv(a: np.ndarray, h: np.ndarray, dilation: int, padding: str, reverse: bool = True) -> np.ndarray:
     """The dilated filter: causal ("left"), or with another padding, its kernel being h reversed where `reverse` is true.
 
     With p zeros on the left and (K - 1) dilation - p on the right, a correlation gives what the causal filter gives
@@ -284,6 +291,6 @@ def padded_conv(a: Any, h: Any, dilation: int, padding: str, reverse: bool = Tru
     return sum(h[..., k, None] * moved(a, k * dilation - ahead) for k in range(h.shape[-1]))
 
 
-def moved(a: Any, steps: int) -> Any:
+def moved(a: np.ndarray, steps: int) -> np.ndarray:
     """a[n - steps], zero outside; steps may be negative."""
     return delay(a, steps) if steps >= 0 else delay(a[..., ::-1], -steps)[..., ::-1]

@@ -10,23 +10,27 @@ import copy
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..authors.torch_file import as_numpy
 from ..base.optional import import_torch
-from .axes import as_theirs
+from .axes import Order, Shape, as_theirs
 from .matching import INPUT, PURPOSE, Call, layer_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 HOW = "pass call=lambda module, x{}: ..., which says how to run it and returns the output"
 
 
-def unwrap(module: Any) -> tuple[Any, list[str]]:
+def unwrap(module: Module) -> tuple[Module, list[str]]:
     """The module inside DataParallel, DistributedDataParallel and torch.compile, and a note for each wrapper taken off."""
     notes = []
     while type(module).__name__ in WRAPPERS:
@@ -36,8 +40,8 @@ def unwrap(module: Any) -> tuple[Any, list[str]]:
     return module, notes
 
 
-def copied(module: Any) -> Any:
-    """A deep copy, in which activations that a module has kept from an earlier run are plain tensors."""
+def copied(module: Module) -> Module:
+    """A deep copy, in which activations that the module kept from an earlier run are tensors without a graph."""
     memo: dict[int, Any] = {}
 
     def visit(value: Any, depth: int = 0) -> None:
@@ -61,8 +65,8 @@ def copied(module: Any) -> Any:
         ) from None
 
 
-def foreign_constants(module: Any, dtype: str) -> list[str]:
-    """Float tensors that are neither parameters nor buffers and have another dtype: `.to(dtype)` leaves them as they are."""
+def foreign_constants(module: Module, dtype: str) -> list[str]:
+    """The names of float tensors of another dtype that are neither parameters nor buffers: `.to(dtype)` does not change them."""
     torch = import_torch(PURPOSE)
     held = [(f"{name}.{key}".lstrip("."), value) for name, layer in module.named_modules() for key, value in vars(layer).items()]
     return [
@@ -70,7 +74,7 @@ def foreign_constants(module: Any, dtype: str) -> list[str]:
     ]
 
 
-def first_tensor(value: Any) -> Any:
+def first_tensor(value: Any) -> Tensor | None:
     """The tensor of a layer's input or output; of a tuple, list or dict the first one."""
     while isinstance(value, (tuple, list, dict)):
         value = next(iter(value.values() if isinstance(value, dict) else value), None)
@@ -78,7 +82,7 @@ def first_tensor(value: Any) -> Any:
 
 
 @contextmanager
-def hooks_on(module: Any, layers: dict[str, str]) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+def hooks_on(module: Module, layers: dict[str, str]) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Inside, what the mapped layers return (or take) and the gradients there are kept, by our names: (values, gradients)."""
     values: dict[str, np.ndarray] = {}
     gradients: dict[str, np.ndarray] = {}
@@ -113,13 +117,13 @@ def hooks_on(module: Any, layers: dict[str, str]) -> Iterator[tuple[dict[str, np
 
 
 @contextmanager
-def calls_of(module: Any) -> Iterator[list[Call]]:
+def calls_of(module: Module) -> Iterator[list[Call]]:
     """Inside, a list of the layers that run, in the order in which they begin; those that never run are not in it."""
     calls: list[Call] = []
     runs: Counter[str] = Counter()
 
     def before(name: str) -> Callable[..., None]:
-        def entered(layer: Any, inputs: Any) -> None:
+        def entered(layer: Module, inputs: Any) -> None:
             calls.append(Call(name, runs[name], layer))
             runs[name] += 1
 
@@ -148,15 +152,15 @@ class Pass(NamedTuple):
 class Runner:
     """Runs copies of a module on an input of ours."""
 
-    module: Any
+    module: Module
     dtype: str
     call: Callable[..., Any] | None = None
-    fits: Callable[[tuple[int, ...], int, int], bool] = lambda shape, B, L: True  # whether a shape can be the output's
+    fits: Callable[[Shape, int, int], bool] = lambda shape, B, L: True  # whether a shape can be the output's
     notes: list[str] = field(default_factory=list)
 
     def run(
-        self, x: np.ndarray, lengths: Any, layers: dict[str, str] | None = None, *, training: bool = False,
-        g: np.ndarray | None = None, order: tuple[int, ...] | None = None, dropout: bool = False, seed: int = 0,
+        self, x: np.ndarray, lengths: np.ndarray | None, layers: dict[str, str] | None = None, *, training: bool = False,
+        g: np.ndarray | None = None, order: Order | None = None, dropout: bool = False, seed: int = 0,
     ) -> Pass:  # fmt: skip
         """One pass of a fresh copy; without `dropout` every dropout function of PyTorch returns its input."""
         module, (x, *lengths) = self.ready(training), self.tensors(x, lengths)
@@ -178,8 +182,8 @@ class Runner:
             torch.manual_seed(seed)
             yield
 
-    def ready(self, training: bool) -> Any:
-        """A copy in the dtype and mode, all of whose parameters take a gradient."""
+    def ready(self, training: bool) -> Module:
+        """A copy in the dtype and in the mode; all its float parameters require a gradient."""
         torch = import_torch(PURPOSE)
         module = copied(self.module).to(getattr(torch, self.dtype)).train(training)
         for p in module.parameters():
@@ -187,20 +191,20 @@ class Runner:
             p.requires_grad_(p.is_floating_point())
         return module
 
-    def tensors(self, x: np.ndarray, lengths: Any) -> list[Any]:
+    def tensors(self, x: np.ndarray, lengths: np.ndarray | None) -> list[Tensor]:
         torch = import_torch(PURPOSE)
         device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         return [torch.from_numpy(np.array(a, order="C")).to(device) for a in (x, lengths) if a is not None]
 
-    def calls(self, x: np.ndarray, lengths: Any) -> list[Call]:
+    def calls(self, x: np.ndarray, lengths: np.ndarray | None) -> list[Call]:
         """The layers that run, in order."""
         module, inputs = self.ready(training=False), self.tensors(x, lengths)
         with self.surroundings(dropout=False, seed=0, gradients=False), calls_of(module) as calls:
             self.output(module, *inputs)
         return calls
 
-    def backward(self, out: Any, g: np.ndarray, order: tuple[int, ...] | None) -> None:
-        """Let g, which has our axes, arrive at the output."""
+    def backward(self, out: Tensor, g: np.ndarray, order: Order | None) -> None:
+        """The backward pass from g, the gradient at the output, which has our axes."""
         torch = import_torch(PURPOSE)
         shape = tuple(out.shape)
         arriving = as_theirs(g, shape, order if order is not None else tuple(range(len(shape))))
@@ -209,7 +213,7 @@ class Runner:
         except Exception as error:
             raise ValueError(f"the backward pass of the module fails: {type(error).__name__}: {first_line(error)}") from None
 
-    def output(self, module: Any, x: Any, lengths: Any = None) -> Any:
+    def output(self, module: Module, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The tensor that the module returns."""
         with calls_of(module) as calls:
             try:
@@ -218,23 +222,22 @@ class Runner:
                 raise ValueError(self.failure(error, module, x, calls)) from None
         return self.one_tensor(returned, x.shape[0], x.shape[-1])
 
-    def invoke(self, module: Any, x: Any, lengths: Any) -> Any:
+    def invoke(self, module: Module, x: Tensor, lengths: Tensor | None) -> Any:
         """Run it as `call` says; otherwise on x and, by keyword or as the second argument, on lengths."""
         inputs = (x,) if lengths is None else (x, lengths)
         if self.call:
             return self.call(module, *inputs)
         if lengths is None:
             return module(x)
-        kinds = inspect.signature(module.forward).parameters.values()
-        if any(p.name == "lengths" and p.kind != p.POSITIONAL_ONLY or p.kind == p.VAR_KEYWORD for p in kinds):
+        accepted = inspect.signature(module.forward).parameters.values()
+        if any(p.name == "lengths" and p.kind != p.POSITIONAL_ONLY or p.kind == p.VAR_KEYWORD for p in accepted):
             return module(x, lengths=lengths)
-        if sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in kinds) < 2 and not any(
-            p.kind == p.VAR_POSITIONAL for p in kinds
-        ):
+        positional = [p for p in accepted if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if len(positional) < 2 and not any(p.kind == p.VAR_POSITIONAL for p in accepted):
             raise TypeError("forward takes no lengths")
         return module(x, lengths)
 
-    def failure(self, error: Exception, module: Any, x: Any, calls: list[Call]) -> str:
+    def failure(self, error: Exception, module: Module, x: Tensor, calls: list[Call]) -> str:
         """What went wrong while the module ran, in which layer, and what to do."""
         where = f" in {calls[-1].name} ({type(calls[-1].layer).__name__})" if calls else ""
         said = f"{type(error).__name__}: {first_line(error)}"
@@ -247,14 +250,14 @@ class Runner:
             return start + f"Its forward must take them as `lengths` or as the second argument; or {HOW.format(', lengths')}"
         return start + f"If it takes its input in another way, {HOW.format('')}"
 
-    def one_tensor(self, returned: Any, B: int, L: int) -> Any:
+    def one_tensor(self, returned: Any, B: int, L: int) -> Tensor:
         """The output in a tuple, list or dict: the one tensor in it that has the shape of an output."""
         if hasattr(returned, "detach"):
             return returned
-        parts = (
-            returned.items() if isinstance(returned, dict) else enumerate(returned) if isinstance(returned, (tuple, list)) else ()
-        )
-        found = {key: value for key, value in parts if hasattr(value, "detach") and self.fits(tuple(value.shape), B, L)}
+        parts = returned if isinstance(returned, dict) else {}
+        if isinstance(returned, (tuple, list)):
+            parts = dict(enumerate(returned))
+        found = {key: value for key, value in parts.items() if hasattr(value, "detach") and self.fits(tuple(value.shape), B, L)}
         if len(found) == 1:
             ((key, value),) = found.items()
             kind = type(returned).__name__
@@ -274,7 +277,7 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0].rstrip(".")
 
 
-def dropout_off(off: bool) -> Any:
+def dropout_off(off: bool) -> AbstractContextManager:
     """A context in which the dropout functions of PyTorch, and so its dropout layers, return their input."""
     torch = import_torch(PURPOSE)
     functions = [getattr(torch.nn.functional, name) for name in DROPOUTS]
@@ -288,14 +291,3 @@ def dropout_off(off: bool) -> Any:
             return function(*args, **kwargs)
 
     return Off() if off else nullcontext()
-
-
-def running_statistics(buffers: dict[str, np.ndarray], layers: dict[str, str]) -> dict[str, np.ndarray]:
-    """BatchNorm's running statistics by our names."""
-    return {
-        f"{ours}.{kind}": buffers[f"{layer_name(key)}.{kind}"]
-        for key, ours in layers.items()
-        if ours.endswith(".norm") and not key.endswith(INPUT)
-        for kind in ("running_mean", "running_var")
-        if f"{layer_name(key)}.{kind}" in buffers
-    }

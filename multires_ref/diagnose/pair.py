@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..base.agreement import Error, measure
 from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model
-from .axes import aligned, channel_axis, find_orders, our_shape, possible_orders, resized
+from .axes import Order, Shape, Shapes, aligned, channel_axis, find_orders, our_shape, possible_orders, resized
 from .matching import (
     INPUT,
     PURPOSE,
@@ -26,9 +26,12 @@ from .matching import (
     link_parameters,
     our_layers,
 )  # fmt: skip
-from .modules import Pass, Runner, running_statistics, unwrap
+from .modules import Pass, Runner, unwrap
 from .record import Record, cast, cast_model, map_model, record_model
 from .report import cancellation_noise
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 GRADIENT_TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # relative, each gradient by its own size
 MODES = ("evaluation", "training")
@@ -42,8 +45,10 @@ class Layer(NamedTuple):
     error: Error
 
 
-def prepare(torch_module: Any, model: Model, x: Any, lengths: Any, layers: Any, call: Any, dtype: str) -> Pair:
-    """The pair, after everything that must be known before a comparison: axes, dtypes, layers and parameters that correspond."""
+def prepare(
+    torch_module: Module, model: Model, x: Any, lengths: Any, layers: dict[str, str] | None, call: Any, dtype: str
+) -> Pair:
+    """Check and convert everything that a comparison needs: the input, dtypes, layers and parameters that correspond."""
     torch = import_torch(PURPOSE)
     if not isinstance(torch_module, torch.nn.Module):
         raise TypeError(f"torch_module must be a torch.nn.Module; got {type(torch_module).__name__}")
@@ -80,12 +85,12 @@ def rounded(model: Model, torch_dtype: Any) -> Model:
 
 @dataclass
 class Pair:
-    """Both sides, their input, and how they correspond."""
+    """Both sides, their input, and which layers and parameters correspond."""
 
-    module: Any
+    module: Module
     model: Model
     x: np.ndarray
-    lengths: Any
+    lengths: np.ndarray | None
     layers: dict[str, str]  # the module's layers -> ours
     runner: Runner
     links: dict[str, Link]  # the module's parameters, by our names
@@ -104,18 +109,19 @@ class Pair:
         """The layers of a pass by our names; what the module returns is "decoder"."""
         return run.values | {"decoder": run.output}
 
-    def our_shape(self, name: str) -> tuple[int, ...]:
+    def our_shape(self, name: str) -> Shape:
+        """The shape that our layer has on this input."""
         return our_shape(name, self.model.config, self.x.shape[0], self.x.shape[-1])
 
     @cached_property
-    def orders(self) -> dict[str, set[tuple[int, ...]]]:
+    def orders(self) -> dict[str, set[Order]]:
         """For each layer the orders of axes that are possible."""
         nn, modules = import_torch(PURPOSE).nn, dict(self.module.named_modules())
 
-        def shapes(run: Pass) -> dict[str, tuple[int, ...]]:
+        def shapes(run: Pass) -> Shapes:
             return {name: a.shape for name, a in self.arrays(run).items()}
 
-        def other(B: int, L: int) -> dict[str, tuple[int, ...]]:
+        def other(B: int, L: int) -> Shapes:
             return shapes(self.runner.run(*resized(self.x, self.lengths, B, L), self.layers))
 
         axes = {ours: channel_axis(modules[layer_name(k)], nn) for k, ours in self.layers.items() if not k.endswith(INPUT)}
@@ -123,7 +129,7 @@ class Pair:
         return find_orders(shapes(self.their_pass("evaluation")), self.model.config, B, L, other, axes)
 
     def theirs(self, mode: str) -> dict[str, np.ndarray]:
-        """The module's layers with our axes; as they are where no order of axes fits (which then counts as a difference)."""
+        """The module's layers with our axes; where no order of axes fits, the layer is left as it is and counts as different."""
         run, found = self.their_pass(mode), {}
         for name, array in self.arrays(run).items():
             orders = self.orders.get(name, set())
@@ -135,10 +141,11 @@ class Pair:
 
     @cached_property
     def g(self) -> np.ndarray:
-        """What arrives at the output when gradients are compared."""
+        """The gradient that arrives at the output when gradients are compared."""
         return np.random.default_rng(0).standard_normal(self.our_shape("decoder")).astype(self.runner.dtype)
 
     def record(self, mode: str, g: np.ndarray | None) -> Record:
+        """Our own pass in a mode, and from g, if it is given, a backward pass."""
         return record_model(self.model, self.x, self.lengths, g, mode == "training")
 
     def ours(self, mode: str) -> dict[str, np.ndarray]:
@@ -147,8 +154,7 @@ class Pair:
         values = dict(record.values)
         for i in range(self.model.config.n_layers):
             values[f"blocks.{i}.input"] = values[f"blocks.{i - 1}.norm" if i else "encoder"]
-        order = {name: n for n, name in enumerate(our_layers(self.model.config))}
-        values = dict(sorted(values.items(), key=lambda item: order[item[0]]))
+        values = {name: values[name] for name in our_layers(self.model.config)}
         if mode == "training" and self.model.config.norm == "batch":
             for i in range(self.model.config.n_layers):
                 for kind in ("mean", "var"):
@@ -156,12 +162,10 @@ class Pair:
         return values
 
     def gradients(self, mode: str) -> list[Layer]:
-        """The gradients of sum(g * output) in the input and in every parameter that is linked, ours the reference."""
+        """The gradients of sum(g * output) in the input and in every parameter that was found in the module; ours are right."""
         tolerance, ours = GRADIENT_TOLERANCES[self.runner.dtype], self.record(mode, self.g)
         order = min(self.orders["decoder"])
-        theirs = self.runner.run(
-            self.x, self.lengths, self.layers, training=mode == "training", g=self.g, order=order
-        )  # fmt: skip
+        theirs = self.runner.run(self.x, self.lengths, self.layers, training=mode == "training", g=self.g, order=order)
         rows = []
         if ours.input is not None:
             of_input = np.zeros_like(ours.input) if theirs.input is None else theirs.input
@@ -176,21 +180,21 @@ class Pair:
         return rows
 
     def random_layers(self) -> list[str]:
-        """The layers that differ between runs in evaluation mode, dropout being as the module has it."""
-        try:  # one example shows it
-            return self.moving_layers(self.x[:1], None if self.lengths is None else self.lengths[:1])
-        except ValueError:  # of a module that is made for one batch size
-            return self.moving_layers(self.x, self.lengths)
+        """The layers that differ between runs in evaluation mode, with dropout as the module has it."""
+        try:  # one example is enough to see it
+            return self.random_layers_on(self.x[:1], None if self.lengths is None else self.lengths[:1])
+        except ValueError:  # raised by a module that is made for one batch size
+            return self.random_layers_on(self.x, self.lengths)
 
-    def moving_layers(self, x: np.ndarray, lengths: Any) -> list[str]:
+    def random_layers_on(self, x: np.ndarray, lengths: np.ndarray | None) -> list[str]:
         """The layers that differ between runs on x in evaluation mode."""
 
         def run(dropout: bool, seed: int) -> dict[str, np.ndarray]:
             return self.arrays(self.runner.run(x, lengths, self.layers, dropout=dropout, seed=seed))
 
-        still, *moving = run(False, 0), run(True, 1), run(True, 2)
-        names = [name for name in our_layers(self.model.config) if name in still]
-        return [n for n in names if not all(np.allclose(run[n], still[n], rtol=1e-6, equal_nan=True) for run in moving)]
+        without, *others = run(False, 0), run(True, 1), run(True, 2)
+        names = [name for name in our_layers(self.model.config) if name in without]
+        return [n for n in names if not all(np.allclose(other[n], without[n], rtol=1e-6, equal_nan=True) for other in others)]
 
     def their_name(self, ours: str) -> str:
         """The module's name for a layer of ours."""
@@ -198,17 +202,17 @@ class Pair:
         return names.get(ours, ours.rpartition(".")[2])
 
     def shares_nothing(self) -> bool:
-        """Whether neither a parameter nor a layer was recognised, though they were looked for."""
+        """Whether no parameter and no layer inside the module was recognised."""
         return not self.links and not set(self.layers.values()) - {"encoder", "decoder", "pool"}
 
     @property
     def wrong_output(self) -> tuple[list[int], list[int]] | None:
-        """The shapes of the two outputs, where they cannot be brought together."""
+        """The shapes of the two outputs if one cannot be taken for the other, else None."""
         theirs = self.their_pass("evaluation").output.shape
         return None if self.orders["decoder"] else (list(theirs), list(self.our_shape("decoder")))
 
     def all_notes(self) -> list[str]:
-        """What the reader must know of how the two were compared."""
+        """What the reader must know about how the two were compared."""
         unlike = different_numbers(self.links, self.held, self.model)
         notes = [*self.notes, *self.runner.notes]
         notes += [f"note: the module's parameters are not the model's: {', '.join(unlike)}"] if unlike else []
@@ -220,7 +224,7 @@ class Pair:
         return notes
 
     def not_compared(self, tables: dict[str, list[Layer]], gradients: dict[str, list[Layer]]) -> list[str]:
-        """What a verdict does not cover, in phrases."""
+        """What was not compared, in phrases."""
         torch, n, said = import_torch(PURPOSE), self.model.config.n_layers, []
         compared = {row.name for row in next(iter(tables.values()))}
         doubtful = [name for name, orders in self.orders.items() if len(orders) > 1 and name != "decoder"]
@@ -240,6 +244,17 @@ class Pair:
         if dropouts or self.model.config.dropout > 0:
             said.append("dropout in training mode, whose masks are random: it was switched off")
         return said
+
+
+def running_statistics(buffers: dict[str, np.ndarray], layers: dict[str, str]) -> dict[str, np.ndarray]:
+    """BatchNorm's running statistics by our names."""
+    return {
+        f"{ours}.{kind}": buffers[f"{layer_name(key)}.{kind}"]
+        for key, ours in layers.items()
+        if ours.endswith(".norm") and not key.endswith(INPUT)
+        for kind in ("running_mean", "running_var")
+        if f"{layer_name(key)}.{kind}" in buffers
+    }
 
 
 def in_short(names: list[str], n_layers: int) -> list[str]:

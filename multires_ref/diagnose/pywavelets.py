@@ -1,7 +1,7 @@
 """How PyWavelets' transforms relate to the causal tree: nine relations, checked on any wavelet and signal.
 
-With F = dec_len, S_j = (2^j - 1) F / 2, and the tree built from h0 = dec_lo, h1 = dec_hi in lag order; "zero" is the layer's zero
-history (a_j of `tree.pyramid`), "per" takes indices mod N:
+Here F = dec_len, S_j = (2^j - 1) F / 2, and the tree is built from h0 = dec_lo and h1 = dec_hi, in lag order. "zero" means that
+the signal is zero before it begins, as in the layer (a_j of `tree.pyramid`); "per" means that indices are taken mod N:
 
     A   swt                     cA_j = roll(a_j^per, -S_j), cD_j alike; 2^J divides N
     A'  swt(norm=True)          the same times 2^(-j/2)
@@ -18,7 +18,7 @@ history (a_j of `tree.pyramid`), "per" takes indices mod N:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,14 +29,17 @@ from ..response import impulse_responses
 from ..transform import causal_delay, causal_iswt
 from ..tree import pyramid
 
+if TYPE_CHECKING:
+    from pywt import Wavelet
+
 EXACT = 1e-12  # relative; rounding only
-EARLY = 1e-11  # where a long filter has only begun to see the signal: such an array is small beside the terms of its sums
-TABLES = 1e-10  # where the digits of PyWavelets' filter tables limit perfect reconstruction
+EARLY = 1e-11  # for arrays at the beginning of the signal, which a long filter makes from sums of much larger terms
+TABLES = 1e-10  # for perfect reconstruction, which the digits of PyWavelets' filter tables limit
 EXTENSIONS = ("symmetric", "reflect", "periodic", "smooth", "constant", "antisymmetric", "antireflect")
 
 
 class Relation(NamedTuple):
-    """One row of the report: `error` is the largest relative error of its arrays; None where the relation does not apply."""
+    """One row of the report: `error` is the largest relative error of its arrays, or None if the relation does not apply."""
 
     name: str
     meaning: str
@@ -45,11 +48,11 @@ class Relation(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """True where the relation holds, or does not apply to this wavelet."""
+        """Whether the relation holds, or does not apply to this wavelet."""
         return self.error is None or self.error <= self.tolerance
 
 
-def check_pywavelets(wavelet: Any, x: Any = None, level: int = 3) -> list[Relation]:
+def check_pywavelets(wavelet: str | Wavelet, x: np.ndarray | None = None, level: int = 3) -> list[Relation]:
     """Check all relations between PyWavelets and the causal tree for one wavelet on one signal.
 
     Parameters
@@ -57,8 +60,8 @@ def check_pywavelets(wavelet: Any, x: Any = None, level: int = 3) -> list[Relati
     wavelet : str or pywt.Wavelet
         Any of PyWavelets' discrete wavelets.
     x : array [N] or None
-        The signal, of any length; None takes 200 samples of seeded noise. Relations that need a length which 2^level divides
-        use the longest beginning of x that has it.
+        The signal, of any length; None means 200 samples of seeded noise. Relations that need a length which 2^level divides use
+        only the longest beginning of x that has such a length.
     level : int, J
 
     Returns
@@ -97,9 +100,9 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def worst(pairs: Pairs | None) -> float | None:
-    """The largest relative error of all pairs, each array by its own size; infinite where there is nothing that agrees.
+    """The largest relative error of all pairs, each relative to the size of its own array.
 
-    See `errors.measure`: NaN, empty arrays and shapes that do not fit count as infinitely far.
+    NaN, empty arrays and shapes that do not fit count as infinite errors (see `base.agreement.measure`).
     """
     if pairs is None:
         return None
@@ -107,12 +110,12 @@ def worst(pairs: Pairs | None) -> float | None:
     return max((error.relative if error.passed else np.inf for error in errors), default=np.inf)
 
 
-def tree_zero(x: np.ndarray, wavelet: Any, J: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def tree_zero(x: np.ndarray, wavelet: Wavelet, J: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The layer's tree: (a_1, d_1), ..., (a_J, d_J) with zero history."""
     return pyramid(x, np.array(wavelet.dec_lo), np.array(wavelet.dec_hi), J)
 
 
-def tree_periodic(x: np.ndarray, wavelet: Any, J: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def tree_periodic(x: np.ndarray, wavelet: Wavelet, J: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The tree with indices mod N: a_j[n] = sum_k lo[k] a_{j-1}[(n - 2^(j-1) k) mod N]."""
     levels, a = [], x
     for j in range(1, J + 1):
@@ -122,7 +125,7 @@ def tree_periodic(x: np.ndarray, wavelet: Any, J: int) -> list[tuple[np.ndarray,
     return levels
 
 
-def shift(wavelet: Any, j: int) -> int:
+def shift(wavelet: Wavelet, j: int) -> int:
     """S_j = (2^j - 1) F / 2."""
     return (2**j - 1) * wavelet.dec_len // 2
 
@@ -132,21 +135,21 @@ def divisible(x: np.ndarray, J: int) -> np.ndarray:
     return x[: len(x) // 2**J * 2**J]
 
 
-def swt_levels(x: np.ndarray, wavelet: Any, J: int, **options: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+def swt_levels(x: np.ndarray, wavelet: Wavelet, J: int, **options: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """`pywt.swt`, fine to coarse."""
     import pywt
 
     return pywt.swt(x, wavelet, J, **options)[::-1]
 
 
-def check_swt(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
+def check_swt(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs:
     """A."""
     x = divisible(x, J)
     ours, theirs = tree_periodic(x, wavelet, J), swt_levels(x, wavelet, J)
     return [(np.roll(ours[j][c], -shift(wavelet, j + 1)), theirs[j][c]) for j in range(J) for c in (0, 1)]
 
 
-def check_swt_norm(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
+def check_swt_norm(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs | None:
     """A'. Orthogonal wavelets only: PyWavelets warns and does nothing for the others."""
     if not wavelet.orthogonal:
         return None
@@ -155,7 +158,7 @@ def check_swt_norm(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
     return [(np.roll(ours[j][c], -shift(wavelet, j + 1)) * 2 ** (-(j + 1) / 2), theirs[j][c]) for j in range(J) for c in (0, 1)]
 
 
-def check_swt_padded(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
+def check_swt_padded(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs:
     """B."""
     N = len(x)
     M = -(-(N + causal_delay(wavelet, J)) // 2**J) * 2**J
@@ -163,8 +166,8 @@ def check_swt_padded(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
     return [(ours[j][c], np.roll(theirs[j][c], shift(wavelet, j + 1))[:N]) for j in range(J) for c in (0, 1)]
 
 
-def quiet_wavedec(x: np.ndarray, wavelet: Any, mode: str, J: int) -> list[np.ndarray]:
-    """`pywt.wavedec` without its warning that short signals see mostly boundary: the relations hold there too."""
+def quiet_wavedec(x: np.ndarray, wavelet: Wavelet, mode: str, J: int) -> list[np.ndarray]:
+    """`pywt.wavedec` without its warning that the boundary dominates in short signals: the relations hold there too."""
     import warnings
 
     import pywt
@@ -174,8 +177,8 @@ def quiet_wavedec(x: np.ndarray, wavelet: Any, mode: str, J: int) -> list[np.nda
         return pywt.wavedec(x, wavelet, mode=mode, level=J)
 
 
-def check_wavedec_zero(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
-    """C: all coefficients, with x padded right by enough zeros."""
+def check_wavedec_zero(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs:
+    """C: all coefficients, with enough zeros on the right of x."""
     c = quiet_wavedec(x, wavelet, "zero", J)
     padded = np.pad(x, (0, 2**J * (wavelet.dec_len + 1)))
     ours = tree_zero(padded, wavelet, J)
@@ -185,7 +188,7 @@ def check_wavedec_zero(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
     ]
 
 
-def check_wavedec_periodization(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
+def check_wavedec_periodization(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs:
     """D."""
     x = divisible(x, J)
     N, c = len(x), quiet_wavedec(x, wavelet, "periodization", J)
@@ -195,8 +198,8 @@ def check_wavedec_periodization(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
     return [(ours[J - 1][0][index(J)], c[0]), *details]
 
 
-def check_extensions(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
-    """E: level 1 of `pywt.dwt` in every mode that extends the signal, by convolving the extended signal."""
+def check_extensions(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs:
+    """E: level 1 of `pywt.dwt` in every mode that extends the signal, against a convolution of the extended signal."""
     import pywt
 
     F, pairs = wavelet.dec_len, []
@@ -209,8 +212,8 @@ def check_extensions(x: np.ndarray, wavelet: Any, J: int) -> Pairs:
     return pairs
 
 
-def check_inverse(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
-    """F. "dmey" is left out: its tables do not give perfect reconstruction."""
+def check_inverse(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs | None:
+    """F, but not for "dmey", whose filter tables do not give perfect reconstruction."""
     if wavelet.name == "dmey":
         return None
     late = causal_delay(wavelet, J)
@@ -218,7 +221,7 @@ def check_inverse(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
     return [(back, np.pad(x, (late, 0)))]
 
 
-def check_upcoef(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
+def check_upcoef(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs | None:
     """G: `upcoef` and `wavefun` of orthogonal wavelets are the impulse responses reversed."""
     import pywt
 
@@ -233,8 +236,8 @@ def check_upcoef(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
     return pairs
 
 
-def check_mra(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
-    """H, without building the matrices: T' y correlates y with what T convolves by."""
+def check_mra(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs | None:
+    """H, without building the matrices: T x is a circular convolution, and T' y the correlation with the same column."""
     import pywt
 
     if not wavelet.orthogonal:
@@ -251,7 +254,7 @@ def check_mra(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
     return [(twice(columns[J - 1][0], J), theirs[0]), *details]
 
 
-def check_modwt(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
+def check_modwt(x: np.ndarray, wavelet: Wavelet, J: int) -> Pairs | None:
     """I, against the MODWT's definition (Percival and Walden): filters g / sqrt 2, periodic, W_j = sum_l h_j[l] x[(n - l) mod N].
 
     Its wavelet filter is `rec_hi`, its scaling filter `rec_lo`: the reversed decomposition filters of an orthogonal wavelet.
@@ -270,7 +273,7 @@ def check_modwt(x: np.ndarray, wavelet: Any, J: int) -> Pairs | None:
     return pairs
 
 
-Check = Callable[[np.ndarray, Any, int], Pairs | None]
+Check = Callable[[np.ndarray, "Wavelet", int], Pairs | None]
 RELATIONS: list[tuple[str, str, float, Check]] = [
     ("A", "swt is the periodic tree moved left by S_j", EXACT, check_swt),
     ("A'", "swt(norm=True) is that times 2^(-j/2)", EXACT, check_swt_norm),

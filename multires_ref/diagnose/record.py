@@ -27,7 +27,7 @@ class Record(NamedTuple):
 def record_model(
     model: Model, x: Any, lengths: Any = None, g: Any = None, training: bool = False, engine: str = "auto"
 ) -> Record:
-    """Run `model` forward, and backward from `g`, keeping everything.
+    """Run `model` forward, and backward from `g`, and keep every array.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def record_model(
     x, lengths
         As the model takes them.
     g : array of the output's shape, or None
-        The gradient that arrives at the output; None runs forward only and leaves the gradients empty.
+        The gradient that arrives at the output. With None there is no backward pass, and the gradients are empty.
     training : bool
-        BatchNorm by the batch's own statistics. Dropout is off in both modes.
+        Whether BatchNorm uses the batch's own statistics. Dropout is off in both cases.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..network import NetworkConfig
-from ..tree import depth_for
+from ..tree import depth_for, kept_per_level
 
 STAGES = ("input", "conv", "gelu", "mix", "glu", "mix2", "norm")  # of a block, in order
 Place = tuple[int, int]  # (block, stage); the encoder is in block -1, the pooling and the decoder are in block n_layers
@@ -121,7 +121,7 @@ def other_trees(config: NetworkConfig, length: int) -> list[Mistake]:
     K, m = config.kernel_size, config.m
     deepest = min(max(config.J if config.tree_select == "uniform" else 1, depth_for(length, K)) + 1, 20)
     found = [("fading", m - 1)] if m >= 2 else []
-    found += [("uniform", J) for J in range(1, deepest + 1) if m <= tree_size(J, K)]
+    found += [("uniform", J) for J in range(1, deepest + 1) if 1 + sum(kept_per_level(J, K, "uniform", m)) == m]
     return [
         Mistake(
             f"{select} tree of depth {J}", {"tree": (select, J)},
@@ -129,15 +129,6 @@ def other_trees(config: NetworkConfig, length: int) -> list[Mistake]:
         )
         for select, J in found if (select, J) != (config.tree_select, config.J)
     ]  # fmt: skip
-
-
-def tree_size(depth: int, K: int) -> int:
-    """How many coefficients the memory of a uniform tree holds where none of them is left out."""
-    size, t = 1, 1
-    for _ in range(depth):
-        size += t
-        t = 2 * (t - 1) + K
-    return size
 
 
 def place_of(name: str, n_layers: int) -> Place:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,12 @@ GROUPS = ("grad/", "init/", "final/")
 
 
 def verify_pytorch(
-    model: Model, x: Any, lengths: Any = None, *, dtypes: tuple[str, ...] = FLOATS, rng: np.random.Generator | None = None
+    model: Model,
+    x: np.ndarray,
+    lengths: np.ndarray | None = None,
+    *,
+    dtypes: tuple[str, ...] = FLOATS,
+    rng: np.random.Generator | None = None,
 ) -> Report:
     """Compare `model` with its PyTorch version, layer by layer, forward and gradient.
 
@@ -76,14 +80,14 @@ def verify_pytorch(
     return Report(f"NumPy against PyTorch: {describe_run(model, x)}", sections)
 
 
-def describe_run(model: Model, x: Any) -> str:
+def describe_run(model: Model, x: np.ndarray) -> str:
     """The network and its input in one line."""
     c = model.config
     tree = f"{c.tree_select} tree of depth {c.J}, K = {c.kernel_size}, m = {c.m}"
     return f"{c.kind}, {c.n_layers} blocks of {c.d_model} channels, {tree}, {c.norm} norm, input {list(x.shape)}"
 
 
-def verify_section(model: Model, x: Any, lengths: Any, g: np.ndarray, mode: str) -> Section:
+def verify_section(model: Model, x: np.ndarray, lengths: np.ndarray | None, g: np.ndarray, mode: str) -> Section:
     """One dtype (the model's) in one mode."""
     dtype = str(model.params["decoder"]["weight"].dtype)
     x, g, training = cast(x, dtype), cast(g, dtype), mode == "training"
@@ -101,7 +105,7 @@ def verify_section(model: Model, x: Any, lengths: Any, g: np.ndarray, mode: str)
     return Section(f"{dtype}, {mode} mode", dtype, rows, notes)
 
 
-def record_pytorch(model: Model, x: Any, lengths: Any, g: np.ndarray, training: bool) -> Record:
+def record_pytorch(model: Model, x: np.ndarray, lengths: np.ndarray | None, g: np.ndarray, training: bool) -> Record:
     """The same record as `record_model`, by PyTorch; parameters and running statistics by the authors' names."""
     from ..authors.torch_model import to_torch
 
@@ -179,7 +183,7 @@ def verify_reference(model: Model, arrays: dict[str, np.ndarray], dtype: str = "
         cross-entropy if they are not, and the nats of the mixture for an autoregressive network.
     dtype : "float32" or "float64", in which our numbers are computed
     rounded : bool
-        Whether the parameters were rounded to float32: float64 results are then held to `ROUNDED_PARAMETERS`.
+        Whether the parameters were rounded to float32: the tolerances of float64 are then `ROUNDED_PARAMETERS`.
 
     Raises
     ------
