@@ -15,12 +15,12 @@ from .task import Task
 
 
 def find_tasks() -> dict[str, Task]:
-    """The `TASKS` of every module in this folder that defines some, by name."""
+    """The `TASKS` of every module in this folder that defines some, by name; first the small ones, which are not in the paper."""
     modules = [import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)]
     tasks = [task for module in modules for task in getattr(module, "TASKS", ())]
     if twice := [name for name, n in Counter(task.name for task in tasks).items() if n > 1]:
         raise ValueError(f"tasks must have different names; two are called {', '.join(twice)}")
-    return {task.name: task for task in tasks}
+    return {task.name: task for task in sorted(tasks, key=lambda task: bool(task.published))}
 
 
 TASKS = find_tasks()
