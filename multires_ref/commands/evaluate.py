@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..tasks.task import Task
 
 SPLITS = ("train", "val", "test")
 
@@ -82,7 +85,7 @@ def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None,
     return {"auroc": found, "left_out": [names[c] for c in absent_classes(targets)]}
 
 
-def write(folder: Path, split: str, report: dict[str, Any], task: Any) -> None:
+def write(folder: Path, split: str, report: dict[str, Any], task: Task) -> None:
     """evaluate-SPLIT.json and confusion-SPLIT.png."""
     from ..base.files import write_json
 
@@ -108,7 +111,7 @@ def lines(report: dict[str, Any], score_name: str) -> list[str]:
 
 
 def confusion_lines(table: list[list[int]], labels: list[str]) -> list[str]:
-    """The confusion table as text: a row a true class, a column a predicted one, a dot for none.
+    """The confusion table as text: one row for each true class, one column for each predicted one, a dot for 0.
 
     Examples
     --------

@@ -22,9 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("run", help="a run folder, or a checkpoint of an autoregressive network")
     parser.add_argument("--n", type=int, default=25, help="how many images (default: 25)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="1: as the model says; less: more typical (default: 1.0)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="1: the model as it is; below 1: more typical ones (default: 1.0)"
+    )
     parser.add_argument("--complete", action="store_true", help="give the upper half of test images, draw the lower")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers: the same seed, the same images (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers: it fixes the images (default: 0)")
     parser.add_argument(
         "--data-dir", metavar="DIR", help="for --complete: where the data are (default: where the run found them)"
     )

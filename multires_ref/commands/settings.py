@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.layer_checks import as_wavelet, wavelet_names
 from ..base.names import named_as_flags
@@ -14,6 +14,9 @@ from ..network.config import NetworkConfig
 from ..network.norms import NORMS
 from ..training.config import CHOICES as TRAINING_CHOICES
 from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
+
+if TYPE_CHECKING:
+    from ..tasks.task import Task
 
 KINDS = {"int": int, "float": float, "str": str}
 HELP = {
@@ -42,7 +45,7 @@ HELP = {
     "weight_decay": "strength of the weight decay",
     "warmup_epochs": "epochs in which the learning rate rises from 0; may be a fraction",
     "clip": "largest norm of the gradient of all parameters together; none: no clipping",
-    "seed": "of the initial parameters, the order of the examples and the dropout",
+    "seed": "seed of the initial parameters, the order of the examples and the dropout",
     "dtype": "precision of parameters and data",
     "engine": "algorithm of the convolution; auto: the fastest that is installed and fits",
     "bucket": "put sequences of similar length into one batch (for data with lengths)",
@@ -71,7 +74,7 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
             )
 
 
-def add_flag(group: Any, field: Field) -> None:
+def add_flag(group: argparse._ArgumentGroup, field: Field) -> None:
     """The flag of one field: --name VALUE, or --name / --no-name for a switch."""
     flag, kind = "--" + field.name.replace("_", "-"), str(field.type)
     options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": HELP[field.name]}
@@ -104,7 +107,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def task_settings(task: Any, args: argparse.Namespace, scale: str, device: str) -> tuple[NetworkConfig, TrainingConfig]:
+def task_settings(task: Task, args: argparse.Namespace, scale: str, device: str) -> tuple[NetworkConfig, TrainingConfig]:
     """The task's settings at that scale with what was given, all checked; an error calls a setting by its flag."""
     from ..training.device import check_device
 

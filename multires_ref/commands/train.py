@@ -19,12 +19,17 @@ import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.lock import check_free
 from ..base.streams import say
 from .settings import add_setting_flags, configs_from, given_settings, task_settings
 from .status import STOPPED, in_words
+
+if TYPE_CHECKING:
+    from ..network import NetworkConfig
+    from ..tasks.task import Task
+    from ..training.config import TrainingConfig
 
 OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
 
@@ -104,18 +109,18 @@ def run_folder(args: argparse.Namespace) -> Path:
     return Path("runs") / f"{args.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
-def fresh_settings(args: argparse.Namespace, task: Any) -> tuple[Any, Any, dict[str, Any]]:
-    """The task's settings at the given scale, with what the command line changes."""
+def fresh_settings(args: argparse.Namespace, task: Task) -> tuple[NetworkConfig, TrainingConfig, dict[str, Any]]:
+    """The task's settings at the given scale, with what the command line changes, and the run's options."""
     options = {"data_dir": None, "scale": "full", "device": "cpu"} | given_options(args)
     return *task_settings(task, args, options["scale"], options["device"]), options
 
 
 def given_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Of data_dir, scale and device those that were given."""
+    """The options among OPTIONS that were given."""
     return {name: getattr(args, name) for name in OPTIONS if hasattr(args, name)}
 
 
-def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[Any, Any, dict[str, Any]]:
+def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[NetworkConfig, TrainingConfig, dict[str, Any]]:
     """The run's own settings; one given again must be the same, but for checkpoint_seconds, data_dir and device."""
     from ..training.run_folder import FREE, check_same, read_config
 

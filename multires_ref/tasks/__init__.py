@@ -6,6 +6,7 @@ tuple `TASKS` is found when the package is imported. The data, and the libraries
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -14,14 +15,12 @@ from .task import Task
 
 
 def find_tasks() -> dict[str, Task]:
-    """The `TASKS` of every module in this folder that defines some, by name."""
-    found: dict[str, Task] = {}
-    for module in (import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)):
-        for task in getattr(module, "TASKS", ()):
-            if task.name in found:
-                raise ValueError(f"two tasks are called {task.name!r}; one of them is in {module.__name__}")
-            found[task.name] = task
-    return found
+    """The `TASKS` of every module in this folder that defines some, by name; first the small ones, which are not in the paper."""
+    modules = [import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)]
+    tasks = [task for module in modules for task in getattr(module, "TASKS", ())]
+    if twice := [name for name, n in Counter(task.name for task in tasks).items() if n > 1]:
+        raise ValueError(f"tasks must have different names; two are called {', '.join(twice)}")
+    return {task.name: task for task in sorted(tasks, key=lambda task: bool(task.published))}
 
 
 TASKS = find_tasks()

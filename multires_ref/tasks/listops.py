@@ -37,7 +37,7 @@ TOKENS = ("<pad>", "<unk>", "<eos>", *"0123456789", "[MIN", "[MAX", "[MED", "[SM
 PAD, UNKNOWN, END = 0, 1, 2
 SHORT = Limits(min_length=7, max_length=48, max_depth=4, max_args=4)
 SHORT_SIZES = {"train": 20_000, "val": 1_000, "test": 1_000}
-SHORT_SEED = 5  # of the small version's data: every run sees the same
+SHORT_SEED = 5  # of the small version's data, which are the same in every run
 
 LETTERS = {"[MIN": "a", "[MAX": "b", "[MED": "c", "[SM": "d", "]": "X"}  # one letter a token, for the table below
 TABLE = bytearray([UNKNOWN] * 256)
@@ -231,12 +231,12 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}-length", type=int, default=getattr(default, f"{name}_length"), help=f"{text} {shown}")
     parser.add_argument("--max-depth", type=int, default=default.max_depth, help=f"levels of nesting, digits included {shown}")
     parser.add_argument("--max-args", type=int, default=default.max_args, help=f"most arguments of an operator {shown}")
-    parser.add_argument("--seed", type=int, default=1, help=f"of the expressions: the same seed, the same files {shown}")
+    parser.add_argument("--seed", type=int, default=1, help=f"seed of the expressions: it fixes the files {shown}")
     parser.add_argument(
         "--workers",
         type=int,
         default=os.cpu_count() or 1,
-        help="processes; they change no result (default: one for each core)",
+        help="how many processes; the files do not depend on it (default: one for each core)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors files that nothing can run from, written whole, with their settings as JSON inside.
+"""Checkpoints: safetensors files, which hold no code that could run. They are written whole, with their settings as JSON inside.
 
 tensors      "params.blocks.0.conv.h0", "state.blocks.0.mean", and in last.safetensors also "optimizer.m.<...>",
              "optimizer.v.<...>" and "order"
@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 def save_checkpoint(path: str | Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-    """Write arrays by name, and `metadata` (anything JSON can hold), as one safetensors file, whole.
+    """Write arrays by name, and `metadata` (anything that JSON can hold), as one safetensors file.
 
     Raises
     ------

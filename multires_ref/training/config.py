@@ -28,7 +28,7 @@ class TrainingConfig:
     ----------
     epochs, batch_size : int
     lr : float
-        The highest learning rate; every step has its own, see `schedule.learning_rate`.
+        The highest learning rate; each step has its own: see `optim.learning_rate`.
     optimizer : "adamw" (decoupled weight decay) or "adam" (decay added to the gradient, as PyTorch's Adam does)
     weight_decay : float
     warmup_epochs : float

@@ -56,9 +56,9 @@ class StopRequest:
 
 
 class Progress:
-    """A tqdm bar over all steps of a run; nothing at all where `quiet`. On standard error, seldom where that is a file.
+    """A tqdm bar over all steps of a run, on standard error; nothing is shown if `quiet`.
 
-    A standard error that is closed or broken does not stop the run.
+    Where standard error is a file, the bar is written every 15 seconds only. Where it is closed or broken, the run goes on.
     """
 
     def __init__(self, steps: int, done: int, quiet: bool) -> None:
@@ -71,12 +71,12 @@ class Progress:
         self.shown: dict[str, Any] = {}
 
     def show(self, **numbers: Any) -> None:
-        """Numbers that stand beside the bar from the next redrawing on."""
+        """Show these numbers beside the bar, from the next time that it is drawn."""
         self.shown |= numbers
         self.bar.set_postfix(self.shown, refresh=False)
 
     def step(self) -> None:
-        """One step more."""
+        """Count one more step."""
         self.bar.update()
 
     def __enter__(self) -> Progress:

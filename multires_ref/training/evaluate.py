@@ -77,7 +77,7 @@ def evaluate(model: Model, split: Split, objective: Objective, batch_size: int =
 def evaluate_with_outputs(
     model: Model, split: Split, objective: Objective, batch_size: int = 256, engine: str = "auto"
 ) -> tuple[dict[str, float], np.ndarray | None]:
-    """`evaluate`, and the outputs [N, C] (None for a density, whose outputs fill the memory and are not needed)."""
+    """`evaluate`, and the outputs [N, C] (None for a density, whose outputs are too large to keep and are not needed)."""
     total, pieces = 0.0, []
     for index, batch, out in outputs_by_batch(model, split, batch_size, engine):
         loss = float(objective.loss(out, batch.y))

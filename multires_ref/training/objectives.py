@@ -25,11 +25,11 @@ class Objective:
     ----------
     name : str
     loss : function (outputs, targets) -> one number, differentiable in the outputs
-    score : function (outputs, targets) -> float of a whole split; where `summed`, of the mean loss per number alone
+    score : function (outputs, targets) -> float of a whole split; if `summed`, a function of the mean loss per element
     score_name : str, as it stands in a run's files: "accuracy" gives "test_accuracy"
     higher_is_better : bool
     summed : bool
-        The loss is a sum over all numbers of the batch (nats of a density) rather than a mean over its examples.
+        The loss is a sum over all elements of the batch (nats of a density) rather than a mean over its examples.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Objective:
         return than is None or (score > than if self.higher_is_better else score < than)
 
     def weight(self, targets: Array) -> int:
-        """What a batch counts in the mean loss of an epoch: its examples, or its numbers where the loss is a sum."""
+        """The weight of a batch in the mean loss of an epoch: the number of its examples, or of its elements if `summed`."""
         return targets.size if self.summed else len(targets)
 
 

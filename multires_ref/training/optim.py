@@ -90,7 +90,7 @@ def adam_step(params: Params, grads: Params, optimizer_state: dict[str, Any], lr
 
 
 def global_norm(grads: Params) -> Array:
-    """The Euclidean norm of all elements of a pytree together: one number, left where the arrays are.
+    """The Euclidean norm of all elements of a pytree together: one number, on the device of the arrays.
 
     Examples
     --------

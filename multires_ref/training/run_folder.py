@@ -127,7 +127,7 @@ def read_lines(out: Path) -> list[dict[str, Any]]:
 
 
 def write_lines(out: Path, lines: list[dict[str, Any]]) -> None:
-    """metrics.jsonl, whole: so that a crash leaves no half line."""
+    """Write metrics.jsonl as a whole, so that a crash leaves no half line."""
     text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
     write_whole(out / "metrics.jsonl", text.encode())
 
