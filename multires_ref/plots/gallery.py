@@ -12,9 +12,8 @@ from ..filters import random_filters, wavelet_filters
 from ..tree import memory
 from .analysis import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
 from .filters import plot_gain, plot_taps
-from .kernel import plot_kernel
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
-from .responses import plot_frequency_responses, plot_impulse_responses
+from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
 from .style import WIDTH, new_figure, styled
 from .tree import plot_lags, plot_tree
 

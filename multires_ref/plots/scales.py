@@ -1,4 +1,4 @@
-"""How much each scale weighs in a layer's output, before training and after."""
+"""How much each scale weighs: in a layer, before training and after; and in one output or decision, lag by lag."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..tree import memory_rows
-from .learned import scale_shares
-from .style import COLOURS, new_axes, styled
+from .analysis import row_gains
+from .style import COLOURS, DIVERGING, new_axes, octaves, styled
 
 FLOOR = -4.0  # percent: room for the circles at 0
 
@@ -62,3 +62,108 @@ def plot_scales(
     top = max(ax.get_ylim()[1] if ax.get_ylim()[0] == FLOOR else 0.0, 1.1 * max([*now.values(), *(before or {}).values()]))
     ax.set(ylim=(FLOOR, top), title=title)  # axes that share their y axis end with the highest of all tops
     return ax
+
+
+@styled
+def plot_scale_gains(
+    blocks: list[dict[str, Any]],
+    depth: int,
+    tree_select: str = "fading",
+    ax: Axes | None = None,
+    *,
+    title: str = "",
+    top: float | None = None,
+) -> Axes:
+    """How much each row of the memory weighs in each layer: `row_gains`, the mean over channels, in percent of the layer's total.
+
+    Parameters
+    ----------
+    blocks : list of {"h0", "h1", "w", "w_skip"}, one a layer
+    depth : int, J;  tree_select : str
+    top : float, the share at the dark end of the colours (default: the largest)
+
+    Examples
+    --------
+    >>> conv = {"h0": np.ones((1, 2)), "h1": np.ones((1, 2)), "w": np.ones((1, 3)), "w_skip": np.zeros(1)}
+    >>> ax = plot_scale_gains([conv, conv], depth=2)
+    >>> ax.images[0].get_array().shape  # layers x (memory rows and the skip)
+    (2, 4)
+    """
+    shares = scale_shares(blocks, depth, tree_select)
+    names = row_names(depth, blocks[0], tree_select)
+    ax = ax if ax is not None else new_axes(9, 1.0 + 0.4 * len(blocks))
+    ax.imshow(shares, aspect="auto", cmap="Greys", vmin=0, vmax=top or shares.max())
+    for layer, r in np.ndindex(shares.shape):
+        dark = shares[layer, r] > 0.55 * (top or shares.max())
+        ax.text(
+            r, layer, f"{100 * shares[layer, r]:.0f}", ha="center", va="center", color="white" if dark else "black", fontsize=9
+        )
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(blocks)), [f"layer {n + 1}" for n in range(len(blocks))])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    return ax
+
+
+def scale_shares(blocks: list[dict[str, Any]], depth: int, tree_select: str = "fading") -> np.ndarray:
+    """The numbers of `plot_scale_gains`: [layers, m + 1], each row summing to 1."""
+    gains = np.stack([row_gains(conv, depth, tree_select).mean(axis=0) for conv in blocks])
+    return gains / gains.sum(axis=1, keepdims=True)
+
+
+def row_names(depth: int, conv: dict[str, Any], tree_select: str) -> list[str]:
+    """Labels of the memory's rows and the skip."""
+    from ..tree import memory_rows
+    from .tree import row_name
+
+    rows = memory_rows(depth, conv["h0"].shape[-1], tree_select, conv["w"].shape[1])
+    return [row_name(row).replace("[n]", "") for row in rows] + ["skip"]
+
+
+@styled
+def plot_parts(
+    parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", label: str = "part of the output"
+) -> Axes:
+    """What each scale (row) took from each lag (column, octaves): yellow speaks for the output, blue against it.
+
+    On the octave axis a column's area grows with its width, so what is drawn are sums over the lags of each eighth of an octave,
+    and the whole picture adds up to the output.
+
+    Parameters
+    ----------
+    parts : array [m + 1, R];  names : list of m + 1 str
+        From `analysis.split_output` or `attribution.decision_parts`.
+
+    Examples
+    --------
+    >>> ax = plot_parts(np.eye(3), ["a2", "b2", "b1"])
+    >>> float(ax.collections[0].get_array().sum())  # nothing is lost in the picture
+    3.0
+    """
+    ax = ax if ax is not None else new_axes(9, 1.0 + 0.32 * len(names))
+    edges = octave_edges(parts.shape[1])
+    binned = np.add.reduceat(parts, edges[:-1] - 1, axis=1)
+    largest = max(abs(binned).max(), np.finfo(float).tiny)
+    mesh = ax.pcolormesh(edges, np.arange(len(names) + 1) - 0.5, binned, cmap=DIVERGING, vmin=-largest, vmax=largest)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+    octaves(ax, parts.shape[1])
+    ax.set_xlim(1, parts.shape[1] + 1)
+    ax.set(xlabel="samples back, t + 1", title=title)
+    ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.01, aspect=12)
+    return ax
+
+
+def octave_edges(length: int, per_octave: int = 8) -> np.ndarray:
+    """Whole numbers 1 = e_0 < e_1 < ... = length + 1, about `per_octave` an octave where there are so many.
+
+    Examples
+    --------
+    >>> octave_edges(8, per_octave=2)
+    array([1, 2, 4, 5, 8, 9])
+    """
+    octaves_in_all = np.log2(length + 1)
+    edges = np.unique(np.floor(2.0 ** np.arange(0, octaves_in_all, 1 / per_octave)).astype(int))
+    return np.append(edges[edges <= length], length + 1)

@@ -87,7 +87,7 @@ def fed_to_layer_1(model: Model, x: np.ndarray) -> np.ndarray:
 @styled
 def plot_channels(signal: Signal, ax: Axes) -> Axes:
     """A signal over time: tokens as points, up to three channels over one another with a key, more above one another."""
-    from .data import plot_traces
+    from .sequences import draw_traces
 
     x = signal.x
     if x.ndim == 1:
@@ -100,7 +100,7 @@ def plot_channels(signal: Signal, ax: Axes) -> Axes:
         if len(x) > 1:
             ax.legend(ncols=len(x), loc="lower right", bbox_to_anchor=(1, 0.97))
     else:
-        plot_traces(ax, x)
+        draw_traces(ax, x)
         ax.tick_params(axis="y", labelsize=7)
     return ax
 

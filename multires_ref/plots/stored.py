@@ -16,9 +16,10 @@ from ..base.files import read_json
 from ..base.tensors import read_npz
 from ..network import Model
 from .attribution import decision_parts
-from .decision import plot_image, plot_parts
-from .learned import plot_learned_filters, plot_scale_gains, scale_shares
+from .filters import plot_learned_filters
 from .model import Conv, initial_layers, layers
+from .scales import plot_parts, plot_scale_gains, scale_shares
+from .sequences import plot_image
 from .style import WIDTH, new_axes, new_figure, styled
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def agreement_figure(path: Path) -> Figure:
 @styled
 def samples_figure(path: Path) -> Figure:
     """Digits that the density network drew."""
-    from .samples import plot_samples
+    from .sequences import plot_samples
 
     return plot_samples(read_npz(path)["samples"], inch=0.75)
 

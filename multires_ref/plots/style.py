@@ -46,6 +46,7 @@ COLOURS = {
 }
 CYCLE = [COLOURS[name] for name in ("blue", "red", "green", "pink", "orange", "sky", "black")]
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]  # a second code beside colour, for grey print
+MARKERS = "osD^v*"
 APPROXIMATION, DETAIL, SIGNAL, MEMORY = COLOURS["blue"], COLOURS["orange"], COLOURS["black"], COLOURS["red"]
 DIVERGING = "cividis"  # signed numbers: blue below zero, yellow above; unlike red and blue, grey print keeps them apart
 WIDTH = 9.0  # inches
@@ -147,6 +148,29 @@ def octaves(ax: Axes, longest: int) -> None:
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
     ax.set_xlim(0.85, longest * 1.05)
+
+
+def frequency_octaves(ax: Axes, depth: int, octaves_between: int = 1) -> None:
+    """Make the x axis a logarithmic one of frequency in cycles per sample, with ticks at 1/2, 1/4, ... down to 1/2^(depth + 2).
+
+    Examples
+    --------
+    >>> ax = new_axes(4, 2)
+    >>> frequency_octaves(ax, 1)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['1/8', '1/4', '1/2']
+    """
+    ax.set_xscale("log", base=2)
+    exponents = range(depth + 2, 0, -octaves_between)
+    ax.set_xticks([2.0**-e for e in exponents], [f"1/{2**e}" for e in exponents])
+    ax.minorticks_off()
+    ax.grid()
+
+
+def without_axes(ax: Axes, title: str = "") -> None:
+    """Leave out ticks and frame, as around a photograph."""
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.spines[:].set_visible(False)
 
 
 def picture_bytes(figure: Figure | Axes, kind: str, dpi: int = 200) -> bytes:
