@@ -13,7 +13,7 @@ from .style import APPROXIMATION, COLOURS, DETAIL, new_axes, styled
 
 @styled
 def plot_taps(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
-    """The taps of h0 (circles) and h1 (squares) against their lag: the left end weights the newest sample.
+    """The taps of h0 (circles) and h1 (squares) against their lag; the tap at lag 0, on the left, weights the newest sample.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def plot_taps(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: 
 
 
 def moved(ax: Axes, steps: float) -> object:
-    """Data coordinates, shifted by part of a lag: two taps of one lag stand side by side."""
+    """Data coordinates shifted by a part of a lag, so that two taps of one lag stand side by side."""
     from matplotlib.transforms import Affine2D
 
     return Affine2D().translate(steps, 0) + ax.transData
@@ -66,7 +66,7 @@ def plot_gain(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: 
 def two_gains(h: np.ndarray) -> np.ndarray:
     """A filter's gain for a constant, H(0) = sum_k h[k], and for the fastest alternation, H(1/2) = sum_k (-1)^k h[k]: [..., 2].
 
-    For two taps these two numbers say everything.
+    A filter of two taps is determined by these two numbers.
 
     Examples
     --------
@@ -79,10 +79,11 @@ def two_gains(h: np.ndarray) -> np.ndarray:
 
 @styled
 def plot_learned_filters(before: dict[str, Any], after: dict[str, Any], ax: Axes | None = None, *, title: str = "") -> Axes:
-    """Where each channel's h0 (circles) and h1 (squares) began (end of the line) and where training took them (marker).
+    """The filters h0 (circles) and h1 (squares) of each channel after training; a line leads to where each one started.
 
-    Across: the gain for a constant; up: the gain for the fastest alternation. A low-pass filter lies near the horizontal axis,
-    a high-pass filter near the vertical one; the sign of a filter is free, its weight in w can undo it.
+    The horizontal axis is the gain for a constant, the vertical axis the gain for the fastest alternation. A low-pass filter lies
+    near the horizontal axis, a high-pass filter near the vertical axis. The sign of a filter has no meaning of its own, because
+    the weight in w can undo it.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def plot_signal(x: np.ndarray, ax: Axes | None = None, *, at: int | None = None,
 def plot_levels(x: np.ndarray, levels: list[tuple[np.ndarray, np.ndarray]], ax: Axes | None = None, *, title: str = "") -> Axes:
     """The signal at the bottom, then the details b_1 ... b_J and the approximation a_J at the top.
 
-    Each row is divided by its own largest magnitude; short signals are drawn as stems, one a sample.
+    Each row is divided by its own largest magnitude. Signals of at most 64 samples are drawn as stems.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def draw_row(ax: Axes, r: int, values: np.ndarray, colour: str, name: str) -> No
 
 @styled
 def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: bool = True) -> Axes:
-    """The memory z_n over time: one row of the picture a row of the memory, coarse at the top, as `memory` orders them.
+    """The memory z_n over time: each row of the picture is a row of the memory, coarse at the top, in the order of `memory`.
 
-    Each row is divided by its own largest magnitude, since coarse coefficients are sums of many samples and would drown the
-    fine ones: yellow is positive, blue negative, grey zero.
+    Each row is divided by its own largest magnitude. Coarse coefficients are sums of many samples; without the division, the fine
+    ones would be too small to be seen. Yellow is positive, blue is negative, grey is zero.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def plot_recovered(
     x : array [L];  n : int
     M : array [m, R], from `memory_matrix` or `last_samples_matrix`
     ax : Axes;  title : str
-    window : int, show the newest so many samples only
+    window : int, how many of the newest samples are shown (default: all)
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Figures of a model that somebody trained: what its layers' scales respond to, weigh, remember, and became."""
+"""Figures of a trained model: what the scales of its layers respond to, how much they weigh, what they remember; its filters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def layers(model: Model) -> list[Conv]:
 
 
 def initial_layers(network: NetworkConfig, seed: int, dtype: str = "float32") -> list[Conv]:
-    """The same at the start of the run: parameters are the first thing that a run draws from its seed."""
+    """The same at the start of the run: the first random numbers that a run draws from its seed are the parameters."""
     return convolutions(init_params(network, np.random.default_rng(seed), dtype))
 
 
@@ -47,9 +47,9 @@ def channel_of_layer(conv: Conv, d: int) -> Conv:
 def plot_layer_responses(
     conv: Conv, depth: int, tree_select: str = "fading", ax: Axes | None = None, *, title: str = "", floor: float = -40.0
 ) -> Axes:
-    """What each scale adds to a layer's output, in decibels over frequency in octaves: root mean square over the channels.
+    """What each scale adds to a layer's output, in decibels over frequency in octaves: the root mean square over the channels.
 
-    The scale of level i adds |w| |B_i(f)| (the coarsest also its approximation, |w| |A_J(f)|); 0 dB is the loudest of all.
+    The scale of level i adds |w| |B_i(f)|; the approximation of the coarsest level adds |w| |A_J(f)|. 0 dB is the largest of all.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def responses_of_model(model: Model) -> Figure:
 
 @styled
 def filters_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
-    """`plot_learned_filters` of every layer; without `before` only where the filters are now."""
+    """`plot_learned_filters` of every layer; without `before`, only what the filters are now."""
     after = layers(model)
     before = after if before is None else before
     figure, axes, columns = grid_of_layers(len(after), 4, 0.5, 2.6)
@@ -178,7 +178,7 @@ def memory_of_model(model: Model, signal: Signal) -> Figure:
 
 @styled
 def recovered_of_model(model: Model, signal: Signal) -> Figure:
-    """What the first layer's strongest channel was fed, and what of it can be recovered from the memory at the end alone."""
+    """The input of the first layer's strongest channel, and what can be recovered of it from the memory at the end alone."""
     config, conv = model.config, layers(model)[0]
     d = strongest_channel(conv, config.J, config.tree_select)
     v = fed_to_layer_1(model, signal.x)[d]
@@ -201,13 +201,13 @@ def memory_in_channel(model: Model, v: np.ndarray, d: int) -> tuple[np.ndarray, 
 
 
 def spread(blocks: list[Conv], most: int = 6) -> list[tuple[int, Conv]]:
-    """At most six layers with their numbers, the first and the last among them."""
+    """At most `most` layers with their numbers; the first and the last are among them."""
     chosen = np.unique(np.linspace(0, len(blocks) - 1, most).round().astype(int))
     return [(int(n), blocks[n]) for n in chosen]
 
 
 def mean_forgetting(conv: Conv, config: NetworkConfig, most: int = 64) -> np.ndarray:
-    """`forgetting_curve`, the mean over a layer's first channels (at most 64: the curves of more tell no more)."""
+    """The mean of `forgetting_curve` over the first `most` channels of a layer; more channels hardly change it."""
     pair = [conv[name][..., :most, :] for name in ("h0", "h1")]
     M, _ = memory_matrix(*pair, config.J, config.tree_select, config.m)
     return np.mean([forgetting_curve(one) for one in M], axis=0)
@@ -239,7 +239,7 @@ def kernels_of_model(model: Model) -> Figure:
 
 
 def figures_of_model(model: Model, signal: Signal, before: list[Conv] | None = None) -> dict[str, tuple[str, Any]]:
-    """{name: (file kind, a function that draws it)}: all of the above for one model."""
+    """All figures of one model: {name: (kind of file, a function that draws it)}."""
     return {
         "responses": ("svg", lambda: responses_of_model(model)),
         "filters": ("svg", lambda: filters_of_model(model, before)),

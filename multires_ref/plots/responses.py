@@ -29,7 +29,7 @@ def scales(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, int, n
 def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "") -> Axes:
     """The impulse response of each scale, one above the other, coarse at the top, each divided by its largest magnitude.
 
-    The lag axis is logarithmic, in octaves, and counts from 1 (the newest sample): each level sees about one octave further.
+    The axis of lags is logarithmic and counts from 1, the newest sample. Each level sees about one octave further.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes 
 def plot_frequency_responses(
     h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "", floor: float = -40.0
 ) -> Axes:
-    """The gain of each scale in decibels over frequency in octaves, each level named where it is loudest.
+    """The gain of each scale in decibels over frequency in octaves; the name of each scale stands where its gain is largest.
 
-    0 dB is the loudest gain of all scales after each is divided by 2^(i/2), the growth of an orthogonal wavelet's gain.
+    Each gain is divided by 2^(i/2), as the gain of an orthogonal wavelet grows with the level i; 0 dB is the largest.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def plot_kernel(
     depth: int | None = None,
     title: str = "",
 ) -> Axes:
-    """The equivalent kernel of one channel, y[n] = sum_t kernel[t] x[n-t], in black, over what each scale adds to it, in colour.
+    """The equivalent kernel of one channel, y[n] = sum_t kernel[t] x[n-t], in black; in colour, what each scale adds to it.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def plot_kernel(
     Raises
     ------
     TypeError, ValueError
-        As `equivalent_kernel`, and for the arrays of all channels: choose one, such as ``h0[d], h1[d], w[d], w_skip[d]``.
+        As `equivalent_kernel`; and if the arrays hold several channels. Choose one, such as ``h0[d], h1[d], w[d], w_skip[d]``.
 
     Examples
     --------

@@ -10,14 +10,15 @@ from matplotlib.axes import Axes
 from ..tree import memory_rows
 from .analysis import row_gains
 from .style import COLOURS, DIVERGING, new_axes, octaves, styled
+from .tree import row_name
 
 FLOOR = -4.0  # percent: room for the circles at 0
 
 
 def shares_by_scale(conv: dict[str, Any], depth: int, tree_select: str = "fading") -> dict[str, float]:
-    """The percent of a layer's output that each scale adds, coarse to fine, and the skip: {name: percent}, 100 together.
+    """What percentage of a layer's output each scale adds, coarse to fine, and the skip weight: {name: percent}. They sum to 100.
 
-    It is `scale_shares` of one layer, with the rows of one level added up (the uniform memory has several a level).
+    These are the `scale_shares` of one layer; the rows of one level are added up, since the uniform memory has several of them.
 
     Examples
     --------
@@ -38,7 +39,7 @@ def shares_by_scale(conv: dict[str, Any], depth: int, tree_select: str = "fading
 def plot_scales(
     now: dict[str, float], before: dict[str, float] | None = None, ax: Axes | None = None, *, title: str = ""
 ) -> Axes:
-    """The percent that each scale adds as a filled circle, and where it began (`before`) as an open one, with a line between.
+    """What percentage each scale adds: now as a filled circle, before training as an open one, with a line between the two.
 
     Parameters
     ----------
@@ -74,11 +75,11 @@ def plot_scale_gains(
     title: str = "",
     top: float | None = None,
 ) -> Axes:
-    """How much each row of the memory weighs in each layer: `row_gains`, the mean over channels, in percent of the layer's total.
+    """How much each row of the memory weighs in each layer, in percent of the layer: `row_gains`, averaged over channels.
 
     Parameters
     ----------
-    blocks : list of {"h0", "h1", "w", "w_skip"}, one a layer
+    blocks : list of {"h0", "h1", "w", "w_skip"}, one for each layer
     depth : int, J;  tree_select : str
     top : float, the share at the dark end of the colours (default: the largest)
 
@@ -107,16 +108,13 @@ def plot_scale_gains(
 
 
 def scale_shares(blocks: list[dict[str, Any]], depth: int, tree_select: str = "fading") -> np.ndarray:
-    """The numbers of `plot_scale_gains`: [layers, m + 1], each row summing to 1."""
+    """The numbers that `plot_scale_gains` draws: [layers, m + 1]; each row sums to 1."""
     gains = np.stack([row_gains(conv, depth, tree_select).mean(axis=0) for conv in blocks])
     return gains / gains.sum(axis=1, keepdims=True)
 
 
 def row_names(depth: int, conv: dict[str, Any], tree_select: str) -> list[str]:
     """Labels of the memory's rows and the skip."""
-    from ..tree import memory_rows
-    from .tree import row_name
-
     rows = memory_rows(depth, conv["h0"].shape[-1], tree_select, conv["w"].shape[1])
     return [row_name(row).replace("[n]", "") for row in rows] + ["skip"]
 
@@ -125,10 +123,10 @@ def row_names(depth: int, conv: dict[str, Any], tree_select: str) -> list[str]:
 def plot_parts(
     parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", label: str = "part of the output"
 ) -> Axes:
-    """What each scale (row) took from each lag (column, octaves): yellow speaks for the output, blue against it.
+    """What each scale (row) contributes at each lag (column): yellow raises the output, blue lowers it.
 
-    On the octave axis a column's area grows with its width, so what is drawn are sums over the lags of each eighth of an octave,
-    and the whole picture adds up to the output.
+    The axis of lags is logarithmic. A column stands for an eighth of an octave and shows the sum over its lags, so that the whole
+    picture adds up to the output.
 
     Parameters
     ----------
@@ -157,7 +155,7 @@ def plot_parts(
 
 
 def octave_edges(length: int, per_octave: int = 8) -> np.ndarray:
-    """Whole numbers 1 = e_0 < e_1 < ... = length + 1, about `per_octave` an octave where there are so many.
+    """Whole numbers 1 = e_0 < e_1 < ... = length + 1, about `per_octave` of them in each octave that holds so many.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def square_side(x: np.ndarray) -> int | None:
 
 @styled
 def plot_example(x: np.ndarray, ax: Axes | None = None, *, title: str = "", tokens: tuple[str, ...] = ()) -> Axes:
-    """Tokens [L] as points by name, a square sequence [C, L] of 1 or 3 colours as an image, other channels [C, L] as traces.
+    """One example: tokens [L] as points, a square image [C, L] of 1 or 3 colours as an image, other channels [C, L] as curves.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def plot_example(x: np.ndarray, ax: Axes | None = None, *, title: str = "", toke
 
 
 def draw_tokens(ax: Axes, x: np.ndarray, tokens: tuple[str, ...]) -> None:
-    """Which token stands at which step."""
+    """The token at each step, as a short line."""
     ax.plot(x, "|", markersize=6)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("step")
@@ -69,7 +69,7 @@ def draw_tokens(ax: Axes, x: np.ndarray, tokens: tuple[str, ...]) -> None:
 
 
 def draw_traces(ax: Axes, x: np.ndarray) -> None:
-    """Channels above one another, the first on top, each by the name of its lead where there are twelve."""
+    """Channels one above the other, the first at the top; twelve channels are named as the leads of an electrocardiogram."""
     C, L = x.shape
     gap = 1.2 * np.percentile(np.ptp(x, axis=1), 75) or 1.0
     for c, trace in enumerate(x):
@@ -104,7 +104,7 @@ def plot_samples(x: np.ndarray, *, given: int = 0, title: str = "", inch: float 
     x : array [N, C, L]
         C is 1 (grey, dark is high) or 3 (red, green, blue); L a square.
     given : int
-        How many of the first steps were given rather than drawn: a line is drawn below the row they end in.
+        How many of the first steps were given, not drawn by the network: a red line stands below the row in which they end.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def plot_samples(x: np.ndarray, *, given: int = 0, title: str = "", inch: float 
 
 @styled
 def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, title: str = "") -> Axes:
-    """A grid of square images, given as sequences row by row: [n, side * side]; dark is large. One scale for all of them.
+    """A grid of square images, given as sequences row by row: [n, side * side]. Dark is large, on one scale for all images.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def plot_reading(x: np.ndarray, ax: Axes | None = None, *, title: str = "") -> A
 
 @styled
 def plot_ages(side: int, row: int, column: int, ax: Axes | None = None, *, title: str = "how many steps ago") -> Axes:
-    """How many steps ago each pixel of a square image came, seen from one pixel; those still to come are left white.
+    """How many steps before one pixel each pixel of a square image was read; those that are read later stay white.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def plot_ages(side: int, row: int, column: int, ax: Axes | None = None, *, title
 def plot_beliefs(
     probabilities: np.ndarray, labels: Sequence[str], ax: Axes | None = None, *, title: str = "", named: int = 3
 ) -> Axes:
-    """The probability of each class as samples arrive, [L, C]; the `named` classes that were ever likeliest stand in the legend.
+    """The probability of each class as samples arrive, [L, C]; the legend names the `named` classes with the highest peaks.
 
     Examples
     --------

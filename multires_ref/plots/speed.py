@@ -56,7 +56,7 @@ def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: s
 
 @styled
 def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
-    """Nanoseconds a step and channel against the number of steps, and what growth like J would give.
+    """Nanoseconds per step and channel against the number of steps, and the curve that is proportional to the depth J.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
 
 @styled
 def plot_bench(results: dict[str, Any]) -> Figure:
-    """All that one `multires-ref bench` measured, one panel a part.
+    """All that one `multires-ref bench` measured, one panel for each part.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def plot_bench(results: dict[str, Any]) -> Figure:
 def plot_costs(
     lengths: Sequence[int], costs: dict[str, Sequence[float]], ax: Axes | None = None, *, ylabel: str = "seconds", title: str = ""
 ) -> Axes:
-    """Cost against the length of the sequence, both axes logarithmic, so that a power of the length is a straight line.
+    """Cost against the length of a sequence. Both axes are logarithmic, so that a power of the length is a straight line.
 
     Examples
     --------

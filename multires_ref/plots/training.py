@@ -47,7 +47,7 @@ def plot_losses(lines: Sequence[dict[str, Any]], ax: Axes | None = None) -> Axes
 
 
 def marks(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A dot an epoch where there are few: a line through one point cannot be seen."""
+    """A dot for each epoch if there are fewer than ten, because a line through one point cannot be seen."""
     return {"marker": "."} if len(lines) < 10 else {}
 
 
@@ -76,9 +76,9 @@ def plot_scores(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | Non
 
 @styled
 def plot_confusion(table: np.ndarray, labels: Sequence[str], title: str = "", ax: Axes | None = None) -> Axes:
-    """The confusion table [C, C] as a picture: rows are true classes, columns what the network said, colours shares of a row.
+    """The confusion table [C, C] as a picture: rows are true classes, columns the network's answers, colours shares of a row.
 
-    Numbers are written into the cells up to 20 classes.
+    With at most 20 classes the numbers stand in the cells.
 
     Examples
     --------
@@ -103,9 +103,7 @@ def plot_confusion(table: np.ndarray, labels: Sequence[str], title: str = "", ax
 def plot_runs(
     groups: dict[str, Sequence[float]], ax: Axes | None = None, *, xlabel: str = "test accuracy", title: str = ""
 ) -> Axes:
-    """One row a group: a dot for every run, and a line at their mean.
-
-    Dots are all there is: no box or bar hides how far the runs of one group lie apart.
+    """One row for each group: a dot for every run, and a line at their mean, so that the spread of a group is seen.
 
     Examples
     --------
