@@ -62,7 +62,7 @@ def test_classes_that_no_example_has_are_counted_too():
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_the_picture_is_of_that_training_example(kind, n, tmp_path, monkeypatch, capsys):
     task = put_in_place(monkeypatch, kind)
-    from multires_ref.plots import data as plots
+    from multires_ref.plots import sequences as plots
 
     seen, plot = [], plots.plot_example
     monkeypatch.setattr(plots, "plot_example", lambda x, **more: seen.append((x, more)) or plot(x, **more))

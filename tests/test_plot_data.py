@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from multires_ref import NetworkConfig
-from multires_ref.plots.data import LEAD_NAMES, plot_example
 from multires_ref.plots.errors import LOWEST, plot_error_by_layer
-from multires_ref.plots.samples import plot_samples
+from multires_ref.plots.sequences import LEAD_NAMES, plot_example, plot_samples
 from multires_ref.plots.signal import Signal, plot_channels, seconds_beside, stand_in
 from multires_ref.plots.speed import LIMIT, OURS, THEIRS, plot_bench, plot_scaling, plot_times
 from multires_ref.plots.style import COLOURS, new_axes

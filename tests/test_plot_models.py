@@ -15,7 +15,7 @@ from multires_ref import (
     wavelet_filters,
 )
 from multires_ref.plots import gallery
-from multires_ref.plots.learned import two_gains
+from multires_ref.plots.filters import two_gains
 from multires_ref.plots.model import figures_of_model, initial_layers, layers, mean_forgetting, spread, strongest_channel
 from multires_ref.plots.scales import shares_by_scale
 from multires_ref.plots.signal import Signal, fed_to_layer_1

@@ -1,5 +1,8 @@
 """The figures' artists hold the computed numbers; figures leave no trace outside themselves; style and files."""
 
+import ast
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -17,8 +20,8 @@ from multires_ref import (
     random_filters,
     wavelet_filters,
 )
+from multires_ref.plots.filters import two_gains
 from multires_ref.plots.gallery import ecg
-from multires_ref.plots.learned import scale_shares, two_gains
 from multires_ref.plots.memory import plot_signal
 from multires_ref.plots.model import (
     OF_A_MODEL,
@@ -28,7 +31,7 @@ from multires_ref.plots.model import (
     scale_gains_over_frequency,
     scales_of_model,
 )
-from multires_ref.plots.scales import plot_scales, shares_by_scale
+from multires_ref.plots.scales import plot_scales, scale_shares, shares_by_scale
 from multires_ref.plots.signal import Signal
 from multires_ref.plots.style import (
     COLOURS,
@@ -378,3 +381,15 @@ def test_public_names_load():
     assert set(plots.PUBLIC) <= set(dir(plots))
     with pytest.raises(AttributeError, match="no attribute 'plot_nothing'"):
         plots.plot_nothing  # noqa: B018
+
+
+def test_every_drawing_function_is_public():
+    """Each function `plot_...` of each file, and in its place."""
+    folder = Path(plots.__file__).parent
+    drawing = {
+        node.name: path.stem
+        for path in folder.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("plot_")
+    }
+    assert drawing.items() <= plots.PUBLIC.items()

@@ -21,10 +21,10 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture
 def drawn(monkeypatch):
     """What is put into pictures."""
-    from multires_ref.plots import samples
+    from multires_ref.plots import sequences
 
-    seen, plot = [], samples.plot_samples
-    monkeypatch.setattr(samples, "plot_samples", lambda x, **more: seen.append((x, more)) or plot(x, **more))
+    seen, plot = [], sequences.plot_samples
+    monkeypatch.setattr(sequences, "plot_samples", lambda x, **more: seen.append((x, more)) or plot(x, **more))
     return seen
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from multires_ref.plots.agreement import plot_layer_errors
-from multires_ref.plots.scores import plot_costs, plot_runs
+from multires_ref.plots.errors import plot_layer_errors
 from multires_ref.plots.sequences import plot_ages, plot_beliefs, plot_images, plot_reading
+from multires_ref.plots.speed import plot_costs
+from multires_ref.plots.training import plot_runs
 
 
 def lines_of(ax, label):

@@ -170,8 +170,9 @@ show(plot_images(test.x[wrong, 0], columns=8), "digits of the test part that the
 # For example (0.5, 0.5) has gains 1 and 0: it lets the slow pass and stops the fast, a low-pass filter. (0.5, -0.5) has 0 and 1.
 
 # %%
-from multires_ref.plots.learned import plot_learned_filters, plot_scale_gains, scale_shares, two_gains
+from multires_ref.plots.filters import plot_learned_filters, two_gains
 from multires_ref.plots.model import initial_layers, layers
+from multires_ref.plots.scales import plot_scale_gains, scale_shares
 
 start, end = initial_layers(config, training.seed), layers(model)
 assert np.array_equal(two_gains(np.array([0.5, 0.5])), [1, 0])
@@ -256,7 +257,8 @@ assert np.isclose(split.sum(), seen["blocks.0.conv"][0, 3, 63], atol=1e-5)
 
 # %%
 from multires_ref.plots.attribution import decision_parts, last_layer, margin_gradient
-from multires_ref.plots.decision import plot_image, plot_parts
+from multires_ref.plots.scales import plot_parts
+from multires_ref.plots.sequences import plot_image
 
 right = int(np.flatnonzero(guesses == test.y)[0])
 digit, said = test.x[right], int(guesses[right])
@@ -299,7 +301,7 @@ assert decision(right).png == decision(right).png
 # %%
 import copy
 
-from multires_ref.plots.scores import plot_runs
+from multires_ref.plots.training import plot_runs
 
 
 # %%

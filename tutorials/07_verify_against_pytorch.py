@@ -206,7 +206,7 @@ print("nearer to the truth: ours in", sum(a < b for a, b in zip(ours_off, theirs
 assert max(ours_off) < 1e-6 and max(theirs_off) < 1e-6
 
 # %%
-from multires_ref.plots.agreement import plot_layer_errors
+from multires_ref.plots.errors import plot_layer_errors
 
 both = {"NumPy, float32": ours_off, "PyTorch, float32": theirs_off}
 assert narrow["decoder"].dtype == np.float32

@@ -290,7 +290,7 @@ assert step > 2 * density.config.n_layers * density.config.d_model**2  # the 1x1
 import json
 from pathlib import Path
 
-from multires_ref.plots.scores import plot_costs
+from multires_ref.plots.speed import plot_costs
 
 measured = json.loads(Path("data/cost_per_step.json").read_text())
 L, by_stream, by_network = (measured[name] for name in ("lengths", "stream", "from_scratch"))

@@ -149,8 +149,8 @@ assert 0.2 < (guess == values[held]).mean() < 0.55
 # the left foot, then III = II - I, aVF = (II + III) / 2, aVL = (I - III) / 2 and aVR = -(I + II) / 2.
 
 # %%
-from multires_ref.plots.data import LEAD_NAMES, plot_example
 from multires_ref.plots.gallery import ecg
+from multires_ref.plots.sequences import LEAD_NAMES, plot_example
 
 II = ecg()[:1000] / ecg().std()
 I = 0.6 * II + 0.3 * np.roll(II, 3)  # noqa: E741 (the lead's name)

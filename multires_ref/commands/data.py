@@ -96,7 +96,7 @@ def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:
 
 def draw(args: argparse.Namespace, task: Task, split: Split, labels: tuple[str, ...]) -> None:
     """One training example as a picture."""
-    from ..plots.data import plot_example
+    from ..plots.sequences import plot_example
     from ..plots.style import save
 
     n = check_int("--example", args.example or 0, 0, len(split) - 1)

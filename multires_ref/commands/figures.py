@@ -1,15 +1,16 @@
 """Draw the figures of the README and the tutorials, or those of a model of your own.
 
-multires-ref figures                         all, into figures/, bit by bit as they are committed
+multires-ref figures                         all, into figures/; they are the same bytes each time
 multires-ref figures --only tree memory      some of them
 multires-ref figures --run runs/digits-...   of a trained model, into RUN/figures
 multires-ref figures --run runs/digits-... --signal heart.wav   its memory of your signal
 
-A model's figures are its responses, filters, scales and kernels, and for a signal the memory of it
-and what can be recovered from the memory. Without --signal it is the first test example of the
-task that the model was trained on. A .npy file holds [L] or [channels, L]; a .csv file a line for
-every time step and a column for every channel; a .wav file says its sampling rate. Signals are
-given to the network as they are: normalise them as its training data were.
+The figures of a model show the responses of its scales, its filters, how much each scale weighs, its
+kernels, and for a signal the memory of it and what can be recovered from the memory. Without --signal
+the signal is the first test example of the task that the model was trained on. A .npy file holds [L]
+or [channels, L]; a .csv file has a line for every time step and a column for every channel; a .wav
+file contains its sampling rate. The signal is given to the network as it is: normalise it as the
+training data were normalised.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     only.completer = lambda **given: names()  # for the Tab key: see parser.py
     parser.add_argument("--run", type=Path, help="run folder or checkpoint whose figures are drawn (default: the package's)")
     parser.add_argument("--signal", metavar="FILE", help="with --run: .npy, .csv or .wav (default: an example of the run's task)")
-    parser.add_argument("--rate", type=float, help="samples a second, of a .npy or .csv signal (default: not known)")
+    parser.add_argument("--rate", type=float, help="samples per second of a .npy or .csv signal (default: not known)")
     parser.add_argument("--data", type=Path, help="folder of stored runs and measurements (default: the package's)")
 
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def of_package(data: Path, only: list[str] | None = None) -> Drawings:
-    """The package's own figures; one that needs a file which is not there is left out, with a line, unless it was asked for."""
+    """The package's own figures; one whose data file is missing is left out, with a message, unless it was asked for."""
     from ..plots.gallery import FIGURES
     from ..plots.stored import STORED
 
@@ -78,14 +79,14 @@ def of_package(data: Path, only: list[str] | None = None) -> Drawings:
         if path.exists():
             drawings[name] = (figure.kind, lambda figure=figure, path=path: figure.draw(path))
         elif only and name in only:
-            raise FileNotFoundError(f"the figure {name!r} is drawn from {path}, which does not exist (--data tells the folder)")
+            raise FileNotFoundError(f"the figure {name!r} is drawn from {path}, which does not exist (--data gives the folder)")
         elif not only:
             print(f"left out: {name}, which needs {path}")
     return drawings
 
 
 def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> Drawings:
-    """The figures of a user's own model, for a signal in a file or for one that the run brings."""
+    """The figures of a user's own model, for a signal in a file or for the first test example of the run's task."""
     from ..authors.load import load_model
     from ..plots.model import figures_of_model
 
@@ -104,7 +105,7 @@ def signal_in(file: str, rate: float | None, config: Any) -> Any:
 
 
 def signal_of(path: Path, config: Any) -> Any:
-    """The first test example of the run's own task; a stand-in, with a line that says so, where there is none to be had."""
+    """The first test example of the run's own task; if there is none, a stand-in, with a message that says so."""
     from ..plots.signal import stand_in
     from ..training.checkpoint import about_run
 
@@ -120,7 +121,7 @@ def signal_of(path: Path, config: Any) -> Any:
     except (ValueError, FileNotFoundError, ImportError) as error:
         reason = str(error)
     shown = stand_in(config)
-    print(f"{reason}. The signal drawn is a {shown.title} (--signal FILE takes yours)")
+    print(f"{reason}. The signal drawn is a {shown.title} (--signal FILE draws yours)")
     return shown
 
 
@@ -141,7 +142,7 @@ def first_example(about: dict[str, Any]) -> Any:
 
 
 def start_of(path: Path) -> Any:
-    """The run's layers before training, or None where the file does not say how it began (another program's checkpoint)."""
+    """The run's layers before training, or None if the checkpoint, being of another program, does not say how training began."""
     from ..plots.model import initial_layers
     from ..training.checkpoint import about_run, network_from
 

@@ -83,7 +83,7 @@ def upper_halves(path: Path, n: int, data_dir: str | None) -> np.ndarray:
 def write(out: Path, x: np.ndarray, given: int, title: str) -> None:
     """The picture, and beside it the numbers: samples [N, C, L] and how many of the first steps were given."""
     from ..base.tensors import write_npz
-    from ..plots.samples import plot_samples
+    from ..plots.sequences import plot_samples
     from ..plots.style import save
 
     save(plot_samples(x, given=given, title=title), out)

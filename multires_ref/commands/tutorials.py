@@ -1,14 +1,14 @@
 """Open the tutorials in JupyterLab, or rebuild the notebooks from their sources.
 
 multires-ref tutorials                               open JupyterLab on the folder tutorials/
-multires-ref tutorials -- --no-browser --port 9999   what follows -- is handed to JupyterLab
+multires-ref tutorials -- --no-browser --port 9999   what follows -- is passed to JupyterLab
 multires-ref tutorials --build                       execute every NN_name.py into its .ipynb
-multires-ref tutorials --build 03 05                 these only
+multires-ref tutorials --build 03 05                 only these
 
 JupyterLab ends when this command ends: by Ctrl-C, by SIGTERM, or because its terminal is closed.
-The .py file (jupytext's py:percent) is the source of truth. A rebuilt notebook differs only where
-its cells or their outputs do: cell ids come from the cells' text, and no times, versions or
-widget states are kept.
+Notebooks are built from the .py files (jupytext's py:percent format). A rebuilt notebook differs only
+where its cells or their outputs differ: ids of cells are computed from their text, and no times,
+versions or states of widgets are stored.
 """
 
 from __future__ import annotations
@@ -39,9 +39,14 @@ INSTALL = "pip install jupyterlab jupytext ipywidgets"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.hint = "options for JupyterLab go after --: multires-ref tutorials -- --no-browser"
-    parser.add_argument("--folder", type=Path, help="where they are (default: tutorials, a copy if there is none)")
     parser.add_argument(
-        "--build", nargs="*", metavar="NN", help="rebuild the notebooks whose names begin so, all without names (default: none)"
+        "--folder", type=Path, help="folder of the tutorials (default: tutorials; if there is none, it is made as a copy)"
+    )
+    parser.add_argument(
+        "--build",
+        nargs="*",
+        metavar="NN",
+        help="rebuild the notebooks whose names begin with NN, or all if no NN is given (default: none)",
     )
     parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take while building (default: 120)")
     parser.add_argument(
@@ -53,11 +58,13 @@ def run(args: argparse.Namespace) -> int:
     """Open, or build."""
     folder = own_folder() if args.folder is None else args.folder
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: without --folder the tutorials that came with the package are taken")
+        raise FileNotFoundError(
+            f"there is no folder {folder}; without --folder the tutorials that came with the package are used"
+        )
     if args.build is None:
         return open_lab(folder, args.options)
     if args.options:
-        raise ValueError(f"--build opens no JupyterLab that could take {' '.join(args.options)}")
+        raise ValueError(f"--build does not open JupyterLab, so it takes no options for it; got {' '.join(args.options)}")
     for source in sources(folder, args.build):
         print(build(source, args.timeout))
     return 0
@@ -73,7 +80,7 @@ def own_folder() -> Path:
 
 
 def open_lab(folder: Path, options: Sequence[str] = ()) -> int:
-    """JupyterLab on the folder, until it is closed or this process is asked to end; returns its exit status.
+    """Run JupyterLab on the folder until it is closed or this process is asked to end; returns its exit status.
 
     Raises
     ------
@@ -148,7 +155,7 @@ def sources(folder: Path, beginnings: list[str]) -> list[Path]:
 
 
 def build(source: Path, timeout: int = 120) -> Path:
-    """Execute a source into the notebook beside it, written whole; returns the notebook's path."""
+    """Execute a source and write the notebook beside it, completely or not at all; returns the notebook's path."""
     import nbformat
 
     from ..base.files import write_whole

@@ -1,56 +1,53 @@
-"""One function a figure: it takes the data and an Axes (or makes its own), draws, and returns the Axes.
+"""Pictures: one function for each. It takes data and an Axes (without one it makes its own), draws, and returns the Axes.
 
-    style      colours, sizes, a figure without pyplot's global state, saving bit by bit the same
-    levels     a signal and its coefficients over time
-    tree       the tree and the memory that TreeSelect outlines in it; receptive field and lags
-    filters    a pair of filters, in time and in frequency
-    responses  what each scale answers to an impulse, and to a tone
-    memory     the memory of a signal as a picture, and what can be recovered of the past from it
-    kernel     the one long kernel that a layer equals
-    learned    what training made of the filters, and of the weight of each scale
-    decision   an output, or a decision, split by scale and lag
-    scales     how much each scale weighs in a layer, before training and after
-    signal     the signal that a model's pictures are drawn for
-    model      all of these for a model that somebody trained
+What draws:
 
-`analysis` and `attribution` compute what `memory` and `decision` draw; `gallery` and `stored` put the package's own figures
-together. Nothing here is imported by `import multires_ref`.
+    tree       the tree and the memory that TreeSelect outlines in it; receptive fields and lags
+    filters    a pair of filters, over lag and over frequency; what training made of a layer's filters
+    responses  the response of each scale, over lag and over frequency; the one long kernel that a layer equals
+    memory     a signal, its coefficients and the memory of it over time; what the memory still holds of the past
+    scales     how much each scale weighs: in a layer, and lag by lag in one output or decision
+    sequences  sequences as images, signals or tokens
+    training   curves and scores of runs, confusion tables
+    errors     errors by layer, and against depth, length or the height of a spike
+    speed      measured times
+    model      all of it for a model that somebody trained; `signal` holds the signal that it is drawn for
+
+What computes the numbers that are drawn: `analysis` (linear algebra on the memory) and `attribution` (which scales and lags a
+decision rests on). `gallery` and `stored` put the package's own figures together; `style` holds colours and sizes, makes figures
+without pyplot's global state, and saves the same figure as the same bytes. `import multires_ref` imports nothing of this.
 """
 
 from importlib import import_module
 
-PUBLIC = {
-    "show": "style",
-    "save": "style",
-    "new_figure": "style",
-    "plot_levels": "levels",
-    "plot_tree": "tree",
-    "plot_lags": "tree",
-    "plot_taps": "filters",
-    "plot_gain": "filters",
-    "plot_impulse_responses": "responses",
-    "plot_frequency_responses": "responses",
-    "plot_memory": "memory",
-    "plot_signal": "memory",
-    "plot_recovered": "memory",
-    "plot_forgetting": "memory",
-    "plot_kernel": "kernel",
-    "plot_learned_filters": "learned",
-    "plot_scale_gains": "learned",
-    "plot_parts": "decision",
-    "plot_image": "decision",
-    "plot_layer_responses": "model",
-    "figures_of_model": "model",
-    "memory_matrix": "analysis",
-    "last_samples_matrix": "analysis",
-    "past": "analysis",
-    "recover_past": "analysis",
-    "forgetting_curve": "analysis",
-    "measured_forgetting": "analysis",
-    "split_output": "analysis",
-    "decision_parts": "attribution",
-    "ecg": "gallery",
+MODULES = {
+    "style": ("show", "save", "new_figure", "new_axes"),
+    "tree": ("plot_tree", "plot_lags"),
+    "filters": ("plot_taps", "plot_gain", "plot_learned_filters", "two_gains"),
+    "responses": ("plot_impulse_responses", "plot_frequency_responses", "plot_kernel"),
+    "memory": ("plot_signal", "plot_levels", "plot_memory", "plot_recovered", "plot_forgetting"),
+    "scales": ("plot_scales", "plot_scale_gains", "plot_parts", "shares_by_scale", "scale_shares"),
+    "sequences": ("plot_example", "plot_image", "plot_images", "plot_samples", "plot_reading", "plot_ages", "plot_beliefs"),
+    "training": ("plot_curves", "plot_losses", "plot_scores", "plot_runs", "plot_confusion"),
+    "errors": ("plot_error_by_layer", "plot_layer_errors", "plot_error_study", "plot_error_studies"),
+    "speed": ("plot_times", "plot_scaling", "plot_bench", "plot_costs"),
+    "signal": ("plot_channels",),
+    "model": ("plot_layer_responses", "figures_of_model", "initial_layers", "layers"),
+    "analysis": (
+        "memory_matrix",
+        "last_samples_matrix",
+        "past",
+        "recover_past",
+        "forgetting_curve",
+        "measured_forgetting",
+        "split_output",
+        "short_name",
+        "row_gains",
+    ),
+    "attribution": ("decision_parts",),
+    "gallery": ("ecg",),
 }
+PUBLIC = {name: module for module, names in MODULES.items() for name in names}
 __all__ = [*PUBLIC]
 
 

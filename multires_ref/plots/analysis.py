@@ -1,6 +1,6 @@
-"""What the figures draw, computed: the memory as a matrix, the past recovered from it, and an output split by scale and lag.
+"""The numbers that figures draw: the memory as a matrix, the past recovered from it, an output split by scale and lag.
 
-At any time n the memory is a linear map of the past, so one matrix says all about it:
+At any time n the memory is a linear map of the past, so one matrix determines it:
 
     z_n = M p_n,        p_n = (x[n], x[n-1], ..., x[n-R+1]),        M [m, R],   R = (K - 1)(2^J - 1) + 1.
 
@@ -77,8 +77,8 @@ def past(x: np.ndarray, n: int, length: int) -> np.ndarray:
 def recover_past(z: np.ndarray, M: np.ndarray) -> np.ndarray:
     """The least-squares reconstruction of the past from the memory alone: the shortest p with M p = z, which is pinv(M) z.
 
-    Equally, the projection of the true past onto what the memory measures: no linear reconstruction comes nearer to it
-    for signals of which nothing is known beforehand.
+    This is also the projection of the true past onto what the memory measures. For signals of which nothing is known beforehand,
+    no linear reconstruction has a smaller error.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ def recover_past(z: np.ndarray, M: np.ndarray) -> np.ndarray:
 
 
 def forgetting_curve(M: np.ndarray) -> np.ndarray:
-    """How much of x[n-t] the memory still knows, for each lag t: the diagonal of pinv(M) M, between 0 and 1. [R]
+    """How much of x[n-t] the memory still holds, for each lag t: the diagonal of pinv(M) M, between 0 and 1. [R]
 
     It is the share of variance of x[n-t] that the best linear reconstruction explains when x is white noise. The curve sums to
-    the rank of M, which is at most m: a memory of m numbers has m samples' worth of knowledge to spread over the past.
+    the rank of M, which is at most m: in all, a memory of m numbers knows as much as m samples.
 
     Examples
     --------
@@ -119,7 +119,8 @@ def forgetting_curve(M: np.ndarray) -> np.ndarray:
 def measured_forgetting(x: np.ndarray, M: np.ndarray) -> np.ndarray:
     """The same on a signal: 1 - (mean squared error of the recovered x[n-t]) / (mean square of x[n-t]), over all n >= R - 1. [R]
 
-    Can fall below 0 where recovering is worse than guessing zero (never for an orthogonal projection summed over all lags).
+    It is below 0 at a lag where zero would be a better estimate than the recovered value. Summed over all lags, the error of the
+    projection is never larger than that of zero.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Which scales and lags of the last layer a classifier's decision rests on.
+"""Which scales and lags of the last layer a classifier's decision depends on.
 
 The layer is linear in its input v, so its output splits exactly into rows r of the memory and lags t (`analysis.split_output`).
-What follows it (GELU, mixing, norm, mean) is not; its gradient g at the example carries the split to the decision:
+What follows it (GELU, mixing, norm, mean) is not linear; its gradient g at the example extends the split to the decision:
 
     margin = logit of the class - mean of the other logits,        g[d, n] = d margin / d c[d, n],   c the layer's output,
     parts[r, t] = sum over d, n of g[d, n] w[d, r] M[d, r, t] v[d, n-t],        sum of parts = <g, c>.

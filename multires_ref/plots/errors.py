@@ -1,8 +1,8 @@
-"""Charts of errors: by layer, from a verification; and against depth, length or peak, from an error study."""
+"""Charts of errors: layer by layer, and from an error study against depth, length or the height of a spike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,21 +10,22 @@ from matplotlib.axes import Axes
 from ..base.checks import check_choice
 from ..diagnose.error_study import StudyRow, by_engine
 from ..diagnose.report import Report, Section
-from .style import COLOURS, CYCLE, DASHES, new_axes, new_figure, styled
+from .style import COLOURS, CYCLE, DASHES, MARKERS, new_axes, new_figure, styled
 
 LOWEST = 1e-18  # where an error of exactly zero is drawn on the logarithmic axis
 
 
 @styled
 def plot_error_by_layer(report: Report, ax: Axes | None = None) -> Axes:
-    """The relative error of every layer and parameter: filled for outputs, open for gradients, a colour a section.
+    """The relative error of every layer and parameter, in one colour for each section of the report.
 
-    Dashed lines are the tolerances; a red ring marks what departs; exact agreement lies on the lowest line.
+    Filled points are outputs, open points are gradients. Dashed lines are the tolerances, and a red ring marks what exceeds its
+    tolerance. Errors of exactly zero are drawn at `LOWEST`.
 
     Parameters
     ----------
     report : Report, from `verify_pytorch` or `verify_reference`
-    ax : Axes or None for one of its own
+    ax : Axes to draw into (default: a new one)
 
     Examples
     --------
@@ -60,8 +61,8 @@ def draw_section(ax: Axes, section: Section, names: list[str], colour: str) -> N
         held = [(place[row.name], getattr(row, kind)) for row in section.rows if getattr(row, kind) is not None]
         heights = [min(max(error.relative, LOWEST), 1e3) for _, error in held]
         ax.plot([n for n, _ in held], heights, "o", color=colour, fillstyle=fill, markersize=5)
-        departing = [(n, height) for (n, error), height in zip(held, heights, strict=True) if not error.passed]
-        ax.plot([n for n, _ in departing], [y for _, y in departing], "o", color=COLOURS["red"], fillstyle="none", markersize=11)
+        too_large = [(n, height) for (n, error), height in zip(held, heights, strict=True) if not error.passed]
+        ax.plot([n for n, _ in too_large], [y for _, y in too_large], "o", color=COLOURS["red"], fillstyle="none", markersize=11)
         tolerances |= {error.tolerance for _, error in held}
     for tolerance in tolerances:
         ax.axhline(tolerance, color=colour, linestyle="--", linewidth=1)
@@ -70,13 +71,15 @@ def draw_section(ax: Axes, section: Section, names: list[str], colour: str) -> N
 
 @styled
 def plot_error_study(rows: Iterable[StudyRow], x: str = "depth", ax: Axes | None = None) -> Axes:
-    """Relative error of every engine against depth, length or peak: a colour an engine, a dash a dtype.
+    """The relative error of every engine against depth, length or peak.
+
+    Each engine has its own colour and marker, each dtype its own kind of line.
 
     Parameters
     ----------
     rows : from `error_by_depth`, `error_by_length` or `error_by_peak`
     x : "depth", "length" or "peak"
-    ax : Axes or None for one of its own
+    ax : Axes to draw into (default: a new one)
 
     Examples
     --------
@@ -93,7 +96,7 @@ def plot_error_study(rows: Iterable[StudyRow], x: str = "depth", ax: Axes | None
     for (engine, dtype), (along, errors) in curves.items():
         n = engines.index(engine)
         dash = DASHES[dtypes.index(dtype)]
-        marker = "osD^v"[n % 5]
+        marker = MARKERS[n % len(MARKERS)]
         heights = [max(error, LOWEST) for error in errors]
         label = engine if dtype == dtypes[0] else None
         ax.plot(along, heights, linestyle=dash, marker=marker, color=CYCLE[n], markersize=5, label=label)
@@ -129,3 +132,44 @@ def plot_error_studies(by_depth: list[StudyRow], by_length: list[StudyRow], by_p
         plot_error_study(rows, x, ax)
         ax.set_title(title)
     return grid[0]
+
+
+@styled
+def plot_layer_errors(
+    names: Sequence[str],
+    errors: dict[str, Sequence[float]],
+    ax: Axes | None = None,
+    *,
+    unit: float | None = None,
+    title: str = "",
+) -> Axes:
+    """Relative errors on a logarithmic axis: a row for each layer, in the order of computation, a marker for each comparison.
+
+    Parameters
+    ----------
+    names : list of str, the layers
+    errors : {what is compared: one error for each layer}; an error of exactly 0 is drawn at the left edge
+    unit : float, the spacing of the numbers near 1, such as 2**-23; it is drawn as a dashed line
+
+    Examples
+    --------
+    >>> ax = plot_layer_errors(["conv", "gelu"], {"NumPy": [1e-7, 0.0], "PyTorch": [2e-7, 1e-7]}, unit=2**-23)
+    >>> [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+    ['NumPy', 'PyTorch', 'spacing of the numbers near 1']
+    """
+    ax = ax if ax is not None else new_axes(9, 1.2 + 0.26 * len(names))
+    values = np.array(list(errors.values()), np.float64)
+    known = values[values > 0]
+    left = 10 ** np.floor(np.log10(known.min() if known.size else 1e-17))
+    for n, (label, row) in enumerate(zip(errors, values, strict=True)):
+        look = {"marker": MARKERS[n % len(MARKERS)], "color": CYCLE[n % len(CYCLE)], "ms": 6, "mfc": "none" if n % 2 else None}
+        ax.plot(np.maximum(row, left), range(len(names)), ls="none", label=label, **look)
+    if unit is not None:
+        ax.axvline(unit, color=COLOURS["grey"], ls="--", lw=1, label="spacing of the numbers near 1")
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(names)), list(names))
+    ax.invert_yaxis()
+    ax.grid(axis="x")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set(xlabel="relative error", title=title)
+    return ax

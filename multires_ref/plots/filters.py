@@ -1,6 +1,8 @@
-"""A pair of filters: its taps over lag, and its gain over frequency."""
+"""A pair of filters, over lag and over frequency; and what training made of the filters of a layer."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +13,7 @@ from .style import APPROXIMATION, COLOURS, DETAIL, new_axes, styled
 
 @styled
 def plot_taps(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
-    """The taps of h0 (circles) and h1 (squares) against their lag: the left end weights the newest sample.
+    """The taps of h0 (circles) and h1 (squares) against their lag; the tap at lag 0, on the left, weights the newest sample.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ def plot_taps(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: 
 
 
 def moved(ax: Axes, steps: float) -> object:
-    """Data coordinates, shifted by part of a lag: two taps of one lag stand side by side."""
+    """Data coordinates shifted by a part of a lag, so that two taps of one lag stand side by side."""
     from matplotlib.transforms import Affine2D
 
     return Affine2D().translate(steps, 0) + ax.transData
@@ -58,4 +60,53 @@ def plot_gain(h0: np.ndarray, h1: np.ndarray, ax: Axes | None = None, *, title: 
     ax.plot(f, abs(transfer(np.asarray(h1), f)), color=DETAIL, ls="--", label="$h_1$, high-pass")
     ax.set(xlabel="cycles per sample", ylabel="gain", title=title, xlim=(0, 0.5), ylim=(0, None))
     ax.grid()
+    return ax
+
+
+def two_gains(h: np.ndarray) -> np.ndarray:
+    """A filter's gain for a constant, H(0) = sum_k h[k], and for the fastest alternation, H(1/2) = sum_k (-1)^k h[k]: [..., 2].
+
+    A filter of two taps is determined by these two numbers.
+
+    Examples
+    --------
+    >>> two_gains(np.array([0.5, 0.5])), two_gains(np.array([0.5, -0.5]))
+    (array([1., 0.]), array([0., 1.]))
+    """
+    signs = (-1.0) ** np.arange(h.shape[-1])
+    return np.stack((h.sum(axis=-1), (h * signs).sum(axis=-1)), axis=-1)
+
+
+@styled
+def plot_learned_filters(before: dict[str, Any], after: dict[str, Any], ax: Axes | None = None, *, title: str = "") -> Axes:
+    """The filters h0 (circles) and h1 (squares) of each channel after training; a line leads to where each one started.
+
+    The horizontal axis is the gain for a constant, the vertical axis the gain for the fastest alternation. A low-pass filter lies
+    near the horizontal axis, a high-pass filter near the vertical axis. The sign of a filter has no meaning of its own, because
+    the weight in w can undo it.
+
+    Parameters
+    ----------
+    before, after : {"h0", "h1" [D, K] (or untied [J, D, K])}
+        A layer's parameters at the start and now.
+
+    Examples
+    --------
+    >>> start, end = {"h0": np.ones((3, 2)), "h1": np.ones((3, 2))}, {"h0": np.zeros((3, 2)), "h1": np.zeros((3, 2))}
+    >>> ax = plot_learned_filters(start, end)
+    >>> [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+    ['$h_0$', '$h_1$']
+    """
+    ax = ax if ax is not None else new_axes(4, 4)
+    reach = 0.0
+    for name, colour, marker, label in (("h0", APPROXIMATION, "o", "$h_0$"), ("h1", DETAIL, "s", "$h_1$")):
+        start, end = (two_gains(np.asarray(p[name], np.float64)).reshape(-1, 2) for p in (before, after))
+        for a, b in zip(start, end, strict=True):
+            ax.plot(*np.stack((a, b), axis=-1), "-", color=colour, lw=0.8, alpha=0.5, label="_path", zorder=2)
+        ax.plot(end[:, 0], end[:, 1], marker, color=colour, ms=4.5, mec="white", mew=0.5, label=label, zorder=3)
+        reach = max(reach, abs(start).max(), abs(end).max())
+    for line in (ax.axhline, ax.axvline):
+        line(0, color=COLOURS["grey"], lw=0.8, zorder=1, label="_zero")
+    ax.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(-1.08 * reach, 1.08 * reach), aspect="equal", title=title)
+    ax.set(xlabel="gain for a constant", ylabel="gain for alternation")
     return ax

@@ -1,6 +1,6 @@
 """The figures of the README and the tutorials, put together from the functions of this room: name -> a function that draws it.
 
-They need no training and no measurement; what does is in `stored.py`.
+These need no trained network and no measurement; figures that do are in `stored.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from ..filters import random_filters, wavelet_filters
 from ..tree import memory
 from .analysis import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
 from .filters import plot_gain, plot_taps
-from .kernel import plot_kernel
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
-from .responses import plot_frequency_responses, plot_impulse_responses
+from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
 from .style import WIDTH, new_figure, styled
 from .tree import plot_lags, plot_tree
 
@@ -65,7 +64,7 @@ def tree_figure() -> Figure:
 
 @styled
 def lags_figure() -> Figure:
-    """What each row of the memory has seen."""
+    """The receptive field of each row of the memory."""
     figure, ((left, right),) = new_figure(WIDTH, 3.2, columns=2)
     plot_lags(4, 2, ax=left)
     plot_lags(4, 2, "uniform", 8, ax=right)
@@ -110,7 +109,7 @@ def memory_figure() -> Figure:
 
 @styled
 def recovered_figure() -> Figure:
-    """What three memories of equal size still know of the past."""
+    """What three memories of equal size still hold of the past."""
     memories = three_memories()
     figure, axes = new_figure(WIDTH, 6.6, rows=3, columns=2, sharex="col", sharey=True, width_ratios=[2, 1])
     for (wide, near), (name, M) in zip(axes, memories.items(), strict=True):

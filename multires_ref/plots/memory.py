@@ -1,4 +1,4 @@
-"""The memory over time as a picture, and what is left in it of the past."""
+"""A signal, its coefficients and the memory of it over time; and what the memory still holds of the past."""
 
 from __future__ import annotations
 
@@ -7,16 +7,76 @@ from matplotlib.axes import Axes
 
 from ..tree import Row
 from .analysis import past, recover_past
-from .style import COLOURS, CYCLE, DASHES, DIVERGING, new_axes, octaves, styled
+from .style import COLOURS, CYCLE, DASHES, DIVERGING, level_colours, new_axes, octaves, styled
 from .tree import row_name
 
 
 @styled
-def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: bool = True) -> Axes:
-    """The memory z_n over time: one row of the picture a row of the memory, coarse at the top, as `memory` orders them.
+def plot_signal(x: np.ndarray, ax: Axes | None = None, *, at: int | None = None, label: str = "x[n]") -> Axes:
+    """A signal over time, in black; `at` marks one time with a dashed line.
 
-    Each row is divided by its own largest magnitude, since coarse coefficients are sums of many samples and would drown the
-    fine ones: yellow is positive, blue negative, grey zero.
+    Examples
+    --------
+    >>> plot_signal(np.arange(4.0)).lines[0].get_ydata()
+    array([0., 1., 2., 3.])
+    """
+    ax = ax if ax is not None else new_axes(9, 2.2)
+    ax.plot(np.arange(len(x)), x, color=COLOURS["black"], lw=1.2)
+    if at is not None:
+        ax.axvline(at, color=COLOURS["red"], ls="--", lw=1.2)
+    ax.set(xlabel="time n (samples)", ylabel=label, xlim=(-0.5, len(x) - 0.5))
+    return ax
+
+
+@styled
+def plot_levels(x: np.ndarray, levels: list[tuple[np.ndarray, np.ndarray]], ax: Axes | None = None, *, title: str = "") -> Axes:
+    """The signal at the bottom, then the details b_1 ... b_J and the approximation a_J at the top.
+
+    Each row is divided by its own largest magnitude. Signals of at most 64 samples are drawn as stems.
+
+    Parameters
+    ----------
+    x : array [L]
+    levels : [(a_1, b_1), ..., (a_J, b_J)], fine to coarse, as `pyramid` returns them
+
+    Examples
+    --------
+    >>> from multires_ref import pyramid
+    >>> x = np.array([3.0, 5.0, 4.0, 4.0])
+    >>> ax = plot_levels(x, pyramid(x, np.array([1.0, 1.0]), np.array([-1.0, 1.0]), depth=1))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['$x$', '$b_{1}$', '$a_{1}$']
+    """
+    J = len(levels)
+    rows = [("$x$", x), *((f"$b_{{{i}}}$", b) for i, (_, b) in enumerate(levels, start=1)), (f"$a_{{{J}}}$", levels[-1][0])]
+    colours = [COLOURS["black"], *level_colours(J), level_colours(J)[-1]]
+    ax = ax if ax is not None else new_axes(9, 0.9 + 0.62 * len(rows))
+    for r, ((name, values), colour) in enumerate(zip(rows, colours, strict=True)):
+        draw_row(ax, r, np.asarray(values), colour, name)
+    ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set(xlabel="time n (samples)", xlim=(-0.6, len(x) - 0.4), ylim=(-0.6, len(rows) - 0.4), title=title)
+    return ax
+
+
+def draw_row(ax: Axes, r: int, values: np.ndarray, colour: str, name: str) -> None:
+    """One signal around height r, between r - 0.42 and r + 0.42."""
+    n, heights = np.arange(len(values)), r + 0.42 * values / max(abs(values).max(), np.finfo(float).tiny)
+    ax.axhline(r, color=COLOURS["light"], lw=0.8, zorder=1, label=f"_{name}")
+    if len(values) <= 64:
+        ax.vlines(n, r, heights, color=colour, lw=1.6, zorder=2)
+        ax.plot(n, heights, "o", ms=4.5, color=colour, label=name, zorder=3)
+    else:
+        ax.plot(n, heights, color=colour, lw=1.2, label=name, zorder=3)
+
+
+@styled
+def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: bool = True) -> Axes:
+    """The memory z_n over time: each row of the picture is a row of the memory, coarse at the top, in the order of `memory`.
+
+    Each row is divided by its own largest magnitude. Coarse coefficients are sums of many samples; without the division, the fine
+    ones would be too small to be seen. Yellow is positive, blue is negative, grey is zero.
 
     Parameters
     ----------
@@ -48,23 +108,6 @@ def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: 
 
 
 @styled
-def plot_signal(x: np.ndarray, ax: Axes | None = None, *, at: int | None = None, label: str = "x[n]") -> Axes:
-    """A signal over time, in black; `at` marks one time with a dashed line.
-
-    Examples
-    --------
-    >>> plot_signal(np.arange(4.0)).lines[0].get_ydata()
-    array([0., 1., 2., 3.])
-    """
-    ax = ax if ax is not None else new_axes(9, 2.2)
-    ax.plot(np.arange(len(x)), x, color=COLOURS["black"], lw=1.2)
-    if at is not None:
-        ax.axvline(at, color=COLOURS["red"], ls="--", lw=1.2)
-    ax.set(xlabel="time n (samples)", ylabel=label, xlim=(-0.5, len(x) - 0.5))
-    return ax
-
-
-@styled
 def plot_recovered(
     x: np.ndarray, n: int, M: np.ndarray, ax: Axes | None = None, *, title: str = "", window: int | None = None
 ) -> Axes:
@@ -75,7 +118,7 @@ def plot_recovered(
     x : array [L];  n : int
     M : array [m, R], from `memory_matrix` or `last_samples_matrix`
     ax : Axes;  title : str
-    window : int, show the newest so many samples only
+    window : int, how many of the newest samples are shown (default: all)
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Figures of a model that somebody trained: what its layers' scales respond to, weigh, remember, and became."""
+"""Figures of a trained model: what the scales of its layers respond to, how much they weigh, what they remember; its filters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..network import Model, NetworkConfig, init_params
 from ..response import equivalent_kernel, frequency_responses
 from ..tree import Row, memory, memory_rows
 from .analysis import forgetting_curve, memory_matrix, row_gains
-from .learned import plot_learned_filters
+from .filters import plot_learned_filters
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .scales import plot_scales, shares_by_scale
 from .signal import Signal, fed_to_layer_1, plot_channels, seconds_beside
-from .style import COLOURS, DASHES, WIDTH, level_colours, new_axes, new_figure, octaves, styled
+from .style import COLOURS, DASHES, WIDTH, frequency_octaves, level_colours, new_axes, new_figure, octaves, styled
 
 Conv = dict[str, np.ndarray]
 OF_A_MODEL = ("responses", "filters", "scales", "memory", "recovered", "kernels")
@@ -25,22 +25,31 @@ OF_A_MODEL = ("responses", "filters", "scales", "memory", "recovered", "kernels"
 
 def layers(model: Model) -> list[Conv]:
     """The convolution parameters of every layer, in float64."""
-    return [{name: np.asarray(a, np.float64) for name, a in block["conv"].items()} for block in model.params["blocks"]]
+    return convolutions(model.params)
 
 
 def initial_layers(network: NetworkConfig, seed: int, dtype: str = "float32") -> list[Conv]:
-    """The same at the start of the run: parameters are the first thing that a run draws from its seed."""
-    params = init_params(network, np.random.default_rng(seed), dtype)
+    """The same at the start of the run: the first random numbers that a run draws from its seed are the parameters."""
+    return convolutions(init_params(network, np.random.default_rng(seed), dtype))
+
+
+def convolutions(params: dict[str, Any]) -> list[Conv]:
+    """The parameters of the convolution in each block of a network, in float64."""
     return [{name: np.asarray(a, np.float64) for name, a in block["conv"].items()} for block in params["blocks"]]
+
+
+def channel_of_layer(conv: Conv, d: int) -> Conv:
+    """The same parameters for channel d alone, as a layer of one channel."""
+    return {name: a[..., d : d + 1, :] if name in ("h0", "h1") else a[d : d + 1] for name, a in conv.items()}
 
 
 @styled
 def plot_layer_responses(
     conv: Conv, depth: int, tree_select: str = "fading", ax: Axes | None = None, *, title: str = "", floor: float = -40.0
 ) -> Axes:
-    """What each scale adds to a layer's output, in decibels over frequency in octaves: root mean square over the channels.
+    """What each scale adds to a layer's output, in decibels over frequency in octaves: the root mean square over the channels.
 
-    The scale of level i adds |w| |B_i(f)| (the coarsest also its approximation, |w| |A_J(f)|); 0 dB is the loudest of all.
+    The scale of level i adds |w| |B_i(f)|; the approximation of the coarsest level adds |w| |A_J(f)|. 0 dB is the largest of all.
 
     Parameters
     ----------
@@ -62,11 +71,7 @@ def plot_layer_responses(
         decibels = 20 * np.log10(np.maximum(gain / loudest, 1e-12))
         colour = COLOURS["red"] if kind == "a" else colours[level - 1]  # b_J has the level's colour
         ax.plot(f, decibels, color=colour, ls=DASHES[n % 3], label=f"${kind}_{{{level}}}$")
-    ax.set_xscale("log", base=2)
-    ticks = [2.0**-e for e in range(depth + 2, 0, -2)]
-    ax.set_xticks(ticks, [f"1/{int(1 / t)}" for t in ticks])
-    ax.minorticks_off()
-    ax.grid()
+    frequency_octaves(ax, depth, octaves_between=2)
     ax.set(xlabel="cycles per sample", ylabel="gain (dB)", title=title, xlim=(f[0], 0.5), ylim=(floor, 3))
     return ax
 
@@ -88,37 +93,41 @@ def strongest_channel(conv: Conv, depth: int, tree_select: str) -> int:
     return int((row_gains(conv, depth, tree_select) ** 2).sum(axis=1).argmax())
 
 
+def grid_of_layers(
+    count: int, most_columns: int, margin: float, row_height: float, **grid: Any
+) -> tuple[Figure, list[Axes], int]:
+    """A figure with Axes for `count` layers, at most `most_columns` side by side; and how many columns it has."""
+    columns = min(most_columns, count)
+    rows = -(-count // columns)
+    figure, axes = new_figure(WIDTH, margin + row_height * rows, rows=rows, columns=columns, **grid)
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    return figure, list(axes.flat[:count]), columns
+
+
 @styled
 def responses_of_model(model: Model) -> Figure:
     """`plot_layer_responses` of every layer."""
     config = model.config
-    columns = 2 if config.n_layers > 1 else 1
-    rows = -(-config.n_layers // columns)
-    figure, axes = new_figure(WIDTH, 0.7 + 2.3 * rows, rows=rows, columns=columns, sharex=True, sharey=True)
-    for n, (ax, conv) in enumerate(zip(axes.flat, layers(model), strict=False)):
+    figure, axes, columns = grid_of_layers(config.n_layers, 2, 0.7, 2.3, sharex=True, sharey=True)
+    for n, (ax, conv) in enumerate(zip(axes, layers(model), strict=True)):
         plot_layer_responses(conv, config.J, config.tree_select, ax, title=f"layer {n + 1}")
         ax.set(xlabel="" if n + columns < config.n_layers else ax.get_xlabel(), ylabel="" if n % columns else ax.get_ylabel())
-    for ax in axes.flat[config.n_layers :]:
-        ax.set_visible(False)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(12, config.J + 1))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(12, config.J + 1))
     return figure
 
 
 @styled
 def filters_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
-    """`plot_learned_filters` of every layer; without `before` only where the filters are now."""
+    """`plot_learned_filters` of every layer; without `before`, only what the filters are now."""
     after = layers(model)
     before = after if before is None else before
-    columns = min(4, len(after))
-    rows = -(-len(after) // columns)
-    figure, axes = new_figure(WIDTH, 0.5 + 2.6 * rows, rows=rows, columns=columns)
-    for n, (ax, start, end) in enumerate(zip(axes.flat, before, after, strict=False)):
+    figure, axes, columns = grid_of_layers(len(after), 4, 0.5, 2.6)
+    for n, (ax, start, end) in enumerate(zip(axes, before, after, strict=False)):
         plot_learned_filters(start, end, ax, title=f"layer {n + 1}")
         if n % columns:
             ax.set_ylabel("")
-    for ax in axes.flat[len(after) :]:
-        ax.set_visible(False)
-    marks, names = axes.flat[0].get_legend_handles_labels()
+    marks, names = axes[0].get_legend_handles_labels()
     names = [f"{name} now" for name in names]
     if before is not after:
         marks.append(Line2D([], [], color=COLOURS["grey"], lw=0.8))
@@ -131,20 +140,16 @@ def filters_of_model(model: Model, before: list[Conv] | None = None) -> Figure:
 def scales_of_model(model: Model, before: list[Conv] | None = None, most: int = 8) -> Figure:
     """How much each scale weighs in each layer (at most `most` of them), now and, where `before` is given, at the start."""
     config, shown = model.config, spread(layers(model), most)
-    columns = 2 if len(shown) > 1 else 1
-    rows = -(-len(shown) // columns)
-    figure, axes = new_figure(WIDTH, 1.1 + 1.75 * rows, rows=rows, columns=columns, sharex=True, sharey=True)
-    for n, (ax, (number, conv)) in enumerate(zip(axes.flat, shown, strict=False)):
+    figure, axes, columns = grid_of_layers(len(shown), 2, 1.1, 1.75, sharex=True, sharey=True)
+    for n, (ax, (number, conv)) in enumerate(zip(axes, shown, strict=True)):
         start = None if before is None else shares_by_scale(before[number], config.J, config.tree_select)
         plot_scales(shares_by_scale(conv, config.J, config.tree_select), start, ax, title=f"layer {number + 1}")
         ax.set_ylabel("" if n % columns else "share (%)")
         ax.tick_params(labelbottom=n + columns >= len(shown))
-    for ax in axes.flat[len(shown) :]:
-        ax.set_visible(False)
     figure.supxlabel("scale, coarse to fine, and the skip weight", fontsize=11)
     figure.suptitle("what each scale adds to a layer's output for white noise, in percent", x=0.01, ha="left", fontsize=12)
     if before is not None:
-        figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
 
@@ -173,12 +178,12 @@ def memory_of_model(model: Model, signal: Signal) -> Figure:
 
 @styled
 def recovered_of_model(model: Model, signal: Signal) -> Figure:
-    """What the first layer's strongest channel was fed, and what of it can be recovered from the memory at the end alone."""
+    """The input of the first layer's strongest channel, and what can be recovered of it from the memory at the end alone."""
     config, conv = model.config, layers(model)[0]
     d = strongest_channel(conv, config.J, config.tree_select)
     v = fed_to_layer_1(model, signal.x)[d]
-    pair = [conv[name][..., d : d + 1, :] for name in ("h0", "h1")]
-    M, _ = memory_matrix(*pair, config.J, config.tree_select, config.m)
+    one = channel_of_layer(conv, d)
+    M, _ = memory_matrix(one["h0"], one["h1"], config.J, config.tree_select, config.m)
     figure, ((ax,),) = new_figure(WIDTH, 3.6)
     shown = min(len(v), M.shape[-1])
     title = f"{signal.title}: the past of channel {d} at the end, from layer 1's memory"
@@ -190,20 +195,19 @@ def recovered_of_model(model: Model, signal: Signal) -> Figure:
 
 def memory_in_channel(model: Model, v: np.ndarray, d: int) -> tuple[np.ndarray, list[Row]]:
     """The memory z [m, L] that channel d of the first layer has of the signal v [L], and what each row is."""
-    config, conv = model.config, layers(model)[0]
-    pair = [conv[name][..., d : d + 1, :] for name in ("h0", "h1")]
-    z, rows = memory(np.asarray(v, np.float64)[None], *pair, config.J, config.tree_select, config.m)
+    config, one = model.config, channel_of_layer(layers(model)[0], d)
+    z, rows = memory(np.asarray(v, np.float64)[None], one["h0"], one["h1"], config.J, config.tree_select, config.m)
     return z[0], rows
 
 
 def spread(blocks: list[Conv], most: int = 6) -> list[tuple[int, Conv]]:
-    """At most six layers with their numbers, the first and the last among them."""
+    """At most `most` layers with their numbers; the first and the last are among them."""
     chosen = np.unique(np.linspace(0, len(blocks) - 1, most).round().astype(int))
     return [(int(n), blocks[n]) for n in chosen]
 
 
 def mean_forgetting(conv: Conv, config: NetworkConfig, most: int = 64) -> np.ndarray:
-    """`forgetting_curve`, the mean over a layer's first channels (at most 64: the curves of more tell no more)."""
+    """The mean of `forgetting_curve` over the first `most` channels of a layer; more channels hardly change it."""
     pair = [conv[name][..., :most, :] for name in ("h0", "h1")]
     M, _ = memory_matrix(*pair, config.J, config.tree_select, config.m)
     return np.mean([forgetting_curve(one) for one in M], axis=0)
@@ -216,8 +220,7 @@ def kernels_of_model(model: Model) -> Figure:
     figure, ((ax,),) = new_figure(WIDTH, 1.0 + 0.6 * len(blocks))
     for n, conv in enumerate(blocks):
         d = strongest_channel(conv, config.J, config.tree_select)
-        one = {name: a[..., d : d + 1, :] if name in ("h0", "h1") else a[d : d + 1] for name, a in conv.items()}
-        kernel = equivalent_kernel(**one, tree_select=config.tree_select, depth=config.J)[0]
+        kernel = equivalent_kernel(**channel_of_layer(conv, d), tree_select=config.tree_select, depth=config.J)[0]
         ax.axhline(-n, color=COLOURS["light"], lw=0.8)
         ax.plot(
             1 + np.arange(len(kernel)),
@@ -236,7 +239,7 @@ def kernels_of_model(model: Model) -> Figure:
 
 
 def figures_of_model(model: Model, signal: Signal, before: list[Conv] | None = None) -> dict[str, tuple[str, Any]]:
-    """{name: (file kind, a function that draws it)}: all of the above for one model."""
+    """All figures of one model: {name: (kind of file, a function that draws it)}."""
     return {
         "responses": ("svg", lambda: responses_of_model(model)),
         "filters": ("svg", lambda: filters_of_model(model, before)),

@@ -1,12 +1,15 @@
-"""What each scale sees: its answer to an impulse over lag, and its gain over frequency on octaves."""
+"""The responses of each scale, over lag and over frequency, and the one long kernel that a layer equals."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..base.checks import check_shape
+from ..base.layer_checks import check_filters, check_response_size, check_weights
 from ..response import frequency_responses, impulse_responses
-from .style import COLOURS, DASHES, level_colours, new_axes, octaves, styled
+from .analysis import memory_matrix, short_name
+from .style import COLOURS, DASHES, frequency_octaves, level_colours, new_axes, octaves, styled
 
 
 def scales(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, int, np.ndarray]]:
@@ -26,7 +29,7 @@ def scales(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, int, n
 def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "") -> Axes:
     """The impulse response of each scale, one above the other, coarse at the top, each divided by its largest magnitude.
 
-    The lag axis is logarithmic, in octaves, and counts from 1 (the newest sample): each level sees about one octave further.
+    The axis of lags is logarithmic and counts from 1, the newest sample. Each level sees about one octave further.
 
     Parameters
     ----------
@@ -60,9 +63,9 @@ def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes 
 def plot_frequency_responses(
     h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "", floor: float = -40.0
 ) -> Axes:
-    """The gain of each scale in decibels over frequency in octaves, each level named where it is loudest.
+    """The gain of each scale in decibels over frequency in octaves; the name of each scale stands where its gain is largest.
 
-    0 dB is the loudest gain of all scales after each is divided by 2^(i/2), the growth of an orthogonal wavelet's gain.
+    Each gain is divided by 2^(i/2), as the gain of an orthogonal wavelet grows with the level i; 0 dB is the largest.
 
     Parameters
     ----------
@@ -89,11 +92,7 @@ def plot_frequency_responses(
         ax.annotate(
             name, (f[peak], decibels[peak]), (0, 4), textcoords="offset points", ha=side(peak, len(f)), color=colours[level - 1]
         )
-    ax.set_xscale("log", base=2)
-    ticks = [2.0**-e for e in range(depth + 2, 0, -1)]
-    ax.set_xticks(ticks, [f"1/{int(1 / t)}" for t in ticks])
-    ax.minorticks_off()
-    ax.grid()
+    frequency_octaves(ax, depth)
     ax.set(xlabel="frequency (cycles per sample, octaves)", ylabel="gain (dB)", title=title, xlim=(f[0], 0.52), ylim=(floor, 6))
     return ax
 
@@ -107,3 +106,69 @@ def one_channel(h0: np.ndarray, h1: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def side(index: int, count: int) -> str:
     """Where a name stands beside its point, so that it stays inside the axes."""
     return "left" if index < count // 40 else "right" if index > count - count // 40 else "center"
+
+
+@styled
+def plot_kernel(
+    h0: np.ndarray,
+    h1: np.ndarray,
+    w: np.ndarray,
+    w_skip: float,
+    ax: Axes | None = None,
+    *,
+    tree_select: str = "fading",
+    depth: int | None = None,
+    title: str = "",
+) -> Axes:
+    """The equivalent kernel of one channel, y[n] = sum_t kernel[t] x[n-t], in black; in colour, what each scale adds to it.
+
+    Parameters
+    ----------
+    h0, h1 : arrays [K], or untied [J, K];  w : array [m];  w_skip : number
+        One channel of a layer's parameters.
+    tree_select, depth
+        As for `multires_conv`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `equivalent_kernel`; and if the arrays hold several channels. Choose one, such as ``h0[d], h1[d], w[d], w_skip[d]``.
+
+    Examples
+    --------
+    >>> ax = plot_kernel(np.array([0.5, 0.5]), np.array([1.0, -1.0]), np.array([1.0, 0.0, 0.0]), 0.0)
+    >>> ax.lines[-1].get_ydata()
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    h0, h1, w, w_skip, J = one_layer_channel(h0, h1, w, w_skip, tree_select, depth)
+    ax = ax if ax is not None else new_axes(9, 3.4)
+    M, rows = memory_matrix(h0, h1, J, tree_select, len(w))
+    M = M[0]
+    kernel = w @ M
+    kernel[0] += w_skip
+    lags = 1 + np.arange(len(kernel))
+    colours = level_colours(J)
+    ax.axhline(0, color=COLOURS["light"], lw=0.8, zorder=0)
+    for part, row in zip(w[:, None] * M, rows, strict=True):
+        if row.kind != "unused":
+            ax.plot(lags, part, drawstyle="steps-mid", lw=1.0, color=colours[row.level - 1], label=short_name(row))
+    ax.plot(lags, kernel, drawstyle="steps-mid", lw=2.2, color=COLOURS["black"], label="their sum, the kernel")
+    octaves(ax, len(kernel))
+    ax.set(xlabel="samples back, t + 1", ylabel="weight of x[n-t]", title=title)
+    return ax
+
+
+def one_layer_channel(
+    h0: np.ndarray, h1: np.ndarray, w: np.ndarray, w_skip: float, tree_select: str, depth: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, int]:
+    """The parameters of one channel, checked: filters [1, K] or untied [J, 1, K], w [m], w_skip, and the depth."""
+    h0, h1, w = np.asarray(h0), np.asarray(h1), np.asarray(w)
+    if h0.ndim not in (1, 2):
+        raise ValueError(f"h0 must have shape [K], or untied [J, K]: one channel of a layer; got {h0.shape}")
+    check_shape("w", w, (None,), "[m]: one channel of a layer")
+    if np.ndim(w_skip) != 0:
+        raise ValueError(f"w_skip must be a number: one channel of a layer; got shape {np.shape(w_skip)}")
+    h0, h1 = (h[None] if h.ndim == 1 else h[:, None] for h in check_filters(h0, h1))
+    weights, skip, J = check_weights(h0, w[None], np.array([w_skip], w.dtype), tree_select, depth)
+    check_response_size(J, h0, 2 * J + len(w))
+    return h0, h1, weights[0], float(skip[0]), J

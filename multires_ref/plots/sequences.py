@@ -1,4 +1,4 @@
-"""Images read as sequences, pixel by pixel: grids of them, the order of reading, and what a classifier believes meanwhile."""
+"""Sequences as what they are: images read pixel by pixel, signals over time, tokens; and what a classifier believes meanwhile."""
 
 from __future__ import annotations
 
@@ -6,13 +6,134 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from .style import COLOURS, CYCLE, DASHES, new_axes, styled
+from .style import COLOURS, CYCLE, DASHES, SIGNAL, new_axes, new_figure, styled, without_axes
+
+LEAD_NAMES = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+
+def as_image(x: np.ndarray) -> np.ndarray | None:
+    """A sequence [C, L] as an image [side, side, C] stretched to 0 ... 1; None where L is no square or C neither 1 nor 3.
+
+    Examples
+    --------
+    >>> as_image(np.arange(4.0)[None])[..., 0].round(2).tolist()
+    [[0.0, 0.33], [0.67, 1.0]]
+    """
+    side = square_side(x)
+    if side is None:
+        return None
+    low, high = x.min(), x.max()
+    return ((x - low) / (high - low if high > low else 1)).T.reshape(side, side, len(x))
+
+
+def square_side(x: np.ndarray) -> int | None:
+    """The side of the square image of 1 or 3 colours that sequences [..., C, L] are; None where they are no such image."""
+    C, L = x.shape[-2:]
+    side = round(L**0.5)
+    return side if side * side == L and C in (1, 3) else None
+
+
+@styled
+def plot_example(x: np.ndarray, ax: Axes | None = None, *, title: str = "", tokens: tuple[str, ...] = ()) -> Axes:
+    """One example: tokens [L] as points, a square image [C, L] of 1 or 3 colours as an image, other channels [C, L] as curves.
+
+    Examples
+    --------
+    >>> plot_example(np.zeros((12, 50)), title="electrocardiogram").get_yticklabels()[0].get_text()
+    'I'
+    """
+    image = None if x.ndim == 1 else as_image(x)
+    ax = ax if ax is not None else new_axes(9, 5)
+    ax.set_title(title)
+    if x.ndim == 1:
+        draw_tokens(ax, x, tokens)
+    elif image is not None:
+        ax.imshow(image.squeeze(), cmap="gray_r" if x.shape[0] == 1 else None, interpolation="nearest")
+        ax.set_xlabel("column: time runs along rows, from the top")
+        ax.set_ylabel("row")
+    else:
+        draw_traces(ax, x)
+    return ax
+
+
+def draw_tokens(ax: Axes, x: np.ndarray, tokens: tuple[str, ...]) -> None:
+    """The token at each step, as a short line."""
+    ax.plot(x, "|", markersize=6)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("step")
+    ax.set_ylabel("token")
+    if tokens:
+        ax.set_yticks(range(len(tokens)), tokens)
+
+
+def draw_traces(ax: Axes, x: np.ndarray) -> None:
+    """Channels one above the other, the first at the top; twelve channels are named as the leads of an electrocardiogram."""
+    C, L = x.shape
+    gap = 1.2 * np.percentile(np.ptp(x, axis=1), 75) or 1.0
+    for c, trace in enumerate(x):
+        ax.plot(trace - c * gap, linewidth=0.8, color=SIGNAL)
+    ax.set_yticks(-gap * np.arange(C), LEAD_NAMES if len(LEAD_NAMES) == C else range(C))
+    ax.set_xlim(0, L - 1)
+    ax.set_xlabel("step")
+    ax.set_ylabel("channel")
+
+
+@styled
+def plot_image(x: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
+    """An image [H, W] in grey, dark ink on white, without axes.
+
+    Examples
+    --------
+    >>> plot_image(np.zeros((8, 8))).images[0].get_array().shape
+    (8, 8)
+    """
+    ax = ax if ax is not None else new_axes(2, 2)
+    ax.imshow(x, cmap="Greys", interpolation="nearest")
+    without_axes(ax, title)
+    return ax
+
+
+@styled
+def plot_samples(x: np.ndarray, *, given: int = 0, title: str = "", inch: float = 0.8) -> Figure:
+    """Sequences [N, C, L] in [-1, 1] as square images in a grid that is about as high as wide.
+
+    Parameters
+    ----------
+    x : array [N, C, L]
+        C is 1 (grey, dark is high) or 3 (red, green, blue); L a square.
+    given : int
+        How many of the first steps were given, not drawn by the network: a red line stands below the row in which they end.
+
+    Examples
+    --------
+    >>> figure = plot_samples(np.zeros((5, 1, 64)), given=32, title="five")
+    >>> len([ax for ax in figure.axes if ax.images])
+    5
+    """
+    N, C, _ = x.shape
+    side = square_side(x)
+    if side is None:
+        raise ValueError(f"x must hold square images of 1 or 3 colours, [N, C, side^2]; got shape {x.shape}")
+    columns = int(np.ceil(N**0.5))
+    rows = -(-N // columns)
+    figure, axes = new_figure(inch * columns, inch * rows + 0.3 * bool(title), rows, columns)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, sequence in zip(axes.flat, x, strict=False):
+        image = (sequence.T.reshape(side, side, C) + 1) / 2
+        ax.imshow(image.squeeze(), cmap="gray_r" if C == 1 else None, vmin=0, vmax=1, interpolation="nearest")
+        if given:
+            ax.axhline(given / side - 0.5, color=COLOURS["red"], linewidth=1)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
 
 
 @styled
 def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, title: str = "") -> Axes:
-    """A grid of square images, given as sequences row by row: [n, side * side]; dark is large. One scale for all of them.
+    """A grid of square images, given as sequences row by row: [n, side * side]. Dark is large, on one scale for all images.
 
     Examples
     --------
@@ -30,8 +151,7 @@ def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, tit
         sheet[top : top + side, left : left + side] = image.reshape(side, side)
     ax = ax if ax is not None else new_axes(9, 9 * rows / columns + (0.4 if title else 0.1))
     ax.imshow(np.ma.masked_invalid(sheet), cmap="Greys", interpolation="nearest", vmin=x.min(), vmax=x.max())
-    ax.set(xticks=[], yticks=[], title=title)
-    ax.spines[:].set_visible(False)
+    without_axes(ax, title)
     return ax
 
 
@@ -52,8 +172,26 @@ def plot_reading(x: np.ndarray, ax: Axes | None = None, *, title: str = "") -> A
         ax.plot(side - 0.6, row, ">", color=COLOURS["red"], ms=6)
         ax.text(-0.7, row, str(row * side), ha="right", va="center", fontsize=9)
         ax.text(side - 0.3, row, str(row * side + side - 1), ha="left", va="center", fontsize=9)
-    ax.set(xticks=[], yticks=[], title=title)
-    ax.spines[:].set_visible(False)
+    without_axes(ax, title)
+    return ax
+
+
+@styled
+def plot_ages(side: int, row: int, column: int, ax: Axes | None = None, *, title: str = "how many steps ago") -> Axes:
+    """How many steps before one pixel each pixel of a square image was read; those that are read later stay white.
+
+    Examples
+    --------
+    >>> [text.get_text() for text in plot_ages(3, 1, 1).texts]
+    ['4', '3', '2', '1', '0']
+    """
+    ages = side * row + column - np.arange(side * side).reshape(side, side)
+    ax = ax if ax is not None else new_axes(3.6, 3.6)
+    ax.imshow(np.ma.masked_less(ages, 0), cmap="cividis_r")
+    for (i, j), age in np.ndenumerate(ages):
+        if age >= 0:
+            ax.text(j, i, str(age), ha="center", va="center", color="white" if 2 * age > ages.max() else "black", fontsize=9)
+    without_axes(ax, title)
     return ax
 
 
@@ -61,7 +199,7 @@ def plot_reading(x: np.ndarray, ax: Axes | None = None, *, title: str = "") -> A
 def plot_beliefs(
     probabilities: np.ndarray, labels: Sequence[str], ax: Axes | None = None, *, title: str = "", named: int = 3
 ) -> Axes:
-    """The probability of each class as samples arrive, [L, C]; the `named` classes that were ever likeliest stand in the legend.
+    """The probability of each class as samples arrive, [L, C]; the legend names the `named` classes with the highest peaks.
 
     Examples
     --------
@@ -85,24 +223,4 @@ def plot_beliefs(
         title=title,
     )
     ax.set_yticks([0, 0.5, 1])
-    return ax
-
-
-@styled
-def plot_ages(side: int, row: int, column: int, ax: Axes | None = None, *, title: str = "how many steps ago") -> Axes:
-    """How many steps ago each pixel of a square image came, seen from one pixel; those still to come are left white.
-
-    Examples
-    --------
-    >>> [text.get_text() for text in plot_ages(3, 1, 1).texts]
-    ['4', '3', '2', '1', '0']
-    """
-    ages = side * row + column - np.arange(side * side).reshape(side, side)
-    ax = ax if ax is not None else new_axes(3.6, 3.6)
-    ax.imshow(np.ma.masked_less(ages, 0), cmap="cividis_r")
-    for (i, j), age in np.ndenumerate(ages):
-        if age >= 0:
-            ax.text(j, i, str(age), ha="center", va="center", color="white" if 2 * age > ages.max() else "black", fontsize=9)
-    ax.set(xticks=[], yticks=[], title=title)
-    ax.spines[:].set_visible(False)
     return ax

@@ -1,4 +1,4 @@
-"""The signal that the pictures of a model are drawn for: a user's, an example of the task, or a stand-in that says it is one."""
+"""The signal that the pictures of a model are drawn for: the user's, an example of the task, or a stand-in."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..network.model import check_tokens, encode
 from ..tree import delay
 from .style import COLOURS, CYCLE, styled
 
-LONGEST = 2**20  # samples: a picture of 900 pixels shows no more, and the memory of more would not fit
+LONGEST = 2**20  # samples: a picture of 900 pixels shows no more, and the memory z_n of more would need too much space
 
 
 class Signal(NamedTuple):
-    """x [d_input, L] (tokens: whole numbers [L]), what stands above its pictures, and samples a second (None: not known)."""
+    """x [d_input, L] (tokens: whole numbers [L]), the title of its pictures, and its samples per second (None: not known)."""
 
     x: np.ndarray
     title: str
@@ -55,7 +55,7 @@ def check_signal(x: np.ndarray, config: NetworkConfig, where: str) -> np.ndarray
 
 
 def stand_in(config: NetworkConfig) -> Signal:
-    """An electrocardiogram in every channel, over its standard deviation; for an embedding random tokens. It says what it is."""
+    """An electrocardiogram over its standard deviation in every channel; for an embedding, random tokens. The title says so."""
     from .gallery import ecg
 
     if config.encoder == "embedding":
@@ -80,14 +80,14 @@ def fed_to_layer_1(model: Model, x: np.ndarray) -> np.ndarray:
     if config.encoder != "embedding":
         check_shape("x", x, (1, config.d_input, None), "[1, d_input, L]")
     if config.kind == "autoregressive":
-        x = delay(x, 1)  # the network sees the samples before n only
+        x = delay(x, 1)  # at time n the network sees only the samples before n
     return np.asarray(encode(config, params, x))[0]
 
 
 @styled
 def plot_channels(signal: Signal, ax: Axes) -> Axes:
-    """A signal over time: tokens as points, up to three channels over one another with a key, more above one another."""
-    from .data import plot_traces
+    """A signal over time: tokens as points; up to three channels together, with a legend; more channels one above the other."""
+    from .sequences import draw_traces
 
     x = signal.x
     if x.ndim == 1:
@@ -100,7 +100,7 @@ def plot_channels(signal: Signal, ax: Axes) -> Axes:
         if len(x) > 1:
             ax.legend(ncols=len(x), loc="lower right", bbox_to_anchor=(1, 0.97))
     else:
-        plot_traces(ax, x)
+        draw_traces(ax, x)
         ax.tick_params(axis="y", labelsize=7)
     return ax
 

@@ -1,16 +1,21 @@
-"""Figures of `multires-ref bench`: times of the operator and of the training step, and time a step against length."""
+"""Charts of measured times: the parts of `multires-ref bench`, and costs against the length of a sequence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import COLOURS, WIDTH, new_axes, new_figure, octaves, styled
+from .style import COLOURS, CYCLE, DASHES, MARKERS, WIDTH, new_axes, new_figure, octaves, styled
 
 OURS, THEIRS, LIMIT = COLOURS["blue"], COLOURS["grey"], COLOURS["orange"]
+
+
 OTHERS = ("PyTorch", "pywt", "import numpy")
+
+
 LIMITS = ("copying x once", "copying to a new array", "matrix products")
 
 
@@ -51,7 +56,7 @@ def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: s
 
 @styled
 def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
-    """Nanoseconds a step and channel against the number of steps, and what growth like J would give.
+    """Nanoseconds per step and channel against the number of steps, and the curve that is proportional to the depth J.
 
     Examples
     --------
@@ -78,7 +83,7 @@ def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
 
 @styled
 def plot_bench(results: dict[str, Any]) -> Figure:
-    """All that one `multires-ref bench` measured, one panel a part.
+    """All that one `multires-ref bench` measured, one panel for each part.
 
     Examples
     --------
@@ -103,3 +108,29 @@ def plot_bench(results: dict[str, Any]) -> Figure:
     if scaling:
         plot_scaling(scaling, axes[-1, 0])
     return figure
+
+
+@styled
+def plot_costs(
+    lengths: Sequence[int], costs: dict[str, Sequence[float]], ax: Axes | None = None, *, ylabel: str = "seconds", title: str = ""
+) -> Axes:
+    """Cost against the length of a sequence. Both axes are logarithmic, so that a power of the length is a straight line.
+
+    Examples
+    --------
+    >>> ax = plot_costs([64, 128], {"streaming": [1.0, 2.0], "from scratch": [10.0, 40.0]})
+    >>> [line.get_label() for line in ax.lines]
+    ['streaming', 'from scratch']
+    """
+    ax = ax if ax is not None else new_axes(9, 4)
+    for n, (name, values) in enumerate(costs.items()):
+        look = {"color": CYCLE[n % len(CYCLE)], "ls": DASHES[n % len(DASHES)], "marker": MARKERS[n % len(MARKERS)]}
+        ax.plot(list(lengths), list(values), label=name, **look)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.set_xticks(list(lengths), [f"{L:,}" for L in lengths])
+    ax.minorticks_off()
+    ax.grid()
+    ax.legend()
+    ax.set(xlabel="length L (samples)", ylabel=ylabel, title=title)
+    return ax

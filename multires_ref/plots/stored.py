@@ -16,9 +16,10 @@ from ..base.files import read_json
 from ..base.tensors import read_npz
 from ..network import Model
 from .attribution import decision_parts
-from .decision import plot_image, plot_parts
-from .learned import plot_learned_filters, plot_scale_gains, scale_shares
+from .filters import plot_learned_filters
 from .model import Conv, initial_layers, layers
+from .scales import plot_parts, plot_scale_gains, scale_shares
+from .sequences import plot_image
 from .style import WIDTH, new_axes, new_figure, styled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Stored(NamedTuple):
-    """A figure drawn from a file: its own kind of file, the file it needs, and the function from that path to the figure."""
+    """A figure that is drawn from a file: svg or png, the name of that file, and the function from its path to the figure."""
 
     kind: str
     needs: str
@@ -34,7 +35,7 @@ class Stored(NamedTuple):
 
 
 def load_digits_run(path: Path) -> tuple[Model, list[Conv]]:
-    """The digits network in a checkpoint, in float64 so that every engine draws the same, and its layers before training."""
+    """The digits network in a checkpoint, in float64, so that engines do not matter, and its layers before training."""
     from ..base.pytrees import map_pytree
     from ..training.checkpoint import load_run, read_checkpoint
 
@@ -77,7 +78,7 @@ def digit_examples(classes: tuple[int, ...]) -> list[np.ndarray]:
 
 @styled
 def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
-    """Three digits, and which scales and lags of the last layer the decision for each rests on."""
+    """Three digits, and the scales and lags of the last layer on which the decision for each depends."""
     model, _ = load_digits_run(path)
     figure, axes = new_figure(WIDTH, 1.0 + 2.0 * len(classes), rows=len(classes), columns=2, width_ratios=[1, 3.4])
     for (left, right), c, x in zip(axes, classes, digit_examples(classes), strict=True):
@@ -121,8 +122,8 @@ def agreement_figure(path: Path) -> Figure:
 
 @styled
 def samples_figure(path: Path) -> Figure:
-    """Digits that the density network drew."""
-    from .samples import plot_samples
+    """Digits that the density network generated."""
+    from .sequences import plot_samples
 
     return plot_samples(read_npz(path)["samples"], inch=0.75)
 

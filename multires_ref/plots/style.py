@@ -1,4 +1,4 @@
-"""The look of every figure: one palette, one set of sizes, figures without global state, files that come out bit by bit the same.
+"""The style of every figure: colours, sizes, figures without global state, and files that are the same bytes each time.
 
 A figure function is written
 
@@ -8,9 +8,9 @@ A figure function is written
         ...
         return ax
 
-so that it draws into an Axes it is given, makes its own where it is given none, and never touches pyplot's current figure.
-Colours are Okabe and Ito's eight, told apart by the colour-blind; levels run from light (fine) to dark (coarse), so that grey
-print keeps their order. Widths are in inches: 9 inches are 864 pixels in a browser, the width of a README.
+so that it draws into the Axes that it is given, or into a new one, and never changes pyplot's current figure. The colours are the
+eight of Okabe and Ito, which colour-blind readers can distinguish. Levels run from light (fine) to dark (coarse), so that they
+keep their order in grey print. Widths are in inches: 9 inches are 864 pixels in a browser, the width of a README.
 """
 
 from __future__ import annotations
@@ -45,9 +45,17 @@ COLOURS = {
     "light": "#D9D9D9",
 }
 CYCLE = [COLOURS[name] for name in ("blue", "red", "green", "pink", "orange", "sky", "black")]
-DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]  # a second code beside colour, for grey print
+DASHES = [
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1, 1, 1, 1, 1)),
+    (0, (1, 1)),
+]  # beside colours, so that curves can be distinguished in grey print
+MARKERS = "osD^v*"
 APPROXIMATION, DETAIL, SIGNAL, MEMORY = COLOURS["blue"], COLOURS["orange"], COLOURS["black"], COLOURS["red"]
-DIVERGING = "cividis"  # signed numbers: blue below zero, yellow above; unlike red and blue, grey print keeps them apart
+DIVERGING = "cividis"  # signed numbers: blue below zero, yellow above; they differ in grey print too
 WIDTH = 9.0  # inches
 
 STYLE: dict[str, Any] = {
@@ -75,7 +83,7 @@ STYLE: dict[str, Any] = {
 
 
 def style() -> AbstractContextManager:
-    """A `with` block in which matplotlib draws in this package's style, and its own settings stand again afterwards."""
+    """A `with` block in which matplotlib draws in this package's style; afterwards its own settings are restored."""
     return mpl.rc_context(STYLE)
 
 
@@ -121,7 +129,7 @@ def new_axes(width: float = WIDTH, height: float = 4.0) -> Axes:
 
 
 def level_colours(levels: int) -> list[str]:
-    """One colour a level, fine to coarse: light green to dark violet (viridis without its yellow, which white paper swallows).
+    """A colour for each level, fine to coarse: light green to dark violet (viridis without its yellow, too light on white).
 
     Examples
     --------
@@ -149,6 +157,29 @@ def octaves(ax: Axes, longest: int) -> None:
     ax.set_xlim(0.85, longest * 1.05)
 
 
+def frequency_octaves(ax: Axes, depth: int, octaves_between: int = 1) -> None:
+    """Make the x axis a logarithmic one of frequency in cycles per sample, with ticks at 1/2, 1/4, ... down to 1/2^(depth + 2).
+
+    Examples
+    --------
+    >>> ax = new_axes(4, 2)
+    >>> frequency_octaves(ax, 1)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['1/8', '1/4', '1/2']
+    """
+    ax.set_xscale("log", base=2)
+    exponents = range(depth + 2, 0, -octaves_between)
+    ax.set_xticks([2.0**-e for e in exponents], [f"1/{2**e}" for e in exponents])
+    ax.minorticks_off()
+    ax.grid()
+
+
+def without_axes(ax: Axes, title: str = "") -> None:
+    """Leave out ticks and frame, as around a photograph."""
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.spines[:].set_visible(False)
+
+
 def picture_bytes(figure: Figure | Axes, kind: str, dpi: int = 200) -> bytes:
     """The figure as the bytes of an SVG (text as paths) or PNG file: the same bytes each time, with no date in them."""
     check_choice("kind", kind, ("svg", "png"))
@@ -161,7 +192,7 @@ def picture_bytes(figure: Figure | Axes, kind: str, dpi: int = 200) -> bytes:
 
 
 def save(figure: Figure | Axes, path: str | os.PathLike, dpi: int = 200) -> Path:
-    """Write the figure to `path` (.svg or .png), whole or not at all; the same figure gives the same bytes.
+    """Write the figure to `path` (.svg or .png), completely or not at all; the same figure gives the same bytes.
 
     Examples
     --------
@@ -180,7 +211,7 @@ def save(figure: Figure | Axes, path: str | os.PathLike, dpi: int = 200) -> Path
 
 
 def fewer_colours(png: bytes, colours: int = 128) -> bytes:
-    """The PNG with a palette: a third of the size, and no difference to the eye."""
+    """The PNG with a palette of few colours: a third of the size, with no visible difference."""
     from PIL import Image  # matplotlib depends on it
 
     out = io.BytesIO()
@@ -189,7 +220,7 @@ def fewer_colours(png: bytes, colours: int = 128) -> bytes:
 
 
 class Picture:
-    """A drawn figure as a notebook shows it: a PNG of 100 dots an inch, with words for those who cannot see it."""
+    """A figure as a notebook shows it: a PNG of 100 dots per inch, and a description for readers who cannot see it."""
 
     def __init__(self, figure: Figure | Axes, words: str) -> None:
         self.png, self.words = fewer_colours(picture_bytes(figure, "png", dpi=100)), words

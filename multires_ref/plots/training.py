@@ -1,4 +1,4 @@
-"""How a run went: its curves, and which classes it takes for which."""
+"""How training went: the curves of a run, the scores of several runs, and which classes are taken for which."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plot_losses(lines: Sequence[dict[str, Any]], ax: Axes | None = None) -> Axes
 
 
 def marks(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A dot an epoch where there are few: a line through one point cannot be seen."""
+    """A dot for each epoch if there are fewer than ten, because a line through one point cannot be seen."""
     return {"marker": "."} if len(lines) < 10 else {}
 
 
@@ -76,9 +76,9 @@ def plot_scores(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | Non
 
 @styled
 def plot_confusion(table: np.ndarray, labels: Sequence[str], title: str = "", ax: Axes | None = None) -> Axes:
-    """The confusion table [C, C] as a picture: rows are true classes, columns what the network said, colours shares of a row.
+    """The confusion table [C, C] as a picture: rows are true classes, columns the network's answers, colours shares of a row.
 
-    Numbers are written into the cells up to 20 classes.
+    With at most 20 classes the numbers stand in the cells.
 
     Examples
     --------
@@ -96,4 +96,29 @@ def plot_confusion(table: np.ndarray, labels: Sequence[str], title: str = "", ax
         ax.set_xticks(range(C), labels)
         ax.set_yticks(range(C), labels)
     ax.set(xlabel="the network said", ylabel="true class", title=title)
+    return ax
+
+
+@styled
+def plot_runs(
+    groups: dict[str, Sequence[float]], ax: Axes | None = None, *, xlabel: str = "test accuracy", title: str = ""
+) -> Axes:
+    """One row for each group: a dot for every run, and a line at their mean, so that the spread of a group is seen.
+
+    Examples
+    --------
+    >>> ax = plot_runs({"tied": [0.90, 0.92], "untied": [0.91, 0.95]})
+    >>> [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "runs"]
+    [[0.9, 0.92], [0.91, 0.95]]
+    """
+    ax = ax if ax is not None else new_axes(9, 0.9 + 0.36 * len(groups))
+    for row, scores in enumerate(groups.values()):
+        mean = float(np.mean(scores))
+        ax.plot([mean, mean], [row - 0.34, row + 0.34], "-", color=COLOURS["black"], lw=2, label="mean", zorder=3)
+        ax.plot(list(scores), [row] * len(scores), "o", color=COLOURS["sky"], mec=COLOURS["blue"], ms=6, alpha=0.7, label="runs")
+    ax.set_yticks(range(len(groups)), list(groups))
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+    ax.set(xlabel=xlabel, title=title)
     return ax

@@ -1,4 +1,4 @@
-"""The tree as a picture, with the memory outlined in it; and the stretch of the past that each row of the memory sees."""
+"""The tree as a picture, with the memory outlined in it; and the part of the past that each row of the memory depends on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GAP = 0.17  # a_i is drawn this far above the middle of its level, b_i this far 
 
 
 def tree_lags(depth: int, kernel_size: int) -> list[list[int]]:
-    """The lags of the coefficients that a_J[n] rests on, for levels 0 (the input) to J.
+    """The lags of the coefficients that a_J[n] depends on, for levels 0 (the input) to J.
 
-    At level i they are spaced 2^i: one at level J, and 2 (t - 1) + K below a level with t of them.
+    At level i their distance is 2^i. Level J has one; the level below one with t coefficients has 2 (t - 1) + K.
 
     Examples
     --------
@@ -48,14 +48,14 @@ def plot_tree(
 ) -> Axes:
     """The tree behind a_J[n], every coefficient at its time and level, and the memory z_n outlined.
 
-    Circles are approximations a_i, squares details b_i; a line is a filter tap. Small dots are the coefficients of other times:
-    the tree is not down-sampled, so there is one of each at every time.
+    Circles are approximations a_i, squares details b_i; a line is a filter tap. Small dots are coefficients at other times: the
+    tree is not downsampled, so each coefficient exists at every time.
 
     Parameters
     ----------
     depth, kernel_size : int, J and K
     tree_select : "fading" or "uniform";  size : int, m (needed for "uniform")
-    ax : Axes to draw into; a new one where there is none
+    ax : Axes to draw into (default: a new one)
 
     Returns
     -------
@@ -81,7 +81,7 @@ def plot_tree(
 
 
 def node_size(ax: Axes, steps: int) -> float:
-    """A node's diameter in points: most of a time step where there is room, within what the eye wants."""
+    """The diameter of a node in points: 62 % of the width of a time step, but at least 3 and at most 15."""
     figure = ax.figure
     inches = figure.get_size_inches()[0] / ax.get_subplotspec().get_gridspec().ncols if ax.get_subplotspec() else 4.0
     return float(min(15.0, max(3.0, 0.62 * 72 * 0.88 * inches / steps)))
@@ -112,7 +112,7 @@ def draw_taps(ax: Axes, lags: list[list[int]], K: int) -> None:
 
 
 def draw_nodes(ax: Axes, lags: list[list[int]], kept: set[tuple[int, str, int]], radius: float) -> None:
-    """The coefficients: filled with their level's colour, pale where the memory does not keep them, ringed where it does."""
+    """The coefficients: those that the memory keeps are filled with their level's colour and ringed, the others are empty."""
     colours = [COLOURS["black"], *level_colours(len(lags) - 1)]
     for level, colour in enumerate(colours):
         for kind, y in heights(level).items():
@@ -147,10 +147,10 @@ def frame(ax: Axes, depth: int, steps: int) -> None:
 def plot_lags(
     depth: int, kernel_size: int = 2, tree_select: str = "fading", size: int | None = None, ax: Axes | None = None
 ) -> Axes:
-    """The receptive field of every row of the memory: which stretch of the past it was made from.
+    """The receptive field of every row of the memory: the part of the past that it depends on.
 
-    A coefficient of level i that is `lag` samples old sees the samples lag ... lag + (K - 1)(2^i - 1). Its K older and newer
-    taps at that level's dilation are marked.
+    A coefficient of level i that is `lag` samples old sees the samples lag ... lag + (K - 1)(2^i - 1). The K
+    coefficients of the level below that its taps weight are marked.
 
     Parameters
     ----------
