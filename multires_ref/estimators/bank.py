@@ -150,10 +150,17 @@ def as_pairs(filters: Any) -> list[Pair]:
     wanted = "'random', a wavelet, a list of wavelets, a pair (h0, h1) or an array of pairs [P, 2, K]"
     if not isinstance(filters, (list, tuple, np.ndarray)) or len(filters) == 0:
         raise TypeError(f"filters must be {wanted}; got {filters!r}")
-    if len(filters) == 2 and all(not isinstance(h, str) and np.ndim(h) == 1 and np.ndim(h[0]) == 0 for h in filters):
-        if not any(isinstance(tap, str) for h in filters for tap in h):
-            return [own_pair(filters, "filters")]
+    if len(filters) == 2 and all(is_filter(h) for h in filters):
+        return [own_pair(filters, "filters")]
     return [Pair(*wavelet_filters(f)) if isinstance(f, str) else own_pair(f, f"filters[{n}]") for n, f in enumerate(filters)]
+
+
+def is_filter(h: Any) -> bool:
+    """Whether it is a list of numbers, not the name of a wavelet, a pair of names or a pair of filters."""
+    try:
+        return np.asarray(h, dtype=np.float64).ndim == 1
+    except (TypeError, ValueError):
+        return False
 
 
 def own_pair(pair: Any, name: str) -> Pair:

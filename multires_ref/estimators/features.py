@@ -13,7 +13,7 @@ from ..base.compiled import numba_works, require_numba
 from ..base.layer_checks import MAX_DEPTH
 from .bank import draw_bank
 from .quantiles import learn_thresholds
-from .series import Series, as_series
+from .series import as_series
 from .standard import learn_standard, standardised
 from .summaries import SUMMARIES, all_summaries
 
@@ -24,10 +24,10 @@ SAMPLED = 40  # the quantiles are learnt from at most so many series
 class MultiresFeatures(TransformerMixin, BaseEstimator):
     """Summaries over time of every scale's coefficients, for use before any scikit-learn estimator. Nothing is trained.
 
-    Causal wavelet trees with fixed filters run over each series and over its differences. Of every row of coefficients, a_i and b_i
-    of a tree, nine numbers are kept: the shares of time above five quantiles, the maximum and the minimum, the longest stretch of
-    time above one of the quantiles, and how often the row crosses the middle one. A linear classifier on these, standardised, is
-    about as accurate as the best fast methods for time series.
+    Causal wavelet trees with fixed filters run over each series and over its differences. Of every row of coefficients, a_i and
+    b_i of a tree, nine numbers are kept: the shares of time above five quantiles, the maximum and the minimum, the longest stretch
+    of time above one of the quantiles, and how often the row crosses the middle one. They are meant for a linear classifier, after
+    a `StandardScaler`; the example shows one.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class MultiresFeatures(TransformerMixin, BaseEstimator):
         The number of channels, which must be the same in transform. Lengths may differ.
     length_ : int
         The length of the longest series in fit.
+    lengths_differ_ : bool
+        Whether the series in fit differed in length: then shares of time are counted as times (see Notes).
     bank_ : Bank
         The trees: their filters, spacings, levels and channels.
     standard_ : Standard
@@ -61,9 +63,11 @@ class MultiresFeatures(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Each channel is standardised with the mean and standard deviation that it has over all series in fit. X of float32 gives float32
-    features and X of float64 gives float64; integers and booleans count as float64. Only true samples are looked at in series of
-    unequal lengths. What is made of a series does not depend on the series beside it.
+    Each channel is standardised with the mean and standard deviation that it has over all series in fit. X of float32 gives
+    float32 features and X of float64 gives float64; integers and booleans count as float64. Of series of unequal lengths only the
+    true samples are looked at; and if the series in fit differ in length, what is otherwise a share of the row's time is counted
+    in parts of the longest series, so that it also tells how long a series is. What is made of a series does not depend on the
+    series beside it.
 
     `multires_ref.estimators.bank` says how the filters are drawn, and `multires_ref.estimators.summaries` what is computed.
 
@@ -114,9 +118,8 @@ class MultiresFeatures(TransformerMixin, BaseEstimator):
         most = check_int("n_features", self.n_features, len(SUMMARIES)) // len(SUMMARIES)
         level = None if self.level is None else check_int("level", self.level, 1, MAX_DEPTH)
         rng, series = as_generator(self.random_state), as_series(X)
-        self.n_features_in_ = X.shape[1] if getattr(X, "ndim", 1) > 1 else series.channels if ragged(series) else np.shape(X)[1]
-        self.n_channels_in_, self.length_ = series.channels, int(series.lengths.max())
-        self.lengths_differ_ = ragged(series)
+        self.n_features_in_, self.n_channels_in_, self.length_ = series.width, series.channels, int(series.lengths.max())
+        self.lengths_differ_ = bool((series.lengths != series.lengths[0]).any())
         self.standard_ = learn_standard(series)
         self.bank_ = draw_bank(self.filters, series.channels, self.length_, level, most, rng)
         some = series.some(np.sort(rng.permutation(series.count)[:SAMPLED]))
@@ -167,11 +170,6 @@ class MultiresFeatures(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.three_d_array = True
         return tags
-
-
-def ragged(series: Series) -> bool:
-    """Whether the lengths differ."""
-    return bool((series.lengths != series.lengths[0]).any())
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

@@ -1,7 +1,7 @@
 """The thresholds of the shares of time: quantiles of each row of coefficients, learnt from some series in fit.
 
-Which quantiles they are differs from row to row: multiples of the golden ratio modulo 1, five for each row, so that all rows together
-cover all of (0, 1) evenly, as in MiniRocket.
+Which quantiles they are differs from row to row: multiples of the golden ratio modulo 1, five for each row, so that all rows
+together cover all of (0, 1) evenly, as in MiniRocket.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def learn_thresholds(bank: Bank, X: Series, flat: np.ndarray, compiled: bool) ->
 def margin(samples: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """How much the thresholds lie above the quantiles, [rows, 1], in the dtype of the samples.
 
-    A coefficient that would equal its threshold if there were no rounding, such as that of a constant stretch of a series, is then
-    below it for certain, in whatever order its sum was computed.
+    A coefficient that would equal its threshold if there were no rounding, such as that of a constant stretch of a series, is
+    then below it for certain, in whatever order its sum was computed.
     """
     spread = samples[:, -1:] - samples[:, :1]
     return spread * samples.dtype.type(2.0**-16) + 4 * np.finfo(flat.dtype).eps * np.abs(flat).max()

@@ -20,12 +20,16 @@ LAYOUTS = "an array [n, L] or [n, channels, L], or a list of arrays [L_i] or [ch
 
 
 class Series(NamedTuple):
-    """n series one after the other in `flat`: series i begins at starts[i] and is [channels, lengths[i]]."""
+    """n series one after the other in `flat`: series i begins at starts[i] and is [channels, lengths[i]].
+
+    `width` is X.shape[1] where X was an array, and the number of channels where it was a list.
+    """
 
     flat: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
     channels: int
+    width: int
 
     @property
     def count(self) -> int:
@@ -41,7 +45,7 @@ class Series(NamedTuple):
         """The series of these numbers, in this order."""
         lengths = self.lengths[which]
         flat = np.concatenate([self.flat[self.starts[i] : self.starts[i] + self.channels * self.lengths[i]] for i in which])
-        return Series(flat, self.channels * (np.cumsum(lengths) - lengths), lengths, self.channels)
+        return Series(flat, self.channels * (np.cumsum(lengths) - lengths), lengths, self.channels, self.width)
 
 
 def as_series(X: Any, channels: int | None = None) -> Series:
@@ -83,16 +87,14 @@ def pack_array(X: Any) -> Series:
     """[n, L] or [n, channels, L]."""
     x = as_real(X, "X")
     if x.ndim not in (2, 3):
-        raise ValueError(
-            f"X must be {LAYOUTS}; got {x.ndim} dimensions, shape {x.shape}. Reshape your data: one series is X[None]."
-        )
+        raise ValueError(f"X must be {LAYOUTS}; its shape is {x.shape}. Reshape your data: one series alone is X[None].")
     n, L, channels = x.shape[0], x.shape[-1], x.shape[1] if x.ndim == 3 else 1
     if n < 1:
         raise ValueError(f"X must hold at least one series: found array with 0 sample(s) (shape={x.shape})")
     if L < 1 or channels < 1:
-        what = f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required"
+        what = f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required."
         raise ValueError(f"X must hold at least one sample of one channel in every series: found array with {what}")
-    return Series(np.ascontiguousarray(x).reshape(-1), channels * L * np.arange(n), np.full(n, L), channels)
+    return Series(np.ascontiguousarray(x).reshape(-1), channels * L * np.arange(n), np.full(n, L), channels, x.shape[1])
 
 
 def pack_list(X: Any) -> Series:
@@ -104,7 +106,7 @@ def pack_list(X: Any) -> Series:
             raise ValueError(f"all series of X must have the same number of channels: X[0] has {channels}, X[{i}] has {len(x)}")
     lengths = np.array([x.shape[1] for x in series])
     starts = channels * (np.cumsum(lengths) - lengths)
-    return Series(np.concatenate([x.reshape(-1) for x in series]).astype(dtype, copy=False), starts, lengths, channels)
+    return Series(np.concatenate([x.reshape(-1) for x in series]).astype(dtype, copy=False), starts, lengths, channels, channels)
 
 
 def one_of_list(x: Any, name: str, rank: int) -> np.ndarray:
@@ -153,5 +155,5 @@ def check_finite(X: Series) -> None:
             c, n = bad[0]
             found = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}[str(x[c, n])]
             raise ValueError(
-                f"X must hold finite numbers, not NaN or infinity (inf); series {i}, channel {c} holds {found} at sample {n}"
+                f"X must hold finite numbers, neither NaN nor inf; series {i}, channel {c} holds {found} at sample {n}"
             )

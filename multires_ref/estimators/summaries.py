@@ -1,10 +1,10 @@
 """What `MultiresFeatures` says about a row of coefficients, and of which coefficients: the definition, in NumPy.
 
-A row is a_i or b_i of one tree, filtered by the causal cascade of levels 1 ... i, which looks d = (K - 1) spacing (2^i - 1) samples
-back. Which of its coefficients count alternates from level to level and tree to tree:
+A row is a_i or b_i of one tree: the series, filtered by levels 1 ... i of a causal cascade that looks d = (K - 1) spacing
+(2^i - 1) samples back. Which of its coefficients count alternates from level to level and from tree to tree:
 
-    whole     n = d/2 ... L + d/2: as many as samples; the first and last see zeros, the mean of the channel, outside of the series
-    inside    n = d ... L: those that see nothing but the series (where there are none: whole)
+    whole     d/2 <= n < L + d/2: as many as samples; the first and the last see zeros (the mean of the channel) around the series
+    inside    d <= n < L: those that see nothing but the series; where there is at most one of them: whole
 
 The causal tree runs on after the last sample, as `causal_swt(..., tail=True)` does. Nine numbers sum up a row, t_0 < ... < t_4
 being quantiles that fit has learnt:
@@ -14,8 +14,8 @@ being quantiles that fit has learnt:
     longest              the longest stretch of time above t_1 or t_3 (in turn, tree by tree)
     crossings            how often the row crosses t_2
 
-Shares, stretches and crossings are divided by the number of coefficients in the row; and where the series of fit differ in length,
-multiplied by L / L_max: they are then times, not shares, and also tell how long a series is.
+Shares, stretches and crossings are divided by the number of coefficients in the row and, where the series of fit differ in
+length, multiplied by L / L_max: they are then times, not shares, and also tell how long a series is.
 """
 
 from __future__ import annotations
