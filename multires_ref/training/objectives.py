@@ -12,7 +12,8 @@ from ..network.config import NetworkConfig
 from ..ops.bce_with_logits import bce_with_logits
 from ..ops.cross_entropy import cross_entropy
 from ..ops.mixture_nll import mixture_nll
-from .metrics import accuracy, bits, macro_auroc
+from ..ops.squared_error import squared_error
+from .metrics import accuracy, bits, macro_auroc, r_squared
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Objective:
 OBJECTIVES = {
     "classification": Objective("classification", cross_entropy, accuracy, "accuracy"),
     "multilabel": Objective("multilabel", bce_with_logits, macro_auroc, "macro_auroc"),
+    "regression": Objective("regression", squared_error, r_squared, "r2"),
     "density": Objective("density", mixture_nll, bits, "bits_per_dim", higher_is_better=False, summed=True),
 }
 
