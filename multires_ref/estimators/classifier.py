@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
@@ -102,6 +103,7 @@ class MultiresClassifier(ClassifierMixin, NetworkEstimator):
         if y is None:
             raise ValueError("This MultiresClassifier estimator requires y to be passed, but the target y is None")
         series, y = self._read(X, first=True), column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(np.empty(series.count), y)
         self.classes_, codes = np.unique(y, return_inverse=True)
