@@ -15,6 +15,7 @@ from ..network.config import NetworkConfig
 from ..ops.bce_with_logits import bce_with_logits
 from ..ops.cross_entropy import cross_entropy
 from ..ops.mixture_nll import mixture_nll
+from ..ops.squared_error import squared_error
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,23 @@ def absent_classes(targets: np.ndarray) -> list[int]:
     return np.flatnonzero(~(targets.any(axis=0) & ~targets.all(axis=0))).tolist()
 
 
+def r_squared(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """The coefficient of determination R^2, the mean over the targets [N, T] of 1 - sum (out - t)^2 / sum (t - mean t)^2.
+
+    It is 1 where all outputs are right, and 0 for outputs that are always the mean. For targets that do not vary it is 1 where
+    all outputs are right, otherwise 0, as in scikit-learn.
+
+    Examples
+    --------
+    >>> r_squared(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]))
+    0.5
+    """
+    errors = ((outputs - targets) ** 2).sum(axis=0, dtype=np.float64)
+    spread = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
+    shares = np.where(spread > 0, errors / np.where(spread > 0, spread, 1), errors > 0)
+    return float(1 - shares.mean())
+
+
 def bits(nats: float) -> float:
     """nats / ln 2.
 
@@ -136,6 +154,7 @@ def bits(nats: float) -> float:
 OBJECTIVES = {
     "classification": Objective("classification", cross_entropy, accuracy, "accuracy"),
     "multilabel": Objective("multilabel", bce_with_logits, macro_auroc, "macro_auroc"),
+    "regression": Objective("regression", squared_error, r_squared, "r2"),
     "density": Objective("density", mixture_nll, bits, "bits_per_dim", higher_is_better=False, summed=True),
 }
 

@@ -1,0 +1,114 @@
+"""Fitted estimators in files: a checkpoint of the network, with labels and standardisation beside it. Nothing in it can run code.
+
+tensors      those of `training/checkpoint.py`, which `load_model` reads, and "estimator.mean", "estimator.scale", ...
+metadata     {"format": 1, "network": {...}, "estimator": {"class": ..., "settings": {...}, "labels": [...], "history": [...]}}
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..training.checkpoint import model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
+
+ARRAYS = ("mean", "scale", "y_mean", "y_scale")  # fitted attributes, without the underscore at their ends
+NUMBERS = ("n_features_in", "n_iter")
+KINDS_OF_LABELS = "biufU"
+
+
+def save_estimator(estimator: Any, path: str | os.PathLike) -> None:
+    """Write a fitted estimator; see `NetworkEstimator.save`."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"path must end in .safetensors; got {str(path)!r}")
+    tensors = model_tensors(estimator.model_.params, estimator.model_.state)
+    tensors |= {f"estimator.{name}": getattr(estimator, f"{name}_") for name in ARRAYS if hasattr(estimator, f"{name}_")}
+    about = {"class": type(estimator).__name__, "settings": plain_settings(estimator), "history": estimator.history_}
+    about |= {name: getattr(estimator, f"{name}_") for name in NUMBERS}
+    if hasattr(estimator, "classes_"):
+        about |= labels_to_json(estimator.classes_)
+    else:
+        about["one_target"] = estimator.one_target_
+    save_checkpoint(path, tensors, {"network": estimator.model_.config.to_dict(), "estimator": about})
+
+
+def plain_settings(estimator: Any) -> dict[str, Any]:
+    """The estimator's parameters that JSON can hold; a RandomState and weights by label are left out."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in estimator.get_params().items()
+        if isinstance(value, (bool, int, float, str, np.generic))
+    }
+
+
+def labels_to_json(classes: np.ndarray) -> dict[str, Any]:
+    """The labels and their dtype; a TypeError for labels that are neither numbers nor texts."""
+    if classes.dtype == object and all(isinstance(label, str) for label in classes):
+        return {"labels": classes.tolist(), "labels_dtype": "object"}
+    if classes.dtype.kind not in KINDS_OF_LABELS:
+        raise TypeError(f"only labels that are numbers, True and False or texts can be saved; these are {classes.dtype}")
+    return {"labels": classes.tolist(), "labels_dtype": classes.dtype.str}
+
+
+def labels_from_json(path: Path, about: dict[str, Any]) -> np.ndarray:
+    """What `labels_to_json` wrote."""
+    labels, name = about.get("labels"), about.get("labels_dtype")
+    try:
+        dtype = np.dtype(name)
+        if not isinstance(labels, list) or (dtype.kind not in KINDS_OF_LABELS + "O"):
+            raise TypeError(f"got {name!r}")
+        if dtype.kind == "O" and not all(isinstance(label, str) for label in labels):
+            raise TypeError("labels of dtype object must be texts")
+        return np.array(labels, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path}: its labels cannot be read: {error}") from None
+
+
+def load_estimator(cls: type, path: str | os.PathLike) -> Any:
+    """Read an estimator of class `cls`; see `NetworkEstimator.load`."""
+    path = Path(path)
+    tensors, metadata = read_checkpoint(path)
+    about = metadata.get("estimator")
+    if not isinstance(about, dict):
+        raise ValueError(f"{path} holds a network and no estimator: load_model reads it")
+    if about.get("class") != cls.__name__:
+        raise ValueError(f"{path} holds a {about.get('class')}; {cls.__name__}.load cannot read it")
+    network = network_from(path, metadata)
+    estimator = estimator_of(cls, path, about)
+    estimator.model_, estimator.history_ = model_from(path, tensors, network), about.get("history")
+    for name in NUMBERS:
+        setattr(estimator, f"{name}_", about.get(name))
+    for name in ARRAYS:
+        if f"estimator.{name}" in tensors:
+            size = network.d_output if name.startswith("y") else network.d_input
+            setattr(estimator, f"{name}_", checked(path, name, tensors[f"estimator.{name}"], size))
+    if hasattr(estimator, "classes_") and len(estimator.classes_) != network.d_output:
+        raise ValueError(f"{path} holds {len(estimator.classes_)} labels; its network has {network.d_output} outputs")
+    if not hasattr(estimator, "mean_") or not hasattr(estimator, "scale_"):
+        raise ValueError(f"{path}: estimator.mean or estimator.scale is missing")
+    return estimator
+
+
+def estimator_of(cls: type, path: Path, about: dict[str, Any]) -> Any:
+    """An estimator with the settings in the file, and its labels or the shape of its targets."""
+    try:
+        estimator = cls(**about.get("settings", {}))
+    except TypeError as error:
+        raise ValueError(f"{path}: its settings are not those of a {cls.__name__}: {error}") from None
+    if "labels" in about:
+        estimator.classes_ = labels_from_json(path, about)
+    else:
+        estimator.one_target_ = bool(about.get("one_target"))
+    return estimator
+
+
+def checked(path: Path, name: str, array: np.ndarray, size: int) -> np.ndarray:
+    """The standardisation's array `name`: finite, of the right size, and positive where it is divided by."""
+    if array.shape != (size,) or array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise ValueError(f"{path}: estimator.{name} must hold {size} finite numbers; got {array.dtype} {array.shape}")
+    if name.endswith("scale") and array.min() <= 0:
+        raise ValueError(f"{path}: estimator.{name} must be above 0; got {array.min()}")
+    return array
