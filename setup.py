@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-RESOURCES = ("tutorials", "figures/data")  # found again by multires_ref/base/resources.py
+RESOURCES = ("tutorials", "figures/data")  # found again by multires_ref/base/files.py
 
 
 class BuildWithResources(build_py):

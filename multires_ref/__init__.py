@@ -55,7 +55,7 @@ PUBLIC = {
     "init_state": "network.init",
     "load_model": "authors.load",
     "save_model": "authors.load",
-    "AssumptionWarning": "base.warnings",
+    "AssumptionWarning": "base.checks",
     "check_pywavelets": "diagnose.pywavelets",
     "compare": "diagnose.compare",
 }

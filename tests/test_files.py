@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from multires_ref.base import files, lock, memory, optional, resources, tensors
+from multires_ref.base import checks, files, lock, optional, tensors
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
@@ -203,28 +203,28 @@ def test_an_error_that_is_not_about_locks_is_named(tmp_path, monkeypatch):
 def test_memory_is_the_machines_or_the_containers(limit, wanted, tmp_path, monkeypatch):
     if limit is not None:
         (tmp_path / "max").write_text(limit)
-    monkeypatch.setattr(memory, "CGROUP", tmp_path / "max")
+    monkeypatch.setattr(checks, "CGROUP", tmp_path / "max")
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2**30, "SC_PAGE_SIZE": 2**12}.__getitem__)
-    assert memory.memory_bytes() == wanted
+    assert checks.memory_bytes() == wanted
 
 
 def test_memory_where_the_system_does_not_say(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "CGROUP", tmp_path / "none")
+    monkeypatch.setattr(checks, "CGROUP", tmp_path / "none")
     monkeypatch.delattr(os, "sysconf")
-    assert memory.memory_bytes() == memory.UNKNOWN
+    assert checks.memory_bytes() == checks.UNKNOWN
 
 
 def test_resources_of_a_wheel_and_of_a_checkout(tmp_path, monkeypatch):
     """The installed ones come first; a folder that is in neither place is an error that names it."""
-    monkeypatch.setattr(resources, "INSTALLED", tmp_path / "package/resources")
-    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(files, "INSTALLED", tmp_path / "package/resources")
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "package")
     (tmp_path / "tutorials").mkdir()
     (tmp_path / "package/resources").mkdir(parents=True)
-    assert resources.resource_folder("tutorials") == tmp_path / "tutorials"
+    assert files.resource_folder("tutorials") == tmp_path / "tutorials"
     (tmp_path / "package/resources/tutorials").mkdir()
-    assert resources.resource_folder("tutorials") == tmp_path / "package/resources/tutorials"
+    assert files.resource_folder("tutorials") == tmp_path / "package/resources/tutorials"
     with pytest.raises(FileNotFoundError, match="no folder 'figures/data' came with this installation"):
-        resources.resource_folder("figures/data")
+        files.resource_folder("figures/data")
 
 
 @pytest.mark.parametrize("how", ["missing", "broken"])

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.checks import AssumptionWarning
 from ..base.tensors import read_tensors, tensor_dtypes, write_tensors
-from ..base.warnings import AssumptionWarning
 from ..network import Model, NetworkConfig
 from .convert import Tensors, check_tensors, not_in_authors_format, params_from_authors, to_authors
 from .derive import Derived, assumption_text, config_from, derive

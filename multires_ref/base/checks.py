@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import operator
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,13 @@ from .arrays import Array
 from .names import spelled
 
 FLOATS = ("float32", "float64")
+CGROUP = Path("/sys/fs/cgroup/memory.max")  # the limit of a container (Linux, cgroup 2)
+UNKNOWN = 2**40  # bytes: a terabyte, where the system does not say
 MOST_BYTES = 2**32  # of a result whose size grows like 2^depth: 4 GiB
+
+
+class AssumptionWarning(UserWarning):
+    """A setting was neither in the file nor given, so that one was assumed; the text says which, why, and how to give it."""
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
@@ -157,6 +165,24 @@ def check_memory(what: str, numbers: int, itemsize: int, deepest: int, why: str)
         raise ValueError(
             f"{what} would take {numbers * itemsize:,} bytes ({numbers * itemsize / 2**30:,.0f} GiB); at most {deepest} {why}"
         )
+
+
+def memory_bytes() -> int:
+    """Bytes of memory that a process can hope for: the machine's, or its container's limit.
+
+    Examples
+    --------
+    >>> memory_bytes() > 2**20
+    True
+    """
+    try:
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        machine = UNKNOWN
+    try:
+        return min(machine, int(CGROUP.read_text()))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return machine
 
 
 def check_shape(name: str, array: Array, expected: tuple[int | None, ...], letters: str) -> None:

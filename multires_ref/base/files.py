@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and small files read with an error that names them.
+"""Files written whole or not at all, small files read with an error that names them, and the files that come with the package.
 
 A file is written into a temporary file beside the real one, which it then replaces in one step. The temporary name,
 `.NAME.PROCESS-N.tmp`, holds the process id and a count, so two processes or threads that write the same file do not mix their
@@ -18,6 +18,8 @@ from typing import Any
 
 LARGEST_TEXT = 2**28  # bytes of a JSON or text file that is read at once: 256 MiB, far more than any that this package writes
 TEMPORARY = re.compile(r"\..+\.(\d+)-\d+\.tmp", re.DOTALL)
+PACKAGE = Path(__file__).parents[1]
+INSTALLED = PACKAGE / "resources"  # a wheel has them there (setup.py); a checkout has them beside the package
 _counter = itertools.count()
 
 
@@ -155,3 +157,22 @@ def parse_json(text: str, where: str) -> Any:
         raise ValueError(f"{where} is not JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"{where} is not JSON that can be read: it is nested too deeply") from None
+
+
+def resource_folder(name: str) -> Path:
+    """The folder "tutorials" or "figures/data".
+
+    Raises
+    ------
+    FileNotFoundError
+        Where neither the installed package nor a checkout around it has the folder.
+
+    Examples
+    --------
+    >>> (resource_folder("figures/data") / "bench.json").exists()
+    True
+    """
+    for place in (INSTALLED, PACKAGE.parent):
+        if (place / name).is_dir():
+            return place / name
+    raise FileNotFoundError(f"no folder {name!r} came with this installation: it is in the source distribution of multires_ref")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.checks import check_choice
-from ..base.resources import resource_folder
+from ..base.files import resource_folder
 
 Drawings = dict[str, tuple[str, Callable[[], Any]]]
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..base.resources import resource_folder
+from ..base.files import resource_folder
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {

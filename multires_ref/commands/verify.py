@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.checks import FLOATS, check_choice, check_int
-from ..base.warnings import AssumptionWarning
+from ..base.checks import FLOATS, AssumptionWarning, check_choice, check_int
 from ..network import Model, NetworkConfig
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..base.memory import memory_bytes
+from ..base.checks import memory_bytes
 from ..base.names import spelled
 from ..base.pytrees import Params, unflatten
 from ..filters import filter_bound, wavelet_filters
