@@ -5,12 +5,12 @@ multires-ref figures --only tree memory      some of them
 multires-ref figures --run runs/digits-...   of a trained model, into RUN/figures
 multires-ref figures --run runs/digits-... --signal heart.wav   its memory of your signal
 
-The figures of a model show the responses of its scales, its filters, how much each scale weighs, its
-kernels, and for a signal the memory of it and what can be recovered from the memory. Without --signal
-the signal is the first test example of the task that the model was trained on. A .npy file holds [L]
-or [channels, L]; a .csv file has a line for every time step and a column for every channel; a .wav
-file contains its sampling rate. The signal is given to the network as it is: normalise it as the
-training data were normalised.
+The figures of a model show the responses of its scales, its filters, how much each scale weighs,
+its kernels, and for a signal the memory of it and what can be recovered from the memory. Without
+--signal the signal is the first test example of the task that the model was trained on. A .npy
+file holds [L] or [channels, L]; a .csv file has a line for every time step and a column for every
+channel; a .wav file contains its sampling rate. The signal is given to the network as it is:
+normalise it as the training data were normalised.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ multires-ref tutorials --build                       execute every NN_name.py in
 multires-ref tutorials --build 03 05                 only these
 
 JupyterLab ends when this command ends: by Ctrl-C, by SIGTERM, or because its terminal is closed.
-Notebooks are built from the .py files (jupytext's py:percent format). A rebuilt notebook differs only
-where its cells or their outputs differ: ids of cells are computed from their text, and no times,
-versions or states of widgets are stored.
+Notebooks are built from the .py files (jupytext's py:percent format). A rebuilt notebook differs
+only where its cells or their outputs differ: ids of cells are computed from their text, and no
+times, versions or states of widgets are stored.
 """
 
 from __future__ import annotations
