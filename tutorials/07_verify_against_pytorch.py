@@ -141,7 +141,7 @@ assert "float64/decoder" in stored
 # %% [markdown]
 # ## A planted mistake
 #
-# A colleague has written the network again, in PyTorch. Their outputs are off by less than a hundredth of their size; they suspect float32.
+# A colleague has written the network again, in PyTorch. Their outputs are off by less than a hundredth of their size; they think that float32 is the reason.
 # Their layers' outputs, computed in float64, are stored as "planted". Look at the output alone first, and then at the table.
 
 # %% tags=["varies"]
@@ -153,7 +153,7 @@ assert first == "blocks.1.conv" and suspicious["decoder"].relative < 0.01
 
 # %% [markdown]
 # Read it from the top. Everything up to the first block's norm agrees to the last digits: so the encoder, the first block and the input are
-# right. The first layer to depart is the convolution of the second block, and it is off by more than half of its size. Then the error
+# right. The first layer that differs is the convolution of the second block, and it is off by more than half of its size. Then the error
 # *shrinks* on its way down: the residual sum carries the right numbers around the wrong ones, the norm and the mean over time
 # smooth. That is why the output looked almost right, and why one should never judge a network by its output alone.
 #
@@ -172,7 +172,7 @@ assert error.passed
 
 # %% [markdown]
 # The taps of the second block were stored in the opposite order. `compare(module, model, x)` does all this by itself for a PyTorch module of
-# yours: it finds which of your layers is which of ours, runs both, and goes through a list of usual suspects, and through pairs of
+# yours: it finds which of your layers is which of ours, runs both, and tries a list of usual mistakes, and pairs of
 # them. Here is what it said about this one, stored, and checked again where PyTorch is installed.
 
 # %%
@@ -250,7 +250,7 @@ assert report.passed
 #
 # - "The same" means: within a few units in the last place, in *every layer*, not just at the output.
 # - Compare in float64 first. There a mistake and rounding are ten orders of magnitude apart.
-# - The **first** layer that departs is where to look. Later errors are echoes, and they may shrink.
+# - The **first** layer that differs is where to look. Later errors are echoes, and they may shrink.
 # - A mistake is identified when, built into the right program, it gives the wrong program's numbers.
 # - On the command line: `multires-ref verify CHECKPOINT`; for a module of your own: `multires_ref.compare`.
 #
@@ -258,15 +258,15 @@ assert report.passed
 #
 # **1** (easy). How many ulp is an error of 1e-6 in a float32 array whose largest number is 1? And in a float64 array?
 #
-# **2** (easy). A table is fine down to `blocks.3.gelu` and departs from `blocks.3.mix` on. Which parameters do you look at?
+# **2** (easy). In a table all layers agree down to `blocks.3.gelu`, and from `blocks.3.mix` on they differ. Which parameters do you look at?
 #
-# **3** (medium). Plant another mistake in our network: h0 and h1 swapped in the first block only. Which layer departs first, and how large is the
+# **3** (medium). Plant another mistake in our network: h0 and h1 swapped in the first block only. Which layer is the first that differs, and how large is the
 # error at the output?
 #
 # **4** (medium). With *symmetric* filters, (c, c), the planted mistake would not show. Why? Which other mistakes can hide behind
 # special numbers?
 #
-# **5** (harder). Somebody reports: "float64 agrees to 1e-15 in all layers, float32 departs by 3e-3 in a BatchNorm". What do you suspect?
+# **5** (harder). Somebody reports: "float64 agrees to 1e-15 in all layers, float32 differs by 3e-3 in a BatchNorm". What could be the cause?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>
@@ -281,7 +281,7 @@ assert report.passed
 # lengths hide a mean over the padding, a freshly started BatchNorm (mean 0, variance 1) hides its statistics. So: verify with random numbers
 # everywhere, or with a trained network.
 #
-# **5.** A variance computed as mean(x²) - mean(x)² in float32: where the mean is large against the deviation, the digits cancel. Try it below.
+# **5.** A variance computed as mean(x²) - mean(x)² in float32: where the mean is large beside the standard deviation, the digits cancel. Try it below.
 # </details>
 
 # %% jupyter={"source_hidden": true} tags=["solution", "varies"]

@@ -75,4 +75,6 @@ def euclidean(array: np.ndarray) -> np.floating:
 
 def ratio(part: float | np.floating, whole: float | np.floating) -> float | np.floating:
     """part / whole; 0 / 0 is 0, as nothing differs there."""
-    return part / whole if whole != 0 else 0.0 if part == 0 else np.inf if part == part else part
+    if whole != 0:
+        return part / whole
+    return 0.0 if part == 0 else part * np.inf  # NaN stays NaN

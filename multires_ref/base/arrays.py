@@ -15,7 +15,7 @@ Pairs = list[tuple[Array, Array]]  # the arrays (a, b) of each level of a tree
 def family(array: Array) -> str:
     """``"numpy"``, ``"cupy"`` or ``"autograd"`` (a traced array), from the type's module name alone.
 
-    Nothing is imported: whoever holds a CuPy array has already imported CuPy.
+    Nothing is imported: where there is a CuPy array, CuPy has been imported already.
     """
     root = type(array).__module__.partition(".")[0]
     return root if root in ("cupy", "autograd") else "numpy"

@@ -1,6 +1,6 @@
 """Compiling with Numba: whether it can be used, where compiled code is kept, and parallel loops that also run on one thread.
 
-All compiled files take `njit` and `parallel_njit` from here, and everybody who asks whether Numba is there asks `numba_works`.
+All compiled files use `njit` and `parallel_njit` of this file. Whether Numba can be used is decided by `numba_works` alone.
 
 Three things can go wrong with Numba that have nothing to do with the numbers, and are put right here:
 

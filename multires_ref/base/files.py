@@ -2,7 +2,7 @@
 
 A file is written into a temporary file beside the real one, which it then replaces in one step. The temporary name,
 `.NAME.PROCESS-N.tmp`, holds the process id and a count, so two processes or threads that write the same file do not mix their
-bytes, and what a killed process left behind can be told from what a living one is writing.
+bytes, and `remove_stale` can distinguish the file of a killed process from one that a living process is writing.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ MOMENTUM = 0.1  # of BatchNorm's running statistics, PyTorch's default
 
 @dataclass(frozen=True)
 class Norm:
-    """What everybody who meets a norm needs to know of it: a norm of the residual sum x + r [B, D, L].
+    """All that the package needs to know of a norm of the residual sum x + r [B, D, L].
 
     Parameters
     ----------

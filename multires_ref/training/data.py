@@ -112,7 +112,7 @@ def cast(split: Split, dtype: str) -> Split:
 
 
 def fingerprint(splits: dict[str, Split]) -> dict[str, str]:
-    """Shape and CRC-32 of every split: tells a resumed run that its data are the same."""
+    """Shape and CRC-32 of every split: a resumed run compares them with those of its data."""
     return {name: f"{splits[name].x.shape} {crc(splits[name]):08x}" for name in SPLITS}
 
 
