@@ -110,6 +110,11 @@ def bce_with_logits(logits: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, targets)
 
 
+def squared_error(out: Tensor, targets: Tensor) -> Tensor:
+    """The mean squared error."""
+    return F.mse_loss(out, targets)
+
+
 def mixture_nll(out: Tensor, x: Tensor, n_values: int) -> Tensor:
     """The negative log-likelihood, in nats, of 1 or 3 colours under a mixture of M discretised logistic distributions; a sum.
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, Any]:
-    """By class: the confusion table, or the area under each label's ROC curve and the labels that have none."""
+    """The confusion table, or the area under each label's ROC curve and the labels that have none, or mean absolute errors."""
     from ..training.objectives import absent_classes, class_aurocs, confusion_table
 
     if outputs is None:
@@ -80,6 +80,8 @@ def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None,
     names = list(labels) or [str(c) for c in range(outputs.shape[1])]
     if objective == "classification":
         return {"labels": names, "confusion": confusion_table(outputs, targets).tolist()}
+    if objective == "regression":
+        return {"mae": dict(zip(names, np.abs(outputs - targets).mean(axis=0, dtype=float).tolist(), strict=True))}
     areas = zip(names, class_aurocs(outputs, targets), strict=True)
     found = {name: float(area) for name, area in areas if not np.isnan(area)}
     return {"auroc": found, "left_out": [names[c] for c in absent_classes(targets)]}
@@ -104,6 +106,8 @@ def lines(report: dict[str, Any], score_name: str) -> list[str]:
     text = [f"{score_name.replace('_', ' ')} {score}, loss {report['loss']:.4f}"]
     if "confusion" in report:
         text += confusion_lines(report["confusion"], report["labels"])
+    if "mae" in report:
+        text += [f"  {name:<12} mean absolute error {error:.4g}" for name, error in report["mae"].items()]
     if "auroc" in report:
         text += [f"  {name:<12} {area:.4f}" for name, area in report["auroc"].items()]
         text += [f"left out, all their labels being equal: {', '.join(report['left_out'])}"] if report["left_out"] else []

@@ -91,7 +91,7 @@ class TrainingConfig:
 NETWORK_SETTINGS, TRAINING_SETTINGS = (tuple(f.name for f in fields(config)) for config in (NetworkConfig, TrainingConfig))
 
 
-PER_SEQUENCE = ("classification", "multilabel")  # objectives that score one output for each sequence
+PER_SEQUENCE = ("classification", "multilabel", "regression")  # objectives that score one output for each sequence
 
 
 def check_compatible(network: NetworkConfig, training: TrainingConfig, objective: str, device: str = "cpu") -> None:

@@ -23,7 +23,7 @@ class Split:
     ----------
     x : array [N, d_input, L] of floats, or [N, L] of integer tokens
     y : array
-        Classes [N] (integers), labels [N, C] (0 or 1), or for a density the data itself, [N, d_input, L].
+        Classes [N] (integers), labels [N, C] (0 or 1), numbers [N, T], or for a density the data itself, [N, d_input, L].
     lengths : integer array [N] or None
         True lengths where sequences are right-padded.
 
@@ -85,7 +85,7 @@ def check_inputs(name: str, network: NetworkConfig, split: Split) -> None:
 
 
 def check_targets(name: str, network: NetworkConfig, split: Split, objective: str) -> None:
-    """y of one split: classes below d_output, labels 0 or 1, or the data themselves."""
+    """y of one split: classes below d_output, labels 0 or 1, numbers, or the data themselves."""
     y, N, C = split.y, len(split.x), network.d_output
     if objective == "classification":
         fits = y.shape == (N,) and y.dtype.kind in "iu" and y.min() >= 0 and y.max() < C
@@ -93,6 +93,9 @@ def check_targets(name: str, network: NetworkConfig, split: Split, objective: st
     elif objective == "multilabel":
         fits = y.shape == (N, C) and y.dtype.kind == "f" and bool(((y == 0) | (y == 1)).all())
         wanted = f"floats 0 or 1 of shape {(N, C)}"
+    elif objective == "regression":
+        fits = y.shape == (N, C) and y.dtype.kind == "f" and bool(np.isfinite(y).all())
+        wanted = f"finite floats of shape {(N, C)}"
     else:
         fits = y.shape == split.x.shape and y.dtype.kind == "f" and bool((np.abs(y) <= 1).all())
         wanted = f"floats between -1 and 1 of shape {split.x.shape}"
