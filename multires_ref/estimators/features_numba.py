@@ -3,8 +3,8 @@
 Series run in parallel, and each writes its own part of the result, so this does not depend on the number of threads.
 
 How the loops are made fast: as in `engines/numba/fused.py`, all rows lie in one buffer, `work`, with zeros before them, so that
-a row, and a row shifted by a tap, is a position in it; the positions are unsigned. Taps are taken three at a time. Each summary is
-a loop of its own, which the compiler turns into vector instructions; it does so with a maximum only if it is LLVM's own.
+a row, and a row shifted by a tap, is a position in it; the positions are unsigned. Taps are taken three at a time. Each summary
+is a loop of its own, which the compiler turns into vector instructions; it does so with a maximum only if it is LLVM's own.
 """
 
 from __future__ import annotations
