@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
@@ -390,6 +393,39 @@ def test_compiled_features_in_other_processes(rng):
     features = small(engine="fused").fit(X)
     parts = joblib.Parallel(n_jobs=2)(joblib.delayed(features.transform)(part) for part in (X[:6], X[6:]))
     assert_array_equal(np.concatenate(parts), features.transform(X))
+
+
+def test_very_long_series_of_float32_are_counted_in_float64(rng, monkeypatch):
+    numba_loops = pytest.importorskip("multires_ref.estimators.features_numba", reason="Numba is not installed")
+    X = rng.normal(size=(3, 50)).astype(np.float32)
+    features = small(engine="fused").fit(X)
+    expected = features.transform(X)
+    monkeypatch.setattr(numba_loops, "EXACT", 49)
+    out = features.transform(X)
+    assert out.dtype == np.float32
+    assert_allclose(out, expected, atol=SAME["float32"])
+
+
+FORKED = """
+import multiprocessing, warnings
+import numpy as np
+from multires_ref.estimators.features import MultiresFeatures
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks in processes with threads
+X = np.random.default_rng(0).normal(size=(40, 300))
+features = MultiresFeatures(n_features=2000, random_state=0, engine="fused").fit(X)
+expected = features.transform(X)  # by several threads
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    assert np.array_equal(pool.map(features.transform, [X])[0], expected)
+print("same")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_compiled_features_in_a_forked_process():
+    pytest.importorskip("numba", reason="Numba is not installed")
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "same\n", done.stderr
 
 
 def test_engine_fused_without_numba_is_one_clear_line(monkeypatch):
