@@ -10,6 +10,9 @@ Random pairs have 2 to 9 taps, h1 with zero sum, absolute values that sum to 1, 
     "spaced"     the same at spacing 3: dilations 3, 6, 12 ... between the powers of two
     "positive"   h0 uniform on (0, 1): smoothing, as a wavelet's low-pass
     "haar"       h0 = (1, 1) / 2: details of the plain means of 2^(i-1) samples
+
+No kind is best for all data, and together they are better than any: in cross-validation within the training data of 12 sets, with
+nothing but shares of time, .925, .935, .937 and .935 each and .953 together; without the differences of the series .947.
 """
 
 from __future__ import annotations

@@ -18,16 +18,16 @@ from .standard import learn_standard, standardised
 from .summaries import SUMMARIES, all_summaries
 
 ENGINES = ("auto", "tree", "fused")
-SAMPLED = 40  # the quantiles are learnt from at most so many series
+SAMPLED = 20  # the quantiles are learnt from at most so many series
 
 
 class MultiresFeatures(TransformerMixin, BaseEstimator):
     """Summaries over time of every scale's coefficients, for use before any scikit-learn estimator. Nothing is trained.
 
     Causal wavelet trees with fixed filters run over each series and over its differences. Of every row of coefficients, a_i and
-    b_i of a tree, nine numbers are kept: the shares of time above five quantiles, the maximum and the minimum, the longest stretch
-    of time above one of the quantiles, and how often the row crosses the middle one. They are meant for a linear classifier, after
-    a `StandardScaler`; the example shows one.
+    b_i of a tree, nine numbers are kept: the shares of time above five quantiles, the maximum and the minimum, the longest
+    stretch of time above one of the quantiles, and how often the row crosses the middle one. They are meant for a linear
+    classifier, after a `StandardScaler`; the example shows one.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class MultiresFeatures(TransformerMixin, BaseEstimator):
     >>> from sklearn.preprocessing import StandardScaler
     >>> rng = np.random.default_rng(0)
     >>> y = np.repeat([0, 1], 20)
-    >>> X = np.sin(np.arange(100) * (0.5 + 0.1 * y[:, None])) + rng.normal(size=(40, 100))  # two frequencies, in noise
+    >>> X = np.sin(np.arange(100) * (0.5 + 0.1 * y[:, None])) + 0.5 * rng.normal(size=(40, 100))  # two frequencies, in noise
     >>> features = MultiresFeatures(n_features=1000, random_state=0)
     >>> classifier = make_pipeline(features, StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)))
     >>> classifier.fit(X[::2], y[::2]).score(X[1::2], y[1::2])

@@ -3,8 +3,8 @@
 Series run in parallel, and each writes its own part of the result, so this does not depend on the number of threads.
 
 How the loops are made fast: as in `engines/numba/fused.py`, all rows lie in one buffer, `work`, with zeros before them, so that
-a row, and a row shifted by a tap, is a position in it; the positions are unsigned. Taps are taken three at a time. Each summary is
-a loop of its own, which the compiler turns into vector instructions; it does so with a maximum only if it is LLVM's own.
+a row, and a row shifted by a tap, is a position in it; the positions are unsigned. Taps are taken three at a time. Each summary
+is a loop of its own, which the compiler turns into vector instructions; it does so with a maximum only if it is LLVM's own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .summaries import QUANTILES, SUMMARIES
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 AT_ONCE = 3  # taps
+EXACT = 2**23  # samples: float32 counts them without rounding
 compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 
 
@@ -218,6 +219,8 @@ def all_series(out, values, flat, where, bank, thresholds):
 
 def run(X: Series, flat: np.ndarray, bank: Bank, thresholds: np.ndarray, longer: np.ndarray, count: int) -> np.ndarray:
     """The summaries [n, rows, 9] or, for a `count` of more than 0, so many coefficients of every row, [n, rows, count]."""
+    if flat.dtype == np.float32 and X.lengths.max() > EXACT:
+        return run(X, flat.astype(np.float64), bank, thresholds.astype(np.float64), longer, count).astype(np.float32)
     n, rows, dtype = X.count, sum(1 for _ in bank.rows()), flat.dtype
     out = np.empty((n, 0 if count else rows, len(SUMMARIES)), dtype)
     values = np.empty((n, rows, count), dtype)

@@ -12,7 +12,7 @@ from .bank import Bank
 from .series import Series
 from .summaries import QUANTILES, by_length, rows_of
 
-COEFFICIENTS = 4096  # taken of each row, of all series together
+COEFFICIENTS = 2048  # taken of each row, of all series together
 GOLDEN = (5**0.5 + 1) / 2
 
 

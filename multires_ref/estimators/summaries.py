@@ -16,6 +16,14 @@ being quantiles that fit has learnt:
 
 Shares, stretches and crossings are divided by the number of coefficients in the row and, where the series of fit differ in
 length, multiplied by L / L_max: they are then times, not shares, and also tell how long a series is.
+
+Why these. They were chosen by cross-validation within training data (sets of the UCR and UEA archives, MNIST-1D, digits, five
+made-up sets; ridge regression; mean accuracy over the sets and three draws of filters). On 14 sets, where MiniRocket has .914:
+shares .921; with max and min .931; with longest .933. On 15, where it has .899: these .923; with max and min at the weight that
+they have here .925; with crossings .925, and a squared error smaller by 1 %.
+
+Tried and left out, because they brought no more: mean, standard deviation, mean of what lies above a quantile and where in time
+that is, shares within each half of the time, the newest coefficient, and which of eight filters responds most (as in Hydra).
 """
 
 from __future__ import annotations
