@@ -24,7 +24,8 @@ values #L33-L56, the fading layer #L77-L91, the uniform one #L94-L115 and its Tr
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree` (with the layer itself), `response`, `transform`.
 Then the rooms: `engines` (the layer by faster algorithms), `ops` (operations with their gradients), `network`, `training`,
-`tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers beside others), `bench`, `plots`, and the command line.
+`estimators` (for your own data, as in scikit-learn), `tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers
+beside others), `bench`, `plots`, and the command line.
 Importing the package loads nothing, not even NumPy; the names below load what they need when they are first used.
 """
 
@@ -56,6 +57,9 @@ PUBLIC = {
     "load_model": "authors.load",
     "save_model": "authors.load",
     "AssumptionWarning": "base.checks",
+    "MultiresClassifier": "estimators.classifier",
+    "MultiresRegressor": "estimators.regressor",
+    "MultiresFeatures": "estimators.features",
     "check_pywavelets": "diagnose.pywavelets",
     "compare": "diagnose.compare",
 }

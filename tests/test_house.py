@@ -17,7 +17,7 @@ PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
     *("base", "definition", "filters", "tree", "response", "engines", "transform", "ops", "network"),
-    *("training", "tasks", "estimators", "authors", "diagnose", "bench", "plots", "commands", "cli"),
+    *("training", "estimators", "tasks", "authors", "diagnose", "bench", "plots", "commands", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
