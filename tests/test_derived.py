@@ -10,7 +10,7 @@ from test_authors import KINDS, random_model
 from test_checkpoint_files import configs
 
 from multires_ref import Model, NetworkConfig
-from multires_ref.authors.convert import authors_name, to_authors, without_prefix
+from multires_ref.authors.convert import authors_name, not_in_authors_format, to_authors, without_prefix
 from multires_ref.authors.derive import assumption_text, derive, describe, from_authors
 from multires_ref.base.pytrees import flatten
 from multires_ref.diagnose.record import cast_model
@@ -25,14 +25,16 @@ def tensors_of(config, rng=None):
 def test_all_settings_come_back_from_shapes_and_what_is_said(config, by_length):
     """Every network: its tensors, and the settings that no tensor shows, give the same config again."""
     config = dataclasses.replace(config, tied=True)
+    if not_in_authors_format(config):
+        config = dataclasses.replace(config, norm="layer")
     if by_length:
         config = dataclasses.replace(config, depth=None)
-    told = {
+    given = {
         name: getattr(config, name)
         for name in ("tree_select", "max_length", "dropout", "wavelet", "filter_order", "indep_res_init", "n_values")
     }
-    told |= {} if by_length else {"depth": config.J}
-    again = from_authors(tensors_of(config), **told)[0]
+    given |= {} if by_length else {"depth": config.J}
+    again = from_authors(tensors_of(config), **given)[0]
     assert again == dataclasses.replace(config, depth=config.J)
 
 

@@ -13,6 +13,7 @@ from ..base.agreement import Error, measure
 from ..base.optional import import_torch
 from ..base.pytrees import flatten
 from ..network import Model
+from ..network.norms import NORMS
 from .axes import Order, Shape, Shapes, aligned, channel_axis, find_orders, our_shape, possible_orders, resized
 from .matching import (
     INPUT,
@@ -155,7 +156,7 @@ class Pair:
         for i in range(self.model.config.n_layers):
             values[f"blocks.{i}.input"] = values[f"blocks.{i - 1}.norm" if i else "encoder"]
         values = {name: values[name] for name in our_layers(self.model.config)}
-        if mode == "training" and self.model.config.norm == "batch":
+        if mode == "training" and NORMS[self.model.config.norm].statistics:
             for i in range(self.model.config.n_layers):
                 for kind in ("mean", "var"):
                     values[f"blocks.{i}.norm.running_{kind}"] = record.state[f"blocks.{i}.{kind}"]
