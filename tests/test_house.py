@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -47,6 +48,42 @@ def test_a_room_looks_up_only(path):
     assert imported_rooms(path) <= {*ROOMS, "__version__"}, (
         f"a room that the list does not know: {imported_rooms(path) - set(ROOMS)}"
     )
+
+
+def imported_files(path: Path) -> set[Path]:
+    """The files of this package that a file imports, anywhere in it; of `from ..folder import file` the file, not the folder."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level and not in_type_checking(path, node):
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            modules = [base / alias.name for alias in node.names] + [base]
+            found |= {next((f for f in (m.with_suffix(".py"), m / "__init__.py") if f.exists()), path) for m in modules}
+    return found - {path, path.parent / "__init__.py", PACKAGE / "__init__.py"}
+
+
+def in_type_checking(path: Path, node: ast.ImportFrom) -> bool:
+    """Whether it stands under `if TYPE_CHECKING:`, where nothing is imported."""
+    blocks = [
+        b for b in ast.walk(ast.parse(path.read_text())) if isinstance(b, ast.If) and ast.unparse(b.test) == "TYPE_CHECKING"
+    ]
+    return any(block.lineno < node.lineno <= block.end_lineno for block in blocks)
+
+
+def test_imports_make_no_circle():
+    graph = {path: imported_files(path) for path in FILES}
+    assert sum(map(len, graph.values())) > 300  # the imports were found
+    TopologicalSorter(graph).prepare()  # a CycleError names the files
+
+
+def test_a_circle_of_imports_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    (tmp_path / "room").mkdir()
+    one, two = tmp_path / "one.py", tmp_path / "room" / "two.py"
+    one.write_text("def f():\n    from .room import two\n")
+    two.write_text("from ..one import f\n")
+    assert (imported_files(one), imported_files(two)) == ({two}, {one})
+    with pytest.raises(CycleError):
+        TopologicalSorter({path: imported_files(path) for path in (one, two)}).prepare()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

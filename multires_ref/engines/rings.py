@@ -13,14 +13,11 @@ the uniform one, however long the sequence was before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from ..base.arrays import Array, family, get_xp
-from ..base.checks import check_choice
-from ..base.compiled import numba_works, require_numba
+from ..base.arrays import Array, get_xp
 from .readout import filter_length, fold, untied
 
 MAX_RING_ELEMENTS = 2**32  # of all layers, streams and channels: 16 GiB in float32
@@ -98,18 +95,6 @@ def layer_weights(conv: dict[str, Array], kept: tuple[int, ...], rings: Rings) -
     return LayerWeights(
         xp.ascontiguousarray(h0[:, :, 0]), xp.ascontiguousarray(past[:, :, None]), xp.stack([*newest, w_a, *read])
     )
-
-
-def find_conv_step(engine: str, array: Array) -> Callable[[Array, Array, LayerWeights, Array, Array], Array]:
-    """`conv_step` for arrays of this kind: the one below ("numpy"), or the compiled one ("numba"); "auto" compiles if it can."""
-    check_choice("engine", engine, ("auto", "numpy", "numba"))
-    if engine == "numba":
-        require_numba("engine 'numba'")
-    elif engine == "numpy" or family(array) == "cupy" or not numba_works():
-        return conv_step
-    from .numba import rings
-
-    return rings.conv_step
 
 
 def conv_step(x: Array, ring: Array, weights: LayerWeights, reading: Array, writing: Array) -> Array:

@@ -11,11 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 from ..base.checks import check_choice, check_int
 from ..base.compiled import numba_works, require_numba
 from ..base.layer_checks import MAX_DEPTH
-from .bank import draw_bank
+from .bank import Bank, draw_bank
 from .quantiles import learn_thresholds
-from .series import as_series
+from .series import Series, as_series
 from .standard import learn_standard, standardised
-from .summaries import SUMMARIES, all_summaries
+from .summaries import SUMMARIES, by_length, rows_of, summarise
 
 ENGINES = ("auto", "tree", "fused")
 SAMPLED = 20  # the quantiles are learnt from at most so many series
@@ -170,6 +170,21 @@ class MultiresFeatures(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.three_d_array = True
         return tags
+
+
+def all_summaries(
+    bank: Bank, thresholds: np.ndarray, X: Series, flat: np.ndarray, longer: np.ndarray, compiled: bool
+) -> np.ndarray:
+    """The summaries of all rows of all series, [n, rows, 9]; `longer` [n] is L_max / L where lengths count, else 1."""
+    if compiled:
+        from .features_numba import run
+
+        return run(X, flat, bank, thresholds, longer, 0)
+    out = np.empty((X.count, len(thresholds), len(SUMMARIES)), flat.dtype)
+    for which, inputs in by_length(X, flat):
+        for r, ((p, _, _), row) in enumerate(zip(bank.rows(), rows_of(bank, inputs), strict=True)):
+            out[which, r] = summarise(row, thresholds[r], p, row.shape[1] * longer[which[0]])
+    return out
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

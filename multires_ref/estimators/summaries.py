@@ -125,21 +125,6 @@ def crossings(above: np.ndarray) -> np.ndarray:
     return (above[..., 1:] != above[..., :-1]).sum(-1)
 
 
-def all_summaries(
-    bank: Bank, thresholds: np.ndarray, X: Series, flat: np.ndarray, longer: np.ndarray, compiled: bool
-) -> np.ndarray:
-    """The summaries of all rows of all series, [n, rows, 9]; `longer` [n] is L_max / L where lengths count, else 1."""
-    if compiled:
-        from .features_numba import run
-
-        return run(X, flat, bank, thresholds, longer, 0)
-    out = np.empty((X.count, len(thresholds), len(SUMMARIES)), flat.dtype)
-    for which, inputs in by_length(X, flat):
-        for r, ((p, _, _), row) in enumerate(zip(bank.rows(), rows_of(bank, inputs), strict=True)):
-            out[which, r] = summarise(row, thresholds[r], p, row.shape[1] * longer[which[0]])
-    return out
-
-
 def by_length(X: Series, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Some series of one length at a time: their numbers, and [2, n, channels, L] of flat [2, total]."""
     for L in np.unique(X.lengths):

@@ -6,15 +6,17 @@ The layers' past is kept in the ring buffers of `engines/rings.py`; all else in 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ..base.arrays import Array, get_xp
-from ..base.checks import as_plain, check_floats, check_int, check_shape
+from ..base.arrays import Array, family, get_xp
+from ..base.checks import as_plain, check_choice, check_floats, check_int, check_shape
+from ..base.compiled import numba_works, require_numba
 from ..base.tensors import read_tensors, write_tensors
 from ..base.threads import limited
-from ..engines.rings import MAX_RING_ELEMENTS, find_conv_step, layer_weights, plan_rings
+from ..engines.rings import MAX_RING_ELEMENTS, LayerWeights, conv_step, layer_weights, plan_rings
 from ..ops.linear import linear
 from ..tree import kept_per_level
 from .block import ONE_SAMPLE, after_convolution
@@ -204,3 +206,15 @@ def add_exactly(total: Array, x: Array) -> None:
     total[0] += x
     added = total[0] - before
     lost += (before - (total[0] - added)) + (x - added)
+
+
+def find_conv_step(engine: str, array: Array) -> Callable[[Array, Array, LayerWeights, Array, Array], Array]:
+    """`conv_step` for arrays of this kind: NumPy's ("numpy"), or the compiled one ("numba"); "auto" compiles if it can."""
+    check_choice("engine", engine, ("auto", "numpy", "numba"))
+    if engine == "numba":
+        require_numba("engine 'numba'")
+    elif engine == "numpy" or family(array) == "cupy" or not numba_works():
+        return conv_step
+    from ..engines.numba import rings
+
+    return rings.conv_step
