@@ -143,9 +143,8 @@ def make_archive(path, members):
             if isinstance(info, str):
                 info = tarfile.TarInfo(info)
                 info.size = len(data)
-            tar.fileobj.write(
-                info.tobuf(format=tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512)
-            )  # whatever its header claims
+            # whatever its header claims
+            tar.fileobj.write(info.tobuf(format=tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512))
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -95,9 +95,8 @@ def test_the_input_is_in_the_reference(flag, capsys):
 
 def test_a_wrong_reference_gives_status_1_in_the_dtypes_asked_for(tmp_path, capsys, monkeypatch):
     """One stored number of many is wrong; the report says which, in the dtypes that were asked for."""
-    monkeypatch.setattr(
-        "multires_ref.diagnose.usual_mistakes.other_trees", lambda *args: []
-    )  # tried in test_verify.py; takes long
+    # takes long; it is tried in test_verify.py
+    monkeypatch.setattr("multires_ref.diagnose.usual_mistakes.other_trees", lambda *args: [])
     name = "classifier_layernorm"
     arrays = reference(name)
     told = ["--max-length", str(TOLD[name]["max_length"]), "--tree-select", TOLD[name]["tree_select"]]

@@ -28,11 +28,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-UNREADABLE: tuple[type[BaseException], ...] = (
-    OSError,
-    EOFError,
-    pickle.UnpicklingError,
-)  # what a full disk or a damaged file of compiled code raise
+# what a full disk or a damaged file of compiled code raise
+UNREADABLE: tuple[type[BaseException], ...] = (OSError, EOFError, pickle.UnpicklingError)
 
 
 @cache

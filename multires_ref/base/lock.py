@@ -15,12 +15,7 @@ POSIX = os.name == "posix"
 LOCK_NAME = ".lock"
 PATIENCE = 0.3  # seconds; a process that only looks whether a folder is free holds its lock for far less
 FAR = 2**30  # the byte of the file that is locked on Windows, where nobody can read a byte that another process has locked
-NO_LOCKS = (
-    errno.ENOLCK,
-    errno.ENOSYS,
-    errno.EOPNOTSUPP,
-    errno.ENOTSUP,
-)  # some network file systems
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)  # of some network file systems
 
 
 class FolderInUse(FileExistsError):

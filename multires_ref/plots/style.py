@@ -45,14 +45,8 @@ COLOURS = {
     "light": "#D9D9D9",
 }
 CYCLE = [COLOURS[name] for name in ("blue", "red", "green", "pink", "orange", "sky", "black")]
-DASHES = [
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (5, 1, 1, 1, 1, 1)),
-    (0, (1, 1)),
-]  # beside colours, so that curves can be distinguished in grey print
+# beside colours, so that curves can be distinguished in grey print
+DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]
 MARKERS = "osD^v*"
 APPROXIMATION, DETAIL, SIGNAL, MEMORY = COLOURS["blue"], COLOURS["orange"], COLOURS["black"], COLOURS["red"]
 DIVERGING = "cividis"  # signed numbers: blue below zero, yellow above; they differ in grey print too

@@ -36,9 +36,8 @@ Position = int | np.unsignedinteger  # of a row in `work`
 Positions = tuple[Position, Position]
 Taps = tuple[float, float]
 Frame = tuple[int, int, int]  # (L, pad, -1 for a delay or 1 for an advance)
-Filters = tuple[
-    Array, Array, Array, Array
-]  # h [D J K], q [D sum of Q_i], where each q_i begins in a channel's q [J + 1], w_a [D]
+# h [D J K], q [D sum of Q_i], where each q_i begins in a channel's q [J + 1], w_a [D]
+Filters = tuple[Array, Array, Array, Array]
 Unit = tuple[int, int, int, int]  # first row, end of rows, first channel, end of channels
 
 compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
