@@ -18,7 +18,7 @@ from multires_ref.estimators.regressor import MultiresRegressor
 from multires_ref.network.streaming import Stream
 from multires_ref.training.checkpoint import read_checkpoint, save_checkpoint
 
-SMALL = {"d_model": 8, "n_layers": 1, "random_state": 0}
+SMALL = {"d_model": 8, "n_layers": 1, "features": False, "random_state": 0}  # a network alone; both: test_combination.py
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 STEPS = 600  # of training, at least: small data sets are gone through many times
+FEW = 1000  # series: below it they are changed at random in training
 EPOCHS = 60  # at least: large data sets are gone through so often
 
 
@@ -17,6 +18,17 @@ def network_settings(n: int, channels: int, length: int) -> dict[str, Any]:
     48
     """
     return {"d_model": 48, "n_layers": 4, "kernel_size": 4, "norm": "batch", "dropout": 0.1}
+
+
+def augments(n: int, objective: str) -> bool:
+    """Whether training series are changed at random: for classes, and fewer than 1,000 series.
+
+    Examples
+    --------
+    >>> augments(100, "classification"), augments(4000, "classification"), augments(100, "regression")
+    (True, False, False)
+    """
+    return objective == "classification" and n < FEW
 
 
 def training_settings(n: int) -> dict[str, Any]:

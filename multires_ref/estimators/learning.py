@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..training.evaluate import evaluate
 from ..training.objectives import Objective
 from ..training.optim import adam_init, learning_rate
 from ..training.step import train_step
+from .augmentation import augment
 
 History = list[dict[str, float]]  # one entry for each epoch
 
@@ -42,6 +43,8 @@ class Plan:
         How often each training series is drawn, relative to the others; None draws each series once in an epoch.
     device : "cpu" or "gpu"
     quiet : bool
+    augment : bool
+        Whether the series of each step are changed a little at random, see `augmentation.py`.
     """
 
     network: NetworkConfig
@@ -54,6 +57,13 @@ class Plan:
     weights: np.ndarray | None = None
     device: str = "cpu"
     quiet: bool = True
+    augment: bool = False
+
+    def of(self, train: np.ndarray, val: np.ndarray | None, max_time: float) -> Plan:
+        """This plan for some of its training series, by their indices."""
+        data, weights = self.train, None if self.weights is None else self.weights[train]
+        part = None if val is None else data.take(val)
+        return replace(self, train=data.take(train), val=part, weights=weights, max_time=max_time)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -88,7 +98,8 @@ class Learner:
         for index in self.batches():
             if self.optimizer_state["step"] and time.monotonic() > end:
                 return False
-            batch = batch_to_device(plan.train.take(index), plan.device)
+            batch = plan.train.take(index)
+            batch = batch_to_device(augment(batch, self.rng) if plan.augment else batch, plan.device)
             loss, self.norm_state = train_step(
                 plan.network, self.params, self.norm_state, self.optimizer_state, batch, self.rate(), self.rng, plan.objective,
                 plan.training,

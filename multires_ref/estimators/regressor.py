@@ -9,14 +9,16 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from ..training.objectives import get_objective
+from .cross_fitting import weights_of_numbers
 from .network_estimator import NetworkEstimator
 
 
 class MultiresRegressor(RegressorMixin, NetworkEstimator):
-    """A MultiresNet as a regressor of series, with scikit-learn's habits.
+    """MultiresNets beside `MultiresFeatures` as a regressor of series, with scikit-learn's habits.
 
-    The network is that of `MultiresClassifier`, with an output for each target. It minimises the mean squared error of the
-    standardised targets.
+    The networks and the ridge regression on features beside them are those of `MultiresClassifier`, with an output for each
+    target. The networks minimise the mean squared error of the standardised targets; the two weights of the sum, which are not
+    below 0, have the smallest squared error for series that neither had learnt from.
 
     Parameters
     ----------
@@ -24,7 +26,7 @@ class MultiresRegressor(RegressorMixin, NetworkEstimator):
 
     Attributes
     ----------
-    model_, history_, mean_, scale_, n_features_in_ : as for `MultiresClassifier`
+    models_, model_, ridge_, weights_, history_, mean_, scale_, n_features_in_ : as for `MultiresClassifier`
     one_target_ : bool
         Whether y was [n] in `fit`.
     y_mean_, y_scale_ : arrays [targets]
@@ -39,7 +41,7 @@ class MultiresRegressor(RegressorMixin, NetworkEstimator):
     >>> rng = np.random.default_rng(0)
     >>> y = rng.uniform(1, 3, 60)
     >>> X = y[:, None] * np.sin(np.arange(32)) + 0.1 * rng.standard_normal((60, 32))  # y is the size of the wave
-    >>> regressor = MultiresRegressor(d_model=8, n_layers=1, max_epochs=40, random_state=0).fit(X, y)
+    >>> regressor = MultiresRegressor(d_model=8, n_layers=1, max_epochs=40, features=False, random_state=0).fit(X, y)
     >>> bool(regressor.score(X, y) > 0.9)  # the coefficient of determination R^2
     True
     """
@@ -72,6 +74,12 @@ class MultiresRegressor(RegressorMixin, NetworkEstimator):
         self.y_scale_[self.y_scale_ == 0] = 1.0
         self._fit(series, ((targets - self.y_mean_) / self.y_scale_).astype(self.dtype), targets.shape[1], None, None)
         return self
+
+    def _ridge_targets(self, targets: np.ndarray) -> np.ndarray:
+        """The standardised targets as they are, [n, targets]."""
+        return targets.astype(np.float64)
+
+    _weights = staticmethod(weights_of_numbers)
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets, [n] or [n, targets], as y was in `fit`."""
