@@ -140,10 +140,10 @@ def threads(n: int | None) -> Iterator[int]:
             torch.set_num_threads(before)
 
 
-def machine(used_threads: int) -> dict[str, Any]:
-    """The CPU, the threads used, and the versions of what was measured."""
+def machine(used_threads: int, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The CPU, the threads used, and the versions of what was measured: PACKAGES and `more`."""
     versions = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *more):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

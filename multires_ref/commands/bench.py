@@ -5,6 +5,7 @@ multires-ref bench operator --quick     one of them, small
 multires-ref bench busy                 a small training step beside a busy neighbour
 multires-ref bench sample               drawing images: streaming against recomputing
 multires-ref bench paper                training steps at the paper's full settings
+multires-ref bench peers                the estimators against those of aeon
 multires-ref bench gpu                  the layer and a training step on a GPU
 
 Before anything is timed, it is checked that all implementations agree. They take turns; medians and
@@ -32,7 +33,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "pyramid": "operator",
     "startup": "processes",
 }
-OTHERS = ("sample", "paper", "gpu")  # modules of their own, with flags and a function `run` of their own
+OTHERS = ("sample", "paper", "peers", "gpu")  # modules of their own, with flags and a function `run` of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
