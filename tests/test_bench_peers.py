@@ -99,6 +99,17 @@ def test_one_line_where_aeon_is_missing(capsys, monkeypatch):
     assert capsys.readouterr().err.strip().endswith("bench peers needs aeon: pip install 'multires-ref[peers]'")
 
 
+@pytest.mark.parametrize("regression", [False, True])
+def test_our_own_methods_learn(regression):
+    X, y = np.random.default_rng(0).standard_normal((12, 1, 16)), np.arange(12) // 6
+    for make in (peers.networks, peers.features):
+        estimator = make(regression, 0)
+        if make is peers.networks:
+            assert {k for k, v in estimator.get_params().items() if v != type(estimator)().get_params()[k]} == {"random_state"}
+            estimator.set_params(max_epochs=1, d_model=4, n_layers=1)
+        assert peers.one_result(estimator, (X, y, X, y), regression)["score"] > 0.9
+
+
 @pytest.mark.skipif(importlib.util.find_spec("aeon") is None, reason="aeon is not installed")
 @pytest.mark.parametrize("name", [name for name in peers_data.DATA if name != "MNIST-1D"])
 def test_the_sets_that_come_with_aeon(name):

@@ -33,7 +33,8 @@ PACKAGES = ("aeon", "mnist1d", "scikit-learn")
 
 def networks(regression: bool, seed: int) -> Any:
     """Ours with its defaults: networks, and features beside them."""
-    from ..estimators import MultiresClassifier, MultiresRegressor
+    from ..estimators.classifier import MultiresClassifier
+    from ..estimators.regressor import MultiresRegressor
 
     return (MultiresRegressor if regression else MultiresClassifier)(random_state=seed)
 
@@ -44,7 +45,7 @@ def features(regression: bool, seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from ..estimators import MultiresFeatures
+    from ..estimators.features import MultiresFeatures
 
     ridge = (RidgeCV if regression else RidgeClassifierCV)(alphas=np.logspace(-3, 3, 10))
     return make_pipeline(MultiresFeatures(random_state=seed), StandardScaler(), ridge)
