@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..base.checks import check_choice
+from ..base.checks import check_choice, check_int
 from ..base.names import spelled
 from ..network.config import NetworkConfig, mixture_channels
 from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
@@ -31,18 +31,44 @@ class LoadOptions:
         Where the data are; None takes the task's own place.
     scale : "full" or "tiny"
         "tiny": a few examples, enough to see that everything runs. It may be made up where the data are not there.
+    length : int or None
+        Of the sequences, for a task that generates them at any length; None takes the task's own.
     """
 
     data_dir: str | None = None
     scale: str = "full"
+    length: int | None = None
 
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, SCALES)
+        if self.length is not None:
+            check_int("length", self.length, 1)
 
     @classmethod
     def of_run(cls, about: dict[str, Any], data_dir: str | None = None) -> LoadOptions:
         """The options with which a run loaded its data, by what `about_run` says; `data_dir` overrides the folder."""
-        return cls(data_dir or about.get("data_dir"), about.get("scale", "full"))
+        return cls(data_dir or about.get("data_dir"), about.get("scale", "full"), about.get("length"))
+
+
+class Length(NamedTuple):
+    """The length of sequences that are generated at any length.
+
+    Parameters
+    ----------
+    default : int
+        The length that the task's own settings are for.
+    steps : function (length) -> int
+        The time steps L that a sequence of this length has: they become the network's max_length.
+    meaning : str
+        What the length counts, for the help of ``--length``.
+    lowest : int
+        The shortest length with which there is such a task.
+    """
+
+    default: int
+    steps: Callable[[int], int]
+    meaning: str
+    lowest: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,8 @@ class Task:
         Reads the names where they stand in the data's own files.
     tokens : tuple of str
         Names of the input's tokens by their numbers, for pictures; empty where the input is numbers.
+    length : Length or None
+        The length of the sequences, where they are generated at any length: ``multires-ref train NAME --length 300``.
     add_data_arguments : function (argparse.ArgumentParser) -> None, or None
         Adds the flags of ``multires-ref data NAME`` that this task alone has.
     prepare : function (argparse.Namespace) -> list of str, or None
@@ -86,6 +114,7 @@ class Task:
     labels: tuple[str, ...] = ()
     read_labels: Callable[[LoadOptions], tuple[str, ...]] | None = None
     tokens: tuple[str, ...] = ()
+    length: Length | None = None
     add_data_arguments: Callable[[argparse.ArgumentParser], None] | None = None
     prepare: Callable[[argparse.Namespace], list[str]] | None = None
 
@@ -96,8 +125,8 @@ class Task:
         """Names of the classes or labels, from the data's files where they stand there."""
         return self.labels if self.read_labels is None else self.read_labels(options)
 
-    def settings(self, scale: str = "full", **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
-        """The network and the training at that scale, with `changes` of either by name.
+    def settings(self, scale: str = "full", length: int | None = None, **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
+        """The network and the training at that scale, for sequences of that length, with `changes` of either by name.
 
         Raises
         ------
@@ -111,8 +140,8 @@ class Task:
         >>> network.d_model, training.epochs
         (16, 2)
         """
-        changes = (self.tiny if check_choice("scale", scale, SCALES) == "tiny" else {}) | changes
-        if changes.get("kind") == "classifier":  # which has no n_values; the error, if there is one, is about the kind
+        changes = self.for_length(length) | (self.tiny if check_choice("scale", scale, SCALES) == "tiny" else {}) | changes
+        if changes.get("kind", "autoregressive") != "autoregressive":  # it has no n_values; an error then is about the kind
             changes = {"n_values": None} | changes
         for name in changes:
             check_choice("setting", name, (*NETWORK_SETTINGS, *TRAINING_SETTINGS))
@@ -121,6 +150,23 @@ class Task:
         check_compatible(network, training, self.objective)
         self.check_fits_data(network)
         return network, training
+
+    def for_length(self, length: int | None) -> dict[str, Any]:
+        """The settings that follow from the length of the sequences; none where the task's own length is taken.
+
+        Raises
+        ------
+        ValueError
+            If the length is too small, or the sequences of this task have the length that they have.
+        """
+        if length is None:
+            return {}
+        if self.length is None:
+            raise ValueError(
+                f"{spelled('length')} is for tasks that generate their sequences at any length; those of task {self.name} have "
+                f"theirs; got {length}"
+            )
+        return {"max_length": self.length.steps(check_int("length", length, self.length.lowest))}
 
     def check_fits_data(self, network: NetworkConfig) -> None:
         """Raise a ValueError unless the network takes this task's inputs and gives its outputs, known before they are read."""
