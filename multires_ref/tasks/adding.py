@@ -15,11 +15,10 @@ import numpy as np
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
-from .task import Length, LoadOptions, Task
+from .task import Length, LoadOptions, Task, generated_parts
 
 LENGTH = 600  # the longest of Bai, Kolter and Koltun
 SIZES = {"train": 50_000, "val": 1_000, "test": 1_000}
-TINY = {"train": 64, "val": 32, "test": 32}
 SEED = 600  # of the data, which are the same in every run
 
 
@@ -32,9 +31,7 @@ def load(options: LoadOptions) -> dict[str, Split]:
     >>> train.x.shape, train.y.shape, train.x[:, 1].sum(axis=1).tolist() == [2.0] * 64
     ((64, 2, 9), (64, 1), True)
     """
-    length = LENGTH if options.length is None else options.length
-    rng = np.random.default_rng(SEED)
-    return {name: generate(N, length, rng) for name, N in (SIZES if options.scale == "full" else TINY).items()}
+    return generated_parts(generate, options, LENGTH, SIZES, SEED)
 
 
 def generate(N: int, L: int, rng: np.random.Generator) -> Split:
@@ -51,8 +48,8 @@ def generate(N: int, L: int, rng: np.random.Generator) -> Split:
 ADDING = Task(
     name="adding",
     title="the adding problem: the sum of the two marked ones among 600 random numbers (generated, any length)",
-    network=NetworkConfig(d_input=2, d_output=1, d_model=32, n_layers=4, kernel_size=2, max_length=LENGTH),
-    training=TrainingConfig(epochs=3, batch_size=16, lr=0.005, weight_decay=0.0),
+    network=NetworkConfig(d_input=2, d_output=1, d_model=32, n_layers=4, kernel_size=2, max_length=LENGTH, norm="batch"),
+    training=TrainingConfig(epochs=3, batch_size=16, lr=0.01, weight_decay=0.0),
     objective="regression",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},

@@ -20,13 +20,12 @@ import numpy as np
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
-from .task import Length, LoadOptions, Task
+from .task import Length, LoadOptions, Task, generated_parts
 
 SYMBOLS = 10  # how many are remembered
 BLANK, FIRST, LAST, SIGN = 0, 1, 8, 9  # the symbols are 1 ... 8
 LENGTH = 1_000  # T, of the blank stretch
 SIZES = {"train": 10_000, "val": 1_000, "test": 1_000}
-TINY = {"train": 64, "val": 32, "test": 32}
 SEED = 1_000  # of the data, which are the same in every run
 
 
@@ -38,9 +37,7 @@ def load(options: LoadOptions) -> dict[str, Split]:
     >>> train = load(LoadOptions(scale="tiny", length=3))["train"]
     >>> print(train.x[0], train.y[0], sep="\\n")
     """
-    length = LENGTH if options.length is None else options.length
-    rng = np.random.default_rng(SEED)
-    return {name: generate(N, length, rng) for name, N in (SIZES if options.scale == "full" else TINY).items()}
+    return generated_parts(generate, options, LENGTH, SIZES, SEED)
 
 
 def generate(N: int, T: int, rng: np.random.Generator) -> Split:

@@ -19,11 +19,10 @@ import numpy as np
 from ..network.config import NetworkConfig
 from ..training.config import TrainingConfig
 from ..training.data import Split
-from .task import LoadOptions, Task
+from .task import TINY_SIZES, LoadOptions, Task
 
 LENGTH, CLASSES = 40, 10
 VALIDATION = 400  # series, the last of the 4,000 for training
-TINY = {"train": 64, "val": 32, "test": 32}
 TINY_SEED = 1  # of the made-up series
 
 
@@ -97,7 +96,7 @@ def as_series(x: np.ndarray) -> np.ndarray:
 def made_up_parts() -> dict[str, Split]:
     """A few made-up series: digit c is a sine of c / 2 periods, with noise."""
     rng, parts = np.random.default_rng(TINY_SEED), {}
-    for name, N in TINY.items():
+    for name, N in TINY_SIZES.items():
         y = np.arange(N) % CLASSES
         wave = np.sin(np.pi * np.outer(y, np.arange(LENGTH) / LENGTH))
         parts[name] = Split(as_series(wave + 0.1 * rng.standard_normal(wave.shape)), y)
@@ -110,7 +109,7 @@ PLAIN = Task(
     network=NetworkConfig(
         d_input=1, d_output=CLASSES, d_model=64, n_layers=4, kernel_size=4, max_length=LENGTH, norm="batch", dropout=0.1
     ),
-    training=TrainingConfig(epochs=40, batch_size=50, lr=0.02),
+    training=TrainingConfig(epochs=40, batch_size=50, lr=0.03, warmup_epochs=2),
     objective="classification",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},

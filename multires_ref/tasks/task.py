@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..base.checks import check_choice, check_int
 from ..base.names import spelled
 from ..network.config import NetworkConfig, mixture_channels
@@ -19,6 +21,8 @@ from ..training.data import Split
 from ..training.objectives import OBJECTIVES
 
 SCALES = ("full", "tiny")
+Generate = Callable[[int, int, np.random.Generator], Split]  # (N, length, rng) -> N examples
+TINY_SIZES = {"train": 64, "val": 32, "test": 32}  # of examples that are made up or generated at scale "tiny"
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,30 @@ def density_network(d_input: int, n_mix: int, **settings: Any) -> NetworkConfig:
     d_output = mixture_channels(n_mix, d_input)
     fixed = {"kernel_size": 4, "kind": "autoregressive", "indep_res_init": True, "dropout": 0.1}
     return NetworkConfig(d_input=d_input, d_output=d_output, **fixed, **settings)
+
+
+def generated_parts(
+    generate: Generate,
+    options: LoadOptions,
+    length: int,
+    sizes: dict[str, int],
+    seed: int,
+) -> dict[str, Split]:
+    """The parts of a task that generates its data: the same for the same length and scale, in every run.
+
+    Parameters
+    ----------
+    generate : function (N, length, rng) -> Split of N examples of that length
+    options : LoadOptions
+    length : int
+        The task's own, where the options have none.
+    sizes : {"train": N, "val": N, "test": N}
+        At scale "full"; `TINY_SIZES` at scale "tiny".
+    seed : int, of the data
+    """
+    rng = np.random.default_rng(seed)
+    length = length if options.length is None else options.length
+    return {name: generate(N, length, rng) for name, N in (sizes if options.scale == "full" else TINY_SIZES).items()}
 
 
 def data_folder(task: str, data_dir: str | None, default: str, holds: str) -> Path:
