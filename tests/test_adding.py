@@ -95,6 +95,13 @@ def test_lengths_that_are_refused(command, tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_data_that_do_not_fit_into_memory_are_refused_before_they_are_generated(tmp_path, capsys):
+    for length in (10**8, 10**14):
+        assert main(["train", "adding", "--length", str(length), "--out", str(tmp_path / "run")]) == 2
+        assert f"length {length:,} is too large: " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_tasks_have_the_length_that_they_have(capsys):
     assert main(["train", "digits", "--length", "60"]) == 2
     error = capsys.readouterr().err

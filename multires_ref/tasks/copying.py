@@ -24,9 +24,16 @@ from .task import Length, LoadOptions, Task, generated_parts
 
 SYMBOLS = 10  # how many are remembered
 BLANK, FIRST, LAST, SIGN = 0, 1, 8, 9  # the symbols are 1 ... 8
-LENGTH = 1_000  # T, of the blank stretch
 SIZES = {"train": 10_000, "val": 1_000, "test": 1_000}
 SEED = 1_000  # of the data, which are the same in every run
+
+
+def steps(T: int) -> int:
+    """T + 20: the length of a sequence."""
+    return T + 2 * SYMBOLS
+
+
+LENGTH = Length(1_000, steps, meaning="blank steps T of copying", bytes_per_step=2)
 
 
 def load(options: LoadOptions) -> dict[str, Split]:
@@ -36,6 +43,8 @@ def load(options: LoadOptions) -> dict[str, Split]:
     --------
     >>> train = load(LoadOptions(scale="tiny", length=3))["train"]
     >>> print(train.x[0], train.y[0], sep="\\n")
+    [6 8 2 2 2 5 4 5 1 2 0 0 9 9 9 9 9 9 9 9 9 9 9]
+    [0 0 0 0 0 0 0 0 0 0 0 0 0 6 8 2 2 2 5 4 5 1 2]
     """
     return generated_parts(generate, options, LENGTH, SIZES, SEED)
 
@@ -49,11 +58,6 @@ def generate(N: int, T: int, rng: np.random.Generator) -> Split:
     x[:, -SYMBOLS - 1 :] = SIGN
     y[:, -SYMBOLS:] = symbols
     return Split(x, y)
-
-
-def steps(T: int) -> int:
-    """T + 20: the length of a sequence."""
-    return T + 2 * SYMBOLS
 
 
 def guessing(T: int) -> float:
@@ -76,7 +80,7 @@ COPYING = Task(
         d_model=32,
         n_layers=4,
         kernel_size=2,
-        max_length=steps(LENGTH),
+        max_length=steps(LENGTH.default),
         kind="tagger",
         encoder="embedding",
         tied=False,  # each level can then delay by 0 or 2^(i - 1) steps, and the tree by any number of steps
@@ -87,6 +91,6 @@ COPYING = Task(
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
     published="loss 3.5e-5 at length 1,000 (TCN; Bai, Kolter and Koltun 2018); a network that remembers nothing has 0.0204",
     tokens=tuple("0123456789"),
-    length=Length(LENGTH, steps, "blank steps of copying"),
+    length=LENGTH,
 )
 TASKS = (COPYING,)

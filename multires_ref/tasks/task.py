@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.checks import check_choice, check_int
+from ..base.checks import check_choice, check_int, memory_bytes
 from ..base.names import spelled
 from ..network.config import NetworkConfig, mixture_channels
 from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
@@ -65,6 +65,8 @@ class Length(NamedTuple):
         The time steps L that a sequence of this length has: they become the network's max_length.
     meaning : str
         What the length counts, for the help of ``--length``.
+    bytes_per_step : int
+        The size of one time step of one example: data that do not fit into memory are refused.
     lowest : int
         The shortest length with which there is such a task.
     """
@@ -72,7 +74,19 @@ class Length(NamedTuple):
     default: int
     steps: Callable[[int], int]
     meaning: str
+    bytes_per_step: int
     lowest: int = 1
+
+    def check(self, length: int | None, N: int) -> int:
+        """The length, or the default for None; an error if it is too small, or N examples need more memory than there is."""
+        length = self.default if length is None else check_int("length", length, self.lowest)
+        needed, memory = N * self.steps(length) * self.bytes_per_step, memory_bytes()
+        if needed > memory:
+            raise ValueError(
+                f"{spelled('length')} {length:,} is too large: {N:,} sequences need {needed / 2**30:,.0f} GiB, and this machine "
+                f"has {memory / 2**30:,.1f} GiB of memory"
+            )
+        return length
 
 
 @dataclass(frozen=True)
@@ -170,7 +184,7 @@ class Task:
                 f"{spelled('length')} is for tasks that generate their sequences at any length; those of task {self.name} have "
                 f"theirs; got {length}"
             )
-        return {"max_length": self.length.steps(check_int("length", length, self.length.lowest))}
+        return {"max_length": self.length.steps(self.length.check(length, 1))}
 
     def check_fits_data(self, network: NetworkConfig) -> None:
         """Raise a ValueError unless the network takes this task's inputs and gives its outputs, known before they are read."""
@@ -189,11 +203,7 @@ def density_network(d_input: int, n_mix: int, **settings: Any) -> NetworkConfig:
 
 
 def generated_parts(
-    generate: Generate,
-    options: LoadOptions,
-    length: int,
-    sizes: dict[str, int],
-    seed: int,
+    generate: Generate, options: LoadOptions, length: Length, sizes: dict[str, int], seed: int
 ) -> dict[str, Split]:
     """The parts of a task that generates its data: the same for the same length and scale, in every run.
 
@@ -201,15 +211,14 @@ def generated_parts(
     ----------
     generate : function (N, length, rng) -> Split of N examples of that length
     options : LoadOptions
-    length : int
-        The task's own, where the options have none.
+    length : Length of the task
     sizes : {"train": N, "val": N, "test": N}
         At scale "full"; `TINY_SIZES` at scale "tiny".
     seed : int, of the data
     """
-    rng = np.random.default_rng(seed)
-    length = length if options.length is None else options.length
-    return {name: generate(N, length, rng) for name, N in (sizes if options.scale == "full" else TINY_SIZES).items()}
+    sizes = sizes if options.scale == "full" else TINY_SIZES
+    L, rng = length.check(options.length, sum(sizes.values())), np.random.default_rng(seed)
+    return {name: generate(N, L, rng) for name, N in sizes.items()}
 
 
 def data_folder(task: str, data_dir: str | None, default: str, holds: str) -> Path:
