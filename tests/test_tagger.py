@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig, load_model, save_model
+from multires_ref.diagnose.verify import verify_reference
 from multires_ref.network.norms import NORMS
 from multires_ref.network.sampling import sample
 from multires_ref.ops.cross_entropy import cross_entropy
@@ -112,6 +113,24 @@ def test_its_files(tmp_path, rng):
     again, x = load_model(tmp_path / "x.safetensors"), data(NUMBERS).x
     assert again.config == NUMBERS
     np.testing.assert_array_equal(again(x), model(x))
+
+
+def test_verify_takes_stored_numbers_of_it(rng):
+    """The loss and a gradient of training mode, computed here as those of a batch of all steps."""
+    model, split = Model.init(NUMBERS, rng, "float64"), data(NUMBERS)
+    x, targets = split.x.astype("float64"), split.y
+    flat = lambda out: np.moveaxis(out, 1, 2).reshape(-1, 5)  # noqa: E731
+    softmax = np.exp(flat(model(x))) / np.exp(flat(model(x))).sum(axis=1, keepdims=True)
+    bias = (softmax - np.eye(5)[targets.ravel()]).mean(axis=0)  # the gradient of the decoder's bias
+    stored = {
+        "x": x,
+        "target": targets,
+        "loss": np.asarray(cross_entropy(flat(model(x)), targets.ravel())),
+        "grad/decoder.bias": bias,
+    }
+    assert verify_reference(model, stored).passed
+    assert not verify_reference(model, stored | {"grad/decoder.bias": bias[::-1]}).passed
+    assert not verify_reference(model, stored | {"loss": 1.001 * stored["loss"]}).passed
 
 
 @pytest.mark.parametrize("norm", NORMS)
