@@ -14,7 +14,7 @@ DIGITS = tuple("0123456789")
 MNIST1D = (
     {"d_input": 1, "d_output": 10, "d_model": 64, "n_layers": 4, "kernel_size": 4, "max_length": 40, "norm": "batch"}
     | {"dropout": 0.1},
-    {"epochs": 40, "batch_size": 50, "lr": 0.03, "weight_decay": 0.01, "warmup_epochs": 2.0},
+    {"epochs": 40, "batch_size": 50, "lr": 0.02, "weight_decay": 0.01},
     "classification",
 )
 OWN = {  # the tasks that the paper does not have: settings that are not a config's defaults
@@ -40,7 +40,7 @@ OWN = {  # the tasks that the paper does not have: settings that are not a confi
     "mnist1d-shuffled": MNIST1D,
     "adding": (
         {"d_input": 2, "d_output": 1, "d_model": 32, "n_layers": 4, "kernel_size": 2, "max_length": 600} | {"norm": "batch"},
-        {"epochs": 3, "batch_size": 16, "lr": 0.01, "weight_decay": 0.0},
+        {"epochs": 2, "batch_size": 16, "lr": 0.01, "weight_decay": 0.0},
         "regression",
     ),
     "copying": (

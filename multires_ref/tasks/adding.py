@@ -49,7 +49,7 @@ ADDING = Task(
     name="adding",
     title="the adding problem: the sum of the two marked ones among 600 random numbers (generated, any length)",
     network=NetworkConfig(d_input=2, d_output=1, d_model=32, n_layers=4, kernel_size=2, max_length=LENGTH.default, norm="batch"),
-    training=TrainingConfig(epochs=3, batch_size=16, lr=0.01, weight_decay=0.0),
+    training=TrainingConfig(epochs=2, batch_size=16, lr=0.01, weight_decay=0.0),
     objective="regression",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},

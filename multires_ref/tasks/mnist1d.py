@@ -109,7 +109,7 @@ PLAIN = Task(
     network=NetworkConfig(
         d_input=1, d_output=CLASSES, d_model=64, n_layers=4, kernel_size=4, max_length=LENGTH, norm="batch", dropout=0.1
     ),
-    training=TrainingConfig(epochs=40, batch_size=50, lr=0.03, warmup_epochs=2),
+    training=TrainingConfig(epochs=40, batch_size=50, lr=0.02),
     objective="classification",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
