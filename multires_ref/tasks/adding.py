@@ -54,6 +54,7 @@ ADDING = Task(
     load=load,
     tiny={"d_model": 8, "n_layers": 2, "epochs": 2},
     published="mean squared error 5.8e-5 at length 600 (TCN of 70,000 parameters; Bai, Kolter and Koltun 2018)",
+    reproduced="test mean squared error 1.96e-4, R^2 0.9988 (seed 1)",
     labels=("sum",),
     length=LENGTH,
 )

@@ -124,7 +124,7 @@ SHUFFLED = replace(
     name="mnist1d-shuffled",
     title="MNIST-1D with its time steps in one random order: what remains without neighbours in time",
     load=load_shuffled,
-    reproduced="",
+    reproduced="test accuracy 72.1 % (seed 1)",
     published="68 % MLP, 56 % CNN, 57 % GRU, about 30 % people (Greydanus and Kobak 2024)",
 )
 TASKS = (PLAIN, SHUFFLED)
