@@ -55,6 +55,7 @@ NETWORKS = {
     "batch norm, untied": (network(norm="batch", tied=False), "classification"),
     "tokens with lengths": (network(encoder="embedding", d_input=9, norm="batch"), "classification"),
     "uniform, labels": (network(tree_select="uniform", memory_size=9, kernel_size=3), "multilabel"),
+    "tagger": (network(kind="tagger"), "tagging"),
     "autoregressive": (network(**DENSITY), "density"),
 }
 
@@ -65,7 +66,7 @@ def batch_for(config, objective, N=4, dtype="float64"):
         x = (2 * rng.integers(0, config.n_values, (N, config.d_input, L)) / (config.n_values - 1) - 1).astype(dtype)
         return Split(x, x)
     labels = (rng.random((N, config.d_output)) < 0.5).astype(dtype)
-    y = labels if objective == "multilabel" else rng.integers(0, config.d_output, N)
+    y = labels if objective == "multilabel" else rng.integers(0, config.d_output, (N, L) if objective == "tagging" else N)
     if config.encoder == "embedding":
         return Split(rng.integers(0, config.d_input, (N, L)), y, rng.integers(1, L + 1, N))
     return Split(rng.standard_normal((N, config.d_input, L)).astype(dtype), y)

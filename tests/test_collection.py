@@ -8,7 +8,7 @@ import pytest
 from optional_imports import ROOT, collected_files, left_out, needs, needs_of_example, skips_without
 
 BLOCKED = (
-    *("torch", "numba", "llvmlite", "cupy", "cupyx", "pooch", "wfdb", "pandas", "soundfile", "ruff"),
+    *("torch", "numba", "llvmlite", "cupy", "cupyx", "pooch", "wfdb", "mnist1d", "pandas", "soundfile", "ruff"),
     *("jupyterlab", "jupytext", "ipywidgets", "nbclient", "nbformat", "ipykernel", "IPython"),
 )
 START = f"""

@@ -50,7 +50,7 @@ def counts(config: NetworkConfig, batch: int) -> dict[str, dict[str, str]]:
         "encoder": 0 if config.encoder == "embedding" else config.d_input * D,
         "tree": config.n_layers * D * readout,
         "1x1 maps": config.n_layers * D * D * (3 if autoregressive else 2),
-    } | ({"decoder": D * config.d_output} if autoregressive else {})
+    } | ({} if config.kind == "classifier" else {"decoder": D * config.d_output})
     stored = config.n_layers * (7 if autoregressive else 6) * batch * D * config.max_length
     past = config.n_layers * D * (K - 1) * (2**J - 1)
     mib = lambda numbers: f"{4 * numbers / 1024 / 1024:,.1f} MiB"  # noqa: E731
@@ -73,7 +73,7 @@ def settings_of(config):
 
 
 @pytest.mark.parametrize("batch", [None, 7])
-@pytest.mark.parametrize("name", ["digits", "digits-density", "listops", "ptbxl"])
+@pytest.mark.parametrize("name", ["digits", "digits-density", "listops", "ptbxl", "copying"])
 def test_a_task(name, batch, capsys):
     task = get_task(name)
     assert main(["info", name, *([] if batch is None else ["--batch-size", str(batch)])]) == 0

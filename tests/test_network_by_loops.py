@@ -20,18 +20,19 @@ from multires_ref.network.norms import NORMS
 B, D, L, K, J, DROPOUT = 2, 3, 11, 3, 2, 0.4  # L is longer than the 7 samples that a layer sees
 STEP = 1e-20
 TREES, TIED = ("fading", "uniform"), (True, False)
-INPUTS = ("signal", "signal with lengths", "tokens with lengths", "autoregressive")
+INPUTS = ("signal", "signal with lengths", "tokens with lengths", "tagger of tokens", "autoregressive")
 MODES = ("evaluation", "training", "dropout")
 
 
 def make(norm, tree_select, tied, kind, n_layers=2):
     """A config, and data for it."""
     rng = np.random.default_rng(5)
-    tokens, density = kind.startswith("tokens"), kind == "autoregressive"
+    tokens = "tokens" in kind
+    network = {"autoregressive": "autoregressive", "tagger of tokens": "tagger"}.get(kind, "classifier")
     config = NetworkConfig(
         7 if tokens else 2, 5, D, n_layers, K, max_length=9, depth=J, norm=norm, tree_select=tree_select, tied=tied,
         memory_size=4 if tree_select == "uniform" else None, encoder="embedding" if tokens else "linear",
-        kind="autoregressive" if density else "classifier", dropout=DROPOUT,
+        kind=network, dropout=DROPOUT,
     )  # fmt: skip
     x = rng.integers(0, 7, (B, L)) if tokens else rng.standard_normal((B, 2, L))
     return config, x, np.array([4, L]) if "lengths" in kind else None
@@ -136,7 +137,7 @@ def test_values_gradients_and_statistics(norm, tree_select, tied, kind):
     params, state = random_values(config)
     rng = np.random.default_rng(8)
     seed_of_masks, on_signal = 9, x.dtype.kind == "f"
-    weights = rng.standard_normal((B, 5, L) if config.kind == "autoregressive" else (B, 5))
+    weights = rng.standard_normal((B, 5) if config.kind == "classifier" else (B, 5, L))
     x_direction = rng.standard_normal(x.shape)
     for mode in MODES:
         rules = {"training": mode != "evaluation", "rng": np.random.default_rng(seed_of_masks) if mode != "training" else None}

@@ -57,10 +57,11 @@ def test_classifier_gives_the_logits_of_every_prefix(name, dtype):
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
-def test_autoregressive_gives_every_position(name, dtype, engine):
+@pytest.mark.parametrize("kind", ["tagger", "autoregressive"])
+def test_an_output_at_every_position(name, dtype, engine, kind):
     if engine == "numba":
         pytest.importorskip("numba", reason="Numba is not installed")
-    model, x = make(dtype, kind="autoregressive", **VARIANTS[name]), data(dtype=dtype)
+    model, x = make(dtype, kind=kind, **VARIANTS[name]), data(dtype=dtype)
     stream = Stream(model, batch=3, engine=engine)
     out = np.stack([stream.step(x[:, :, n]) for n in range(x.shape[2])], axis=2)
     np.testing.assert_allclose(out, model(x, engine="tree"), atol=ATOL[dtype])
@@ -81,8 +82,9 @@ def test_prediction_comes_before_the_sample():
     for n in range(10):
         np.testing.assert_allclose(stream.predict(), whole[:, :, n], atol=ATOL["float64"])
         assert stream.step(x[:, :, n]) is not None
-    with pytest.raises(ValueError, match="autoregressive"):
-        Stream(make()).predict()
+    for kind in ("classifier", "tagger"):
+        with pytest.raises(ValueError, match=f"predict.. is for autoregressive networks; a {kind} needs the sample itself"):
+            Stream(make(kind=kind)).predict()
 
 
 @pytest.mark.parametrize("settings", [{"depth": 60}, {"tree_select": "uniform", "memory_size": 30, "depth": 40}])
@@ -119,7 +121,7 @@ def test_uniform_rings_hold_what_the_kept_details_need():
     assert plan_rings(taps, 4).size == expected == 237
 
 
-@pytest.mark.parametrize("kind", ["classifier", "autoregressive"])
+@pytest.mark.parametrize("kind", ["classifier", "tagger", "autoregressive"])
 def test_state_goes_to_a_file_and_back(tmp_path, kind):
     model, x = make(kind=kind), data()
     stream = Stream(model, batch=3)

@@ -1,16 +1,25 @@
 """What every task is: its name, its settings at both scales, and that a caller's settings win and are checked."""
 
+import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from multires_ref import tasks
+from multires_ref.network.init import count_parameters
 from multires_ref.tasks import TASKS, get_task
 from multires_ref.tasks.cifar import CLASSES
 from multires_ref.tasks.task import LoadOptions, Task
 
 DIGITS = tuple("0123456789")
+MNIST1D = (
+    {"d_input": 1, "d_output": 10, "d_model": 64, "n_layers": 4, "kernel_size": 4, "max_length": 40, "norm": "batch"}
+    | {"dropout": 0.1},
+    {"epochs": 40, "batch_size": 50, "lr": 0.02, "weight_decay": 0.01},
+    "classification",
+)
 OWN = {  # the tasks that the paper does not have: settings that are not a config's defaults
     "digits": (
         {"d_input": 1, "d_output": 10, "d_model": 48, "n_layers": 4, "kernel_size": 4, "max_length": 64, "norm": "batch"}
@@ -30,13 +39,32 @@ OWN = {  # the tasks that the paper does not have: settings that are not a confi
         {"epochs": 10, "batch_size": 50, "lr": 0.003, "weight_decay": 0.03, "warmup_epochs": 1.0},
         "classification",
     ),
+    "mnist1d": MNIST1D,
+    "mnist1d-shuffled": MNIST1D,
+    "adding": (
+        {"d_input": 2, "d_output": 1, "d_model": 32, "n_layers": 4, "kernel_size": 2, "max_length": 600} | {"norm": "batch"},
+        {"epochs": 2, "batch_size": 16, "lr": 0.01, "weight_decay": 0.0},
+        "regression",
+    ),
+    "copying": (
+        {"d_input": 10, "d_output": 10, "d_model": 32, "n_layers": 4, "kernel_size": 2, "max_length": 1020}
+        | {"kind": "tagger", "encoder": "embedding", "tied": False},
+        {"epochs": 8, "batch_size": 16, "lr": 0.005, "weight_decay": 0.0},
+        "tagging",
+    ),
 }
+PUBLISHED = {"mnist1d": "94 % CNN, 91 % GRU", "mnist1d-shuffled": "68 % MLP", "adding": "5.8e-5", "copying": "3.5e-5"}
 OBJECTIVES = {"scifar10": "classification", "listops": "classification", "cifar10-density": "density", "ptbxl": "multilabel"}
 LARGE = {"d_model": 16, "n_layers": 2, "epochs": 2, "batch_size": 20}  # under scale "tiny", of the tasks with long sequences
+SMALL = {"d_model": 8, "n_layers": 2, "epochs": 2}
 TINY = {
-    "digits": {"d_model": 8, "n_layers": 2, "epochs": 2},
-    "digits-density": {"d_model": 8, "n_layers": 2, "epochs": 2},
-    "listops-short": {"d_model": 8, "n_layers": 2, "epochs": 2},
+    "mnist1d": SMALL,
+    "mnist1d-shuffled": SMALL,
+    "adding": SMALL,
+    "copying": SMALL,
+    "digits": SMALL,
+    "digits-density": SMALL,
+    "listops-short": SMALL,
     "scifar10": LARGE,
     "cifar10-density": LARGE,
     "listops": LARGE,
@@ -49,7 +77,9 @@ def test_settings_of_our_own_tasks(name):
     task, (network, training, objective) = get_task(name), OWN[name]
     assert task.network == type(task.network)(**network)
     assert task.training == type(task.training)(**training)
-    assert (task.objective, task.published) == (objective, "")
+    assert task.objective == objective
+    assert PUBLISHED.get(name, "") in task.published
+    assert bool(task.published) == (name in PUBLISHED)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -137,6 +167,40 @@ def test_a_callers_settings_win():
 def test_settings_that_do_not_go_are_refused(name, changes, words):
     with pytest.raises(ValueError, match=words):
         get_task(name).settings(**changes)
+
+
+def test_the_length_of_generated_sequences():
+    """It sets what the network's depth follows from; a caller's setting and the tiny scale's go beside it."""
+    for name, steps in (("adding", 300), ("copying", 320)):
+        task = get_task(name)
+        network, training = task.settings(length=300, lr=0.5)
+        assert network == replace(task.network, max_length=steps)
+        assert training == replace(task.training, lr=0.5)
+        assert task.settings("tiny", 300)[0].max_length == steps
+        assert task.settings(length=task.length.default) == task.settings()
+        assert task.settings(length=300, max_length=50)[0].max_length == 50
+    with pytest.raises(ValueError, match="length is for tasks that generate .*; those of task digits have theirs"):
+        get_task("digits").settings(length=300)
+    for name, length, lowest in (("adding", 1, 2), ("copying", 0, 1)):
+        with pytest.raises(ValueError, match=f"length must be at least {lowest}; got {length}"):
+            get_task(name).settings(length=length)
+    with pytest.raises(TypeError, match="length must be an integer; got '300'"):
+        LoadOptions(length="300")
+
+
+def test_the_options_of_a_run_hold_its_length():
+    about = {"task": "adding", "scale": "tiny", "data_dir": None, "length": 300}
+    assert LoadOptions.of_run(about) == LoadOptions(None, "tiny", 300)
+    assert LoadOptions.of_run({"task": "digits"}, "here") == LoadOptions("here", "full", None)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_was_reached_stands_in_the_readme_too(name):
+    """And the row of the table holds the number of parameters."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    reached = get_task(name).reproduced.partition(":")[0]
+    assert reached in " ".join(readme.split())
+    assert re.search(rf"^\| `{name}` \|.*\| {count_parameters(get_task(name).network):,} \|", readme, flags=re.M)
 
 
 def test_a_density_may_have_another_number_of_components():

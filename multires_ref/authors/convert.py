@@ -39,9 +39,11 @@ WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapp
 IN_A_LAYER = re.compile(r"(?P<prefix>.*?)seq_layers\.[0-9]+\.(h0|h1|w)", re.DOTALL)
 
 ORDER = ("encoder", "seq_layers", "mixing_layers", "norms", "decoder", "output_mapping")  # of the authors' state dict
-HEADS = {"classifier": "output_mapping", "autoregressive": "decoder"}  # the last linear map, by the kind of network
+# The last linear map, by the kind of network. A tagger's is ours: the authors' code has none
+HEADS = {"classifier": "output_mapping", "tagger": "decoder", "autoregressive": "decoder"}
 PARTS = {"conv": "seq_layers.{}", "mix": "mixing_layers.{}.0", "mix2": "mixing_layers.{}.3", "norm": "norms.{}"}
 FILTERS = ("h0", "h1")
+UNTIED = "tied must be True: the authors' layer has one pair of filters for all levels, this model one for each level"
 STATISTICS = {"mean": "running_mean", "var": "running_var", "count": "num_batches_tracked"}
 
 
@@ -109,7 +111,7 @@ def name_of(ours: str, head: str) -> str:
 
 def is_1x1(ours: str, config: NetworkConfig) -> bool:
     """Whether the authors keep this weight as the kernel of a 1x1 convolution, with one more axis of size 1."""
-    maps = ("mix", "mix2", "encoder", *(["decoder"] if config.kind == "autoregressive" else []))
+    maps = ("mix", "mix2", "encoder", *(["decoder"] if config.has_output_at_every_step else []))
     return ours.endswith(".weight") and ours.split(".")[-2] in maps
 
 
@@ -148,8 +150,10 @@ def statistic_name(ours: str) -> str:
 
 def not_in_authors_format(config: NetworkConfig) -> str:
     """Why the authors' code has no such network, in words that name the setting; empty where it has."""
+    if config.kind == "tagger":
+        return "kind must be 'classifier' or 'autoregressive', the networks that the authors' code has; this model is a 'tagger'"
     if not config.tied:
-        return "tied must be True: the authors' layer has one pair of filters for all levels, this model one for each level"
+        return UNTIED
     if not NORMS[config.norm].in_authors_format:
         theirs = " or ".join(repr(name) for name, norm in NORMS.items() if norm.in_authors_format)
         return f"norm must be {theirs}, the norms that the authors' networks have; this model has {config.norm!r}"
@@ -159,7 +163,7 @@ def not_in_authors_format(config: NetworkConfig) -> str:
 def check_tied(config: NetworkConfig) -> None:
     """Raise a ValueError for filters untied across levels, for which the authors' arrays have no place."""
     if not config.tied:
-        raise ValueError(not_in_authors_format(config))
+        raise ValueError(UNTIED)
 
 
 def check_tensors(tensors: Tensors, config: NetworkConfig) -> None:

@@ -79,7 +79,7 @@ def causal_conv(x: Tensor, kernel: Tensor, dilation: int) -> Tensor:
 
 
 class MultiresNet(nn.Module):
-    """The classifier ([B, d_input, L] or tokens [B, L] -> [B, d_output]) or autoregressive network (-> [B, d_output, L]).
+    """The classifier ([B, d_input, L] or tokens [B, L] -> [B, d_output]), tagger or autoregressive network (-> [B, d_output, L]).
 
     Source: the paper's networks; the authors' `classification.py` and `autoregressive.py`.
     """
@@ -87,24 +87,25 @@ class MultiresNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         D, layers, self.config = config.d_model, range(config.n_layers), config
-        embedding, autoregressive = config.encoder == "embedding", config.kind == "autoregressive"
+        embedding = config.encoder == "embedding"
         self.encoder = nn.Embedding(config.d_input, D) if embedding else nn.Conv1d(config.d_input, D, 1)
         self.seq_layers = nn.ModuleList(MultiresLayer(config) for _ in layers)
         self.mixing_layers = nn.ModuleList(mixing(config) for _ in layers)
         self.norms = nn.ModuleList(getattr(nn, NORMS[config.norm].torch)(D, eps=EPS) for _ in layers)
-        if autoregressive:
+        if config.has_output_at_every_step:
             self.decoder = nn.Conv1d(D, config.d_output, 1)
         else:
             self.output_mapping = nn.Linear(D, config.d_output)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        autoregressive = self.config.kind == "autoregressive"
-        if autoregressive:
+        if self.config.kind == "autoregressive":
             x = F.pad(x, (1, 0))[..., :-1]  # the output at n must not see x[n]
         x = self.encode(x)  # [B, D, L]
         for layer, mix, norm in zip(self.seq_layers, self.mixing_layers, self.norms, strict=True):
             x = self.normalise(norm, x + mix(layer(x)))  # post-norm
-        return self.decoder(x) if autoregressive else self.output_mapping(mean_over_time(x, lengths))
+        if self.config.has_output_at_every_step:
+            return self.decoder(x)
+        return self.output_mapping(mean_over_time(x, lengths))
 
     def encode(self, x: Tensor) -> Tensor:
         """[B, d_input, L] or tokens [B, L] -> [B, D, L]."""

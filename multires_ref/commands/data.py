@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.checks import check_choice, check_int
+from ..base.names import named_as_flags
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         flags.add_argument("--data-dir", metavar="DIR", help="where the data are, or are put (default: the task's own place)")
         flags.add_argument("--out", metavar="FILE", help="draw one training example into this .png or .svg (default: no picture)")
         flags.add_argument("--example", type=int, help="with --out: number of the training example, from 0 (default: 0)")
+        if task.length:
+            flags.add_argument("--length", type=int, help=f"{task.length.meaning} (default: {task.length.default})")
         if task.add_data_arguments:
             task.add_data_arguments(flags)
 
@@ -48,8 +51,11 @@ def run(args: argparse.Namespace) -> int:
     task = get_task(args.task)
     if task.prepare:
         print("\n".join(task.prepare(args)))
-    splits = task.load(LoadOptions(args.data_dir))
-    labels = task.label_names(LoadOptions(args.data_dir))
+    options = LoadOptions(args.data_dir, length=getattr(args, "length", None))
+    with named_as_flags(["length"]):
+        task.for_length(options.length)  # an error where there are no sequences of that length
+    splits = task.load(options)
+    labels = task.label_names(options)
     print(task.title)
     for name, split in splits.items():
         print("\n".join(split_lines(name, split, labels, task.objective)))
@@ -70,17 +76,30 @@ def check_picture(args: argparse.Namespace) -> None:
 
 def split_lines(name: str, split: Split, labels: tuple[str, ...], objective: str) -> list[str]:
     """What one part holds: number and shape, lengths, values, classes."""
-    x = split.x
+    x, y = split.x, split.y
     lines = [f"{name}: {len(split):,} examples, x {list(x.shape)} {x.dtype}"]
     if split.lengths is not None:
         low, middle, high = split.lengths.min(), np.median(split.lengths), split.lengths.max()
         lines.append(f"  lengths {low:,} to {high:,}, median {middle:,.0f}")
     if x.dtype.kind == "f":
-        mean, std = x.mean(dtype=float), x.std(dtype=float)
-        lines.append(f"  values {x.min():.3f} to {x.max():.3f}, mean {mean:.3f}, standard deviation {std:.3f}")
-    if objective != "density":
-        lines += count_lines(split.y, labels)
+        lines.append(f"  values {number_text(x)}")
+    if objective == "regression":
+        lines.append(f"  y {number_text(y)}")
+    elif objective != "density":
+        lines += count_lines(y.reshape(-1) if objective == "tagging" else y, labels)
     return lines
+
+
+def number_text(a: np.ndarray) -> str:
+    """The range, mean and standard deviation of an array.
+
+    Examples
+    --------
+    >>> number_text(np.array([1.0, 3.0]))
+    '1.000 to 3.000, mean 2.000, standard deviation 1.000'
+    """
+    mean, std = a.mean(dtype=float), a.std(dtype=float)
+    return f"{a.min():.3f} to {a.max():.3f}, mean {mean:.3f}, standard deviation {std:.3f}"
 
 
 def count_lines(y: np.ndarray, labels: tuple[str, ...]) -> list[str]:

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, Any]:
-    """The confusion table, or the area under each label's ROC curve and the labels that have none, or mean absolute errors."""
+    """The confusion table, the areas under the ROC curves and the labels that have none, mean absolute errors, or all steps."""
     from ..training.objectives import absent_classes, class_aurocs, confusion_table
 
     if outputs is None:
@@ -80,6 +80,8 @@ def details(objective: str, labels: tuple[str, ...], outputs: np.ndarray | None,
     names = list(labels) or [str(c) for c in range(outputs.shape[1])]
     if objective == "classification":
         return {"labels": names, "confusion": confusion_table(outputs, targets).tolist()}
+    if objective == "tagging":
+        return {"accuracy_of_all_steps": float((outputs.argmax(axis=1) == targets).mean())}
     if objective == "regression":
         return {"mae": dict(zip(names, np.abs(outputs - targets).mean(axis=0, dtype=float).tolist(), strict=True))}
     areas = zip(names, class_aurocs(outputs, targets), strict=True)
@@ -103,15 +105,30 @@ def write(folder: Path, split: str, report: dict[str, Any], task: Task) -> None:
 def lines(report: dict[str, Any], score_name: str) -> list[str]:
     """What is printed: the score and the loss, then the table."""
     score = f"{report[score_name]:.4f}" if score_name != "accuracy" else f"{report[score_name]:.1%}".replace("%", " %")
-    text = [f"{score_name.replace('_', ' ')} {score}, loss {report['loss']:.4f}"]
+    text = [f"{score_name.replace('_', ' ')} {score}, loss {loss_text(report)}"]
     if "confusion" in report:
         text += confusion_lines(report["confusion"], report["labels"])
+    if "accuracy_of_all_steps" in report:
+        text += [f"  of all steps, those without a tag too: accuracy {report['accuracy_of_all_steps']:.4%}".replace("%", " %")]
     if "mae" in report:
         text += [f"  {name:<12} mean absolute error {error:.4g}" for name, error in report["mae"].items()]
     if "auroc" in report:
         text += [f"  {name:<12} {area:.4f}" for name, area in report["auroc"].items()]
         text += [f"left out, all their labels being equal: {', '.join(report['left_out'])}"] if report["left_out"] else []
     return text
+
+
+def loss_text(report: dict[str, Any]) -> str:
+    """The loss: four decimals, or three digits where it is the result itself, which may be small.
+
+    Examples
+    --------
+    >>> loss_text({"loss": 0.25}), loss_text({"loss": 5.8e-5, "mae": {"sum": 0.006}})
+    ('0.2500', '5.8e-05, the mean squared error')
+    """
+    if "mae" in report:
+        return f"{report['loss']:.3g}, the mean squared error"
+    return f"{report['loss']:.3g}" if "accuracy_of_all_steps" in report else f"{report['loss']:.4f}"
 
 
 def confusion_lines(table: list[list[int]], labels: list[str]) -> list[str]:

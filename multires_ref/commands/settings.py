@@ -26,7 +26,7 @@ HELP = {
     "n_layers": "number of blocks",
     "kernel_size": "filter taps K",
     "max_length": "time steps that sequences are padded to; the depth follows from it where none is given",
-    "kind": "what the network does: class scores of a sequence, or the distribution of the next sample",
+    "kind": "what the network gives: class scores of a sequence or of every time step, or the distribution of the next sample",
     "encoder": "what takes the input to D channels: a linear map of numbers, or an embedding of tokens",
     "depth": "levels J of the tree; none: as few as see max_length time steps",
     "tree_select": "which coefficients are remembered: the newest of every level, or the newest few, coarse levels first",
@@ -107,12 +107,14 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def task_settings(task: Task, args: argparse.Namespace, scale: str, device: str) -> tuple[NetworkConfig, TrainingConfig]:
-    """The task's settings at that scale with what was given, all checked; an error calls a setting by its flag."""
+def task_settings(
+    task: Task, args: argparse.Namespace, scale: str, device: str, length: int | None = None
+) -> tuple[NetworkConfig, TrainingConfig]:
+    """The task's settings at that scale and length with what was given, all checked; an error calls a setting by its flag."""
     from ..training.device import check_device
 
-    with named_as_flags([*NETWORK_SETTINGS, *TRAINING_SETTINGS, "scale", "device"]):
-        network, training = task.settings(scale, **given_settings(args))
+    with named_as_flags([*NETWORK_SETTINGS, *TRAINING_SETTINGS, "scale", "device", "length"]):
+        network, training = task.settings(scale, length, **given_settings(args))
         check_device(device)
         check_compatible(network, training, task.objective, device)
     return network, training

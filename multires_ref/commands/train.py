@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..tasks.task import Task
     from ..training.config import TrainingConfig
 
-OPTIONS = ("data_dir", "scale", "device")  # of a run, beside the settings
+OPTIONS = ("data_dir", "scale", "device", "length")  # of a run, beside the settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir", metavar="DIR", default=unset, help="where the task's data are (default: the task's own place)"
     )
+    lengths = "; ".join(f"{name}: {task.length.meaning}, {task.length.default}" for name, task in TASKS.items() if task.length)
+    parser.add_argument("--length", type=int, default=unset, help=f"of sequences that are generated (default: {lengths})")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     add_setting_flags(parser)
 
@@ -67,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
     out = run_folder(args)
     check_free(out)  # before the data are read, which may take a while
     network, training, options = resumed_settings(args, out) if args.resume else fresh_settings(args, task)
-    splits = task.load(LoadOptions(options["data_dir"], options["scale"]))
+    splits = task.load(LoadOptions(options["data_dir"], options["scale"], options["length"]))
     about = {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
+    about |= {"length": options["length"]} if task.length else {}
     objective, device = get_objective(task.objective, network), options["device"]
     try:
         metrics = fit(network, training, splits, objective, out, resume=args.resume, device=device, about=about, quiet=args.quiet)
@@ -111,8 +114,9 @@ def run_folder(args: argparse.Namespace) -> Path:
 
 def fresh_settings(args: argparse.Namespace, task: Task) -> tuple[NetworkConfig, TrainingConfig, dict[str, Any]]:
     """The task's settings at the given scale, with what the command line changes, and the run's options."""
-    options = {"data_dir": None, "scale": "full", "device": "cpu"} | given_options(args)
-    return *task_settings(task, args, options["scale"], options["device"]), options
+    length = task.length.default if task.length else None
+    options = {"data_dir": None, "scale": "full", "device": "cpu", "length": length} | given_options(args)
+    return *task_settings(task, args, options["scale"], options["device"], options["length"]), options
 
 
 def given_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -164,6 +168,12 @@ def summary(metrics: dict[str, Any], score_name: str, out: Path) -> str:
     value = metrics[f"test_{score_name}"]
     shown = {"accuracy": f"accuracy {value:.1%}".replace("%", " %"), "macro_auroc": f"macro AUROC {value:.3f}"}
     shown["bits_per_dim"] = f"score {value:.3f} bits per dimension"
+    if score_name in ("r2", "tag_accuracy"):  # where the loss is what others have published
+        loss, tags = f"{metrics['test_loss']:.3g}", f"{value:.1%}".replace("%", " %")
+        shown |= {
+            "r2": f"R^2 {value:.5f}, mean squared error {loss}",
+            "tag_accuracy": f"accuracy of the tags {tags}, loss {loss}",
+        }
     more = {"accuracy": "the confusion table", "macro_auroc": "every label's score"}.get(score_name, "the score of any split")
     score = shown.get(score_name, f"{score_name.replace('_', ' ')} {value:.3f}")
     return (

@@ -253,8 +253,8 @@ def loss_rows(model: Model, arrays: dict[str, np.ndarray], forward: float, backw
 
 def objective_of(config: NetworkConfig, target: np.ndarray) -> str:
     """The objective that fits the network and its target."""
-    if config.kind == "autoregressive":
-        return "density"
+    if config.kind != "classifier":
+        return "density" if config.kind == "autoregressive" else "tagging"
     return "classification" if target.dtype.kind in "iu" else "multilabel"
 
 

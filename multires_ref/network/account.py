@@ -16,7 +16,7 @@ from .config import NetworkConfig
 from .init import parameter_shapes
 
 # How many arrays [B, D, L] a block keeps for the backward pass: x, conv, GELU, both halves of mix, GLU (and mix2)
-STORED = {"classifier": 6, "autoregressive": 7}
+STORED = {"classifier": 6, "tagger": 6, "autoregressive": 7}
 PARTS = {
     "encoder": "encoder",
     "conv.h0": "filters h0, h1",
@@ -68,7 +68,7 @@ def work_by_part(config: NetworkConfig) -> dict[str, int]:
         "tree": config.n_layers * D * multiplications(config.J, kept, K),
         "1x1 maps": config.n_layers * maps,
     }
-    if config.kind == "autoregressive":
+    if config.has_output_at_every_step:
         work["decoder"] = D * config.d_output
     return work
 

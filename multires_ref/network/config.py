@@ -12,7 +12,7 @@ from ..filters import FILTER_ORDERS
 from ..tree import depth_for, kept_per_level, receptive_field
 from .norms import NORMS
 
-KINDS = ("classifier", "autoregressive")
+KINDS = ("classifier", "tagger", "autoregressive")
 CHOICES = {
     "kind": KINDS,
     "encoder": ("linear", "embedding"),
@@ -25,19 +25,23 @@ AUTHORS_VALUES = 256  # of a pixel in the authors' density networks
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """A classifier or an autoregressive network (the paper's; `definition.py` and `model.py` for the equations).
+    """A classifier, a tagger or an autoregressive network (`definition.py` and `model.py` have the equations).
 
     Parameters
     ----------
     d_input : int
         Channels of the input, or the number of tokens for ``encoder="embedding"``.
     d_output : int
-        Classes or labels; for the autoregressive network the numbers of one pixel's distribution (see `mixture_channels`).
+        Classes or labels, a tagger's at every step; for the autoregressive network the numbers of one pixel's distribution (see
+        `mixture_channels`).
     d_model, n_layers, kernel_size : int
         D channels, number of blocks, K taps.
     max_length : int
         L, the length sequences are padded to; it fixes the depth where `depth` is None.
-    kind : "classifier" or "autoregressive"
+    kind : "classifier", "tagger" or "autoregressive"
+        A classifier has one output for a sequence. A tagger is a classifier of every time step, from the samples up to this step:
+        it does not pool. An autoregressive network gives at every step the distribution of the sample there, from those before.
+        The paper has the first and the last.
     encoder : "linear" or "embedding"
     depth : int or None
         J; None takes the smallest one whose receptive field covers `max_length`.
@@ -53,7 +57,7 @@ class NetworkConfig:
     indep_res_init : bool
         Start the skip weight from U(-1, 1) rather than with the memory's weights.
     n_values : int or None
-        Autoregressive only: how many values a number of the data can take (None there is 256); None for a classifier.
+        Autoregressive only: how many values a number of the data can take (None there is 256); None for the other kinds.
 
     Raises
     ------
@@ -134,12 +138,12 @@ class NetworkConfig:
             )
 
     def _check_values(self) -> None:
-        """The number of values of a pixel: a density has it, a classifier does not."""
+        """The number of values of a pixel: a density has it, the other kinds do not."""
         if self.kind == "autoregressive":
             keep(self, n_values=check_int("n_values", AUTHORS_VALUES if self.n_values is None else self.n_values, 2))
         elif self.n_values is not None:
             raise ValueError(
-                f"{spelled('n_values')} is for {assigned('kind', 'autoregressive')} alone, and a classifier has none: it is the "
+                f"{spelled('n_values')} is for {assigned('kind', 'autoregressive')} alone, and a {self.kind} has none: it is the "
                 f"number of values that a pixel can take; got {self.n_values}. The levels of the tree are {spelled('depth')}"
             )
 
@@ -152,6 +156,11 @@ class NetworkConfig:
     def m(self) -> int:
         """Memory size: rows of z_n, weights of the layer without the skip."""
         return self.J + 1 if self.memory_size is None else self.memory_size
+
+    @property
+    def has_output_at_every_step(self) -> bool:
+        """Whether the outputs are [B, d_output, L], rather than one for each sequence."""
+        return self.kind != "classifier"
 
     @property
     def receptive_field(self) -> int:

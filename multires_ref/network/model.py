@@ -1,6 +1,7 @@
-"""The networks: a classifier of whole sequences, and an autoregressive model of the next sample.
+"""The networks: a classifier of whole sequences or of every time step, and an autoregressive model of the next sample.
 
     classifier       encoder -> blocks -> mean over (true) time -> linear            out [B, d_output]
+    tagger           encoder -> blocks -> 1x1 convolution                            out [B, d_output, L]
     autoregressive   delay by one -> encoder -> blocks -> 1x1 convolution            out [B, d_output, L]
 
 `apply` is a pure function; `Model` holds a config with its parameters for use.
@@ -58,7 +59,7 @@ def apply(
 
     Returns
     -------
-    out : array [B, d_output] (classifier) or [B, d_output, L] (autoregressive)
+    out : array [B, d_output] (classifier) or [B, d_output, L] (tagger, autoregressive)
     state : the new norm state (the same where nothing changed)
     """
     hook = hook or ignore
@@ -90,7 +91,7 @@ def encode(config: NetworkConfig, params: Params, x: Array) -> Array:
 
 def decode(config: NetworkConfig, params: Params, x: Array, lengths: Array | None, hook: Hook) -> Array:
     """[B, D, L] -> the outputs."""
-    if config.kind == "autoregressive":
+    if config.has_output_at_every_step:
         return conv1x1(x, params["weight"], params["bias"])
     pooled = masked_mean(x, lengths)
     hook("pool", pooled)
@@ -144,9 +145,9 @@ class Model:
 
         Returns
         -------
-        out : array [B, d_output] (classifier) or [B, d_output, L] (autoregressive), of the parameters' dtype
-            A classifier's scores before softmax (logits). The autoregressive output at step n describes x[n] and rests on the
-            samples before n only.
+        out : array [B, d_output] (classifier) or [B, d_output, L] (tagger, autoregressive), of the parameters' dtype
+            A classifier's scores before softmax (logits). A tagger's output at step n are those of step n, and rest on the
+            samples up to n. The autoregressive output at step n describes x[n] and rests on the samples before n only.
 
         Raises
         ------

@@ -47,8 +47,9 @@ class Stream:
     Notes
     -----
     `step(x)` returns what the whole-sequence network gives at that position: for the classifier the logits of the sequence so far
-    (its mean is over the steps seen), for the autoregressive network the parameters of x's distribution given all before it;
-    `predict()` gives the latter before x is known. The convolutions' weights are copied when the stream is made.
+    (its mean is over the steps seen), for a tagger the logits of this step, for the autoregressive network the parameters of x's
+    distribution given all before it; `predict()` gives the latter before x is known. The convolutions' weights are copied when
+    the stream is made.
 
     Examples
     --------
@@ -101,16 +102,19 @@ class Stream:
             self._prediction = None
         else:
             self._check_room()
-            add_exactly(self.total, self._through_blocks(x))
-            mean = self.total.sum(axis=0) / (self.time + 1)
-            out = self._map("decoder", mean.astype(self.ring.dtype))
+            out = self._through_blocks(x)
+            if self.config.kind == "classifier":
+                add_exactly(self.total, out)
+                out = (self.total.sum(axis=0) / (self.time + 1)).astype(self.ring.dtype)
+            out = self._map("decoder", out)
         self.time += 1
         return out
 
     def predict(self) -> Array:
         """Autoregressive networks: the output at the next sample's position, which needs only the samples before it."""
-        if self.config.kind != "autoregressive":
-            raise ValueError("predict() is for autoregressive networks; a classifier needs the sample itself: use step(x)")
+        kind = self.config.kind
+        if kind != "autoregressive":
+            raise ValueError(f"predict() is for autoregressive networks; a {kind} needs the sample itself: use step(x)")
         if self._prediction is None:
             self._check_room()
             with limited(self._work):

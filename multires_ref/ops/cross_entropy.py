@@ -1,4 +1,7 @@
-"""Cross-entropy of classes: one number for a batch. Means are products with a Python float, so that float32 stays float32."""
+"""Cross-entropy of classes, of an example or of each of its time steps: one number for a batch.
+
+Means are products with a Python float, so that float32 stays float32.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import numpy as np
 from ..base.arrays import Array, get_xp, unboxed
 from .registry import Example, operation
 
-CLASSES = np.array([2, 0, 4])  # of the example
+CLASSES = np.array([2, 0, 4])  # of the examples
+CLASSES_OF_STEPS = np.array([[2, 0, 4], [1, 1, 3]])
 
 
 def log_softmax(a: Array, axis: int = -1) -> Array:
@@ -18,19 +22,23 @@ def log_softmax(a: Array, axis: int = -1) -> Array:
 
 
 def one_hot(targets: Array, logits: Array) -> Array:
-    """1 at each row's target, else 0: [B, C] in the logits' dtype."""
-    classes = get_xp(targets).arange(logits.shape[1])
-    return (targets[:, None] == classes[None, :]).astype(logits.dtype)
+    """1 at each example's (and step's) target, else 0: [B, C] or [B, C, L] in the logits' dtype."""
+    classes = get_xp(targets).arange(logits.shape[1]).reshape(-1, *[1] * (logits.ndim - 2))  # [C] or [C, 1]
+    return (targets[:, None] == classes).astype(logits.dtype)
 
 
-@operation(Example([(3, 5)], (CLASSES,)), torch="torch.nn.functional.cross_entropy")
+@operation(
+    Example([(3, 5)], (CLASSES,)),
+    Example([(2, 5, 3)], (CLASSES_OF_STEPS,), "every step"),
+    torch="torch.nn.functional.cross_entropy",
+)
 def cross_entropy(logits: Array, targets: Array) -> Array:
-    """-1/B sum_b log softmax(logits[b])[targets[b]].
+    """-1/B sum_b log softmax(logits[b])[targets[b]]; for classes of every step n the mean over all b and n.
 
     Parameters
     ----------
-    logits : float array [B, C]
-    targets : integer array [B], the classes 0 ... C - 1
+    logits : float array [B, C], or [B, C, L] for a class at every step
+    targets : integer array [B] or [B, L], the classes 0 ... C - 1
 
     Returns
     -------
@@ -45,12 +53,12 @@ def cross_entropy(logits: Array, targets: Array) -> Array:
     >>> print(f"{cross_entropy(np.zeros((1, 10)), np.array([3])):.6f}")  # log 10
     2.302585
     """
-    picked = get_xp(logits).sum(log_softmax(logits) * one_hot(targets, logits))
-    return picked * (-1.0 / logits.shape[0])
+    picked = get_xp(logits).sum(log_softmax(logits, axis=1) * one_hot(targets, logits))
+    return picked * (-1.0 / targets.size)
 
 
 @cross_entropy.adjoint(of=1)
 def cross_entropy_adjoint(g: Array, logits: Array, targets: Array) -> Array:
-    """g (softmax - one hot) / B: [B, C]."""
-    softmax = get_xp(logits).exp(log_softmax(logits))
-    return (softmax - one_hot(targets, logits)) * (g * (1.0 / logits.shape[0]))
+    """g (softmax - one hot) / B, or / (B L): [B, C] or [B, C, L]."""
+    softmax = get_xp(logits).exp(log_softmax(logits, axis=1))
+    return (softmax - one_hot(targets, logits)) * (g * (1.0 / targets.size))

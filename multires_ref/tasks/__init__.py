@@ -1,4 +1,4 @@
-"""The data sets and the settings of the paper, and some smaller ones to learn with.
+"""The data sets and the settings of the paper, and other ones: small ones to learn with, and published comparisons.
 
 `task.py` says what a task is and how to add one. `TASKS` holds every task by its name: each module of this folder that defines a
 tuple `TASKS` is found when the package is imported. The data, and the libraries that read them, are loaded when they are used.
@@ -15,7 +15,7 @@ from .task import Task
 
 
 def find_tasks() -> dict[str, Task]:
-    """The `TASKS` of every module in this folder that defines some, by name; first the small ones, which are not in the paper."""
+    """The `TASKS` of every module in this folder that defines some, by name; first those without a published result."""
     modules = [import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)]
     tasks = [task for module in modules for task in getattr(module, "TASKS", ())]
     if twice := [name for name, n in Counter(task.name for task in tasks).items() if n > 1]:

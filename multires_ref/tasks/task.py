@@ -9,9 +9,11 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..base.checks import check_choice
+import numpy as np
+
+from ..base.checks import check_choice, check_int, memory_bytes
 from ..base.names import spelled
 from ..network.config import NetworkConfig, mixture_channels
 from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
@@ -19,6 +21,8 @@ from ..training.data import Split
 from ..training.objectives import OBJECTIVES
 
 SCALES = ("full", "tiny")
+Generate = Callable[[int, int, np.random.Generator], Split]  # (N, length, rng) -> N examples
+TINY_SIZES = {"train": 64, "val": 32, "test": 32}  # of examples that are made up or generated at scale "tiny"
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,58 @@ class LoadOptions:
         Where the data are; None takes the task's own place.
     scale : "full" or "tiny"
         "tiny": a few examples, enough to see that everything runs. It may be made up where the data are not there.
+    length : int or None
+        Of the sequences, for a task that generates them at any length; None takes the task's own.
     """
 
     data_dir: str | None = None
     scale: str = "full"
+    length: int | None = None
 
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, SCALES)
+        if self.length is not None:
+            check_int("length", self.length, 1)
 
     @classmethod
     def of_run(cls, about: dict[str, Any], data_dir: str | None = None) -> LoadOptions:
         """The options with which a run loaded its data, by what `about_run` says; `data_dir` overrides the folder."""
-        return cls(data_dir or about.get("data_dir"), about.get("scale", "full"))
+        return cls(data_dir or about.get("data_dir"), about.get("scale", "full"), about.get("length"))
+
+
+class Length(NamedTuple):
+    """The length of sequences that are generated at any length.
+
+    Parameters
+    ----------
+    default : int
+        The length that the task's own settings are for.
+    steps : function (length) -> int
+        The time steps L that a sequence of this length has: they become the network's max_length.
+    meaning : str
+        What the length counts, for the help of ``--length``.
+    bytes_per_step : int
+        The size of one time step of one example: data that do not fit into memory are refused.
+    lowest : int
+        The shortest length with which there is such a task.
+    """
+
+    default: int
+    steps: Callable[[int], int]
+    meaning: str
+    bytes_per_step: int
+    lowest: int = 1
+
+    def check(self, length: int | None, N: int) -> int:
+        """The length, or the default for None; an error if it is too small, or N examples need more memory than there is."""
+        length = self.default if length is None else check_int("length", length, self.lowest)
+        needed, memory = N * self.steps(length) * self.bytes_per_step, memory_bytes()
+        if needed > memory:
+            raise ValueError(
+                f"{spelled('length')} {length:,} is too large: {N:,} sequences need {needed / 2**30:,.0f} GiB, and this machine "
+                f"has {memory / 2**30:,.1f} GiB of memory"
+            )
+        return length
 
 
 @dataclass(frozen=True)
@@ -67,6 +111,8 @@ class Task:
         Reads the names where they stand in the data's own files.
     tokens : tuple of str
         Names of the input's tokens by their numbers, for pictures; empty where the input is numbers.
+    length : Length or None
+        The length of the sequences, where they are generated at any length: ``multires-ref train NAME --length 300``.
     add_data_arguments : function (argparse.ArgumentParser) -> None, or None
         Adds the flags of ``multires-ref data NAME`` that this task alone has.
     prepare : function (argparse.Namespace) -> list of str, or None
@@ -86,6 +132,7 @@ class Task:
     labels: tuple[str, ...] = ()
     read_labels: Callable[[LoadOptions], tuple[str, ...]] | None = None
     tokens: tuple[str, ...] = ()
+    length: Length | None = None
     add_data_arguments: Callable[[argparse.ArgumentParser], None] | None = None
     prepare: Callable[[argparse.Namespace], list[str]] | None = None
 
@@ -96,8 +143,8 @@ class Task:
         """Names of the classes or labels, from the data's files where they stand there."""
         return self.labels if self.read_labels is None else self.read_labels(options)
 
-    def settings(self, scale: str = "full", **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
-        """The network and the training at that scale, with `changes` of either by name.
+    def settings(self, scale: str = "full", length: int | None = None, **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
+        """The network and the training at that scale, for sequences of that length, with `changes` of either by name.
 
         Raises
         ------
@@ -111,8 +158,8 @@ class Task:
         >>> network.d_model, training.epochs
         (16, 2)
         """
-        changes = (self.tiny if check_choice("scale", scale, SCALES) == "tiny" else {}) | changes
-        if changes.get("kind") == "classifier":  # which has no n_values; the error, if there is one, is about the kind
+        changes = self.for_length(length) | (self.tiny if check_choice("scale", scale, SCALES) == "tiny" else {}) | changes
+        if changes.get("kind", "autoregressive") != "autoregressive":  # it has no n_values; an error then is about the kind
             changes = {"n_values": None} | changes
         for name in changes:
             check_choice("setting", name, (*NETWORK_SETTINGS, *TRAINING_SETTINGS))
@@ -121,6 +168,23 @@ class Task:
         check_compatible(network, training, self.objective)
         self.check_fits_data(network)
         return network, training
+
+    def for_length(self, length: int | None) -> dict[str, Any]:
+        """The settings that follow from the length of the sequences; none where the task's own length is taken.
+
+        Raises
+        ------
+        ValueError
+            If the length is too small, or the sequences of this task have the length that they have.
+        """
+        if length is None:
+            return {}
+        if self.length is None:
+            raise ValueError(
+                f"{spelled('length')} is for tasks that generate their sequences at any length; those of task {self.name} have "
+                f"theirs; got {length}"
+            )
+        return {"max_length": self.length.steps(self.length.check(length, 1))}
 
     def check_fits_data(self, network: NetworkConfig) -> None:
         """Raise a ValueError unless the network takes this task's inputs and gives its outputs, known before they are read."""
@@ -136,6 +200,25 @@ def density_network(d_input: int, n_mix: int, **settings: Any) -> NetworkConfig:
     d_output = mixture_channels(n_mix, d_input)
     fixed = {"kernel_size": 4, "kind": "autoregressive", "indep_res_init": True, "dropout": 0.1}
     return NetworkConfig(d_input=d_input, d_output=d_output, **fixed, **settings)
+
+
+def generated_parts(
+    generate: Generate, options: LoadOptions, length: Length, sizes: dict[str, int], seed: int
+) -> dict[str, Split]:
+    """The parts of a task that generates its data: the same for the same length and scale, in every run.
+
+    Parameters
+    ----------
+    generate : function (N, length, rng) -> Split of N examples of that length
+    options : LoadOptions
+    length : Length of the task
+    sizes : {"train": N, "val": N, "test": N}
+        At scale "full"; `TINY_SIZES` at scale "tiny".
+    seed : int, of the data
+    """
+    sizes = sizes if options.scale == "full" else TINY_SIZES
+    L, rng = length.check(options.length, sum(sizes.values())), np.random.default_rng(seed)
+    return {name: generate(N, L, rng) for name, N in sizes.items()}
 
 
 def data_folder(task: str, data_dir: str | None, default: str, holds: str) -> Path:

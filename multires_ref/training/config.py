@@ -91,7 +91,14 @@ class TrainingConfig:
 NETWORK_SETTINGS, TRAINING_SETTINGS = (tuple(f.name for f in fields(config)) for config in (NetworkConfig, TrainingConfig))
 
 
-PER_SEQUENCE = ("classification", "multilabel", "regression")  # objectives that score one output for each sequence
+KIND_OF_NETWORK = {  # by the objective: the kind of network that it needs, and why
+    "classification": ("classifier", "for classification, which scores one output for each sequence"),
+    "multilabel": ("classifier", "for multilabel, which scores one output for each sequence"),
+    "regression": ("classifier", "for regression, which scores one output for each sequence"),
+    "tagging": ("tagger", "for tagging, which scores a class at every time step"),
+    "density": ("autoregressive", "for a density, which is one distribution for each time step"),
+}
+HINTS = {"autoregressive": ". Autoregressive networks learn a density: see the tasks whose names end in -density"}
 
 
 def check_compatible(network: NetworkConfig, training: TrainingConfig, objective: str, device: str = "cpu") -> None:
@@ -105,11 +112,10 @@ def check_compatible(network: NetworkConfig, training: TrainingConfig, objective
         ...
     ValueError: d_output must be a multiple of 3 for d_input=1: so many numbers describe one component of a mixture; got 10
     """
-    if objective in PER_SEQUENCE and network.kind != "classifier":
-        raise ValueError(
-            f"{spelled('kind')} must be 'classifier' for {objective}, which scores one output for each sequence; got "
-            f"{network.kind!r}. Autoregressive networks learn a density: see the tasks whose names end in -density"
-        )
+    kind, why = KIND_OF_NETWORK[objective]
+    if network.kind != kind:
+        hint = HINTS.get(network.kind, "")
+        raise ValueError(f"{spelled('kind')} must be {kind!r} {why}; got {network.kind!r}{hint}")
     if objective == "density":
         check_density(network)
     check_engine(training.engine, device)
@@ -118,11 +124,6 @@ def check_compatible(network: NetworkConfig, training: TrainingConfig, objective
 
 def check_density(network: NetworkConfig) -> None:
     """A density needs numbers as input, and a whole number of mixture components as output."""
-    if network.kind != "autoregressive":
-        raise ValueError(
-            f"{spelled('kind')} must be 'autoregressive' for a density, which is one distribution for each time step; got "
-            f"{network.kind!r}"
-        )
     if network.encoder != "linear":
         raise ValueError(f"{spelled('encoder')} must be 'linear' for a density, whose data are numbers; got {network.encoder!r}")
     one = mixture_channels(1, network.d_input)

@@ -23,7 +23,8 @@ class Split:
     ----------
     x : array [N, d_input, L] of floats, or [N, L] of integer tokens
     y : array
-        Classes [N] (integers), labels [N, C] (0 or 1), numbers [N, T], or for a density the data itself, [N, d_input, L].
+        Classes [N] (integers), a class at every step [N, L], labels [N, C] (0 or 1), numbers [N, T], or for a density the data
+        itself, [N, d_input, L].
     lengths : integer array [N] or None
         True lengths where sequences are right-padded.
 
@@ -85,11 +86,12 @@ def check_inputs(name: str, network: NetworkConfig, split: Split) -> None:
 
 
 def check_targets(name: str, network: NetworkConfig, split: Split, objective: str) -> None:
-    """y of one split: classes below d_output, labels 0 or 1, numbers, or the data themselves."""
+    """y of one split: classes below d_output (of a sequence or of every step), labels 0 or 1, numbers, or the data themselves."""
     y, N, C = split.y, len(split.x), network.d_output
-    if objective == "classification":
-        fits = y.shape == (N,) and y.dtype.kind in "iu" and y.min() >= 0 and y.max() < C
-        wanted = f"{N} whole numbers between 0 and {C - 1}"
+    if objective in ("classification", "tagging"):
+        shape = (N,) if objective == "classification" else (N, split.x.shape[-1])
+        fits = y.shape == shape and y.dtype.kind in "iu" and y.min() >= 0 and y.max() < C
+        wanted = f"{' x '.join(map(str, shape))} whole numbers between 0 and {C - 1}"
     elif objective == "multilabel":
         fits = y.shape == (N, C) and y.dtype.kind == "f" and bool(((y == 0) | (y == 1)).all())
         wanted = f"floats 0 or 1 of shape {(N, C)}"
@@ -99,6 +101,8 @@ def check_targets(name: str, network: NetworkConfig, split: Split, objective: st
     else:
         fits = y.shape == split.x.shape and y.dtype.kind == "f" and bool((np.abs(y) <= 1).all())
         wanted = f"floats between -1 and 1 of shape {split.x.shape}"
+    if objective == "tagging" and split.lengths is not None:
+        raise ValueError(f"{name}: lengths must be None for tagging, which scores every time step: padded ones have no class")
     if not fits:
         raise ValueError(f"{name}: y must be {wanted}; got {y.dtype} of shape {y.shape}, {y.min()} to {y.max()}")
 

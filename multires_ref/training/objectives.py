@@ -64,6 +64,26 @@ def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float((outputs.argmax(axis=1) == targets).mean())
 
 
+def tag_accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """The share of time steps with a tag, a class other than 0, whose largest output is their class.
+
+    Class 0 is the blank: a step where nothing is to be said. Where almost every step is blank, as in the copy memory task,
+    saying nothing but blanks would be right at almost all steps. Here it scores 0. With no tag in the targets the score is 0.
+
+    Parameters
+    ----------
+    outputs : array [N, C, L];  targets : integer array [N, L]
+
+    Examples
+    --------
+    >>> outputs = np.array([[[3.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]])  # says 0, 1, 2
+    >>> tag_accuracy(outputs, np.array([[0, 2, 2]]))
+    0.5
+    """
+    tags = targets != 0
+    return float((outputs.argmax(axis=1) == targets)[tags].mean()) if tags.any() else 0.0
+
+
 def confusion_table(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """table[c, p]: how many examples of class c were taken for class p, [C, C].
 
@@ -153,6 +173,7 @@ def bits(nats: float) -> float:
 
 OBJECTIVES = {
     "classification": Objective("classification", cross_entropy, accuracy, "accuracy"),
+    "tagging": Objective("tagging", cross_entropy, tag_accuracy, "tag_accuracy"),
     "multilabel": Objective("multilabel", bce_with_logits, macro_auroc, "macro_auroc"),
     "regression": Objective("regression", squared_error, r_squared, "r2"),
     "density": Objective("density", mixture_nll, bits, "bits_per_dim", higher_is_better=False, summed=True),
