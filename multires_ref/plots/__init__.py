@@ -13,9 +13,10 @@ What draws:
     speed      measured times
     model      all of it for a model that somebody trained; `signal` holds the signal that it is drawn for
 
-What computes the numbers that are drawn: `analysis` (linear algebra on the memory) and `attribution` (which scales and lags a
-decision rests on). `gallery` and `stored` put the package's own figures together; `style` holds colours and sizes, makes figures
-without pyplot's global state, and saves the same figure as the same bytes. `import multires_ref` imports nothing of this.
+What computes the numbers that are drawn: `memories` (matrices of memories), `analysis` (layers) and `attribution` (which scales
+and lags a decision rests on). `gallery` and `stored` put the package's own figures together; `style` holds colours and sizes,
+makes figures without pyplot's global state, and saves the same figure as the same bytes. `import multires_ref` imports nothing
+of this.
 """
 
 from importlib import import_module
@@ -33,17 +34,7 @@ MODULES = {
     "speed": ("plot_times", "plot_scaling", "plot_bench", "plot_costs"),
     "signal": ("plot_channels",),
     "model": ("plot_layer_responses", "figures_of_model", "initial_layers", "layers"),
-    "analysis": (
-        "memory_matrix",
-        "last_samples_matrix",
-        "past",
-        "recover_past",
-        "forgetting_curve",
-        "measured_forgetting",
-        "split_output",
-        "short_name",
-        "row_gains",
-    ),
+    "analysis": ("split_output", "short_name", "row_gains"),
     "attribution": ("decision_parts",),
     "gallery": ("ecg",),
 }

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..filters import random_filters, wavelet_filters
+from ..memories import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
+from ..memories.examples import ecg
 from ..tree import memory
-from .analysis import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
 from .filters import plot_gain, plot_taps
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
@@ -18,20 +19,6 @@ from .style import WIDTH, new_figure, styled
 from .tree import plot_lags, plot_tree
 
 ECG_DEPTH, ECG_TIME = 9, 860  # Haar: 512 samples, a beat and a half; and a time just after a beat
-
-
-def ecg() -> np.ndarray:
-    """PyWavelets' electrocardiogram, 1,024 samples, its mean removed.
-
-    Examples
-    --------
-    >>> ecg().shape
-    (1024,)
-    """
-    import pywt
-
-    x = pywt.data.ecg().astype("float64")
-    return x - x.mean()
 
 
 def example_filters() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..memories import forgetting_curve, memory_matrix
 from ..network import Model, NetworkConfig, init_params
 from ..response import equivalent_kernel, frequency_responses
 from ..tree import Row, memory, memory_rows
-from .analysis import forgetting_curve, memory_matrix, row_gains
+from .analysis import row_gains
 from .filters import plot_learned_filters
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .scales import plot_scales, shares_by_scale
