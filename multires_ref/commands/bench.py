@@ -1,8 +1,9 @@
 """Measure speed and memory, against PyTorch where it is installed.
 
-multires-ref bench                      operator, step, busy, scaling, pyramid, startup (minutes)
+multires-ref bench                      operator, step, busy, scaling, pyramid, startup, memories (minutes)
 multires-ref bench operator --quick     one of them, small
 multires-ref bench busy                 a small training step beside a busy neighbour
+multires-ref bench memories             updates of the tree's memory and of others, such as Legendre's
 multires-ref bench sample               drawing images: streaming against recomputing
 multires-ref bench paper                training steps at the paper's full settings
 multires-ref bench gpu                  the layer and a training step on a GPU
@@ -31,6 +32,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "scaling": "operator",
     "pyramid": "operator",
     "startup": "processes",
+    "memories": "memories",
 }
 OTHERS = ("sample", "paper", "gpu")  # modules of their own, with flags and a function `run` of their own
 
