@@ -1,4 +1,7 @@
-"""Memories side by side: how they forget, how well they recover the past lag by lag, and what that costs."""
+"""Memories side by side: how they forget, how well they recover the past lag by lag, and what that costs.
+
+Each function draws its key when it makes the Axes itself; where several are drawn in one figure, the figure has one for all.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def plot_forgetting_curves(
     >>> ax.lines[0].get_ydata()
     array([1.   , 1.   , 0.001, 0.001])
     """
-    ax = ax if ax is not None else new_axes(9, 3.6)
+    alone, ax = ax is None, ax if ax is not None else new_axes(9, 3.6)
     for name, curve in curves.items():
         colour, dash, _ = LOOKS.get(name, OTHER)
         shown = np.full(longest, LEAST)
@@ -54,6 +57,8 @@ def plot_forgetting_curves(
     ax.minorticks_off()
     ax.set(xlabel="samples back, t + 1", ylabel="known of x[n-t] (%)", ylim=(LEAST * 0.8, 1.5), title=title)
     ax.grid(axis="y")
+    if alone:
+        ax.legend()
     return ax
 
 
@@ -94,7 +99,7 @@ def plot_error_by_lag(records: Sequence[MemoryRecord], ax: Axes | None = None, *
     >>> [line.get_label() for line in ax.lines]
     ['last m samples', '_nothing known']
     """
-    ax = ax if ax is not None else new_axes(9, 3.6)
+    alone, ax = ax is None, ax if ax is not None else new_axes(9, 3.6)
     for record in records:
         colour, dash, _ = LOOKS.get(record.memory, OTHER)
         lags, errors = by_octaves(record.by_lag)
@@ -108,6 +113,8 @@ def plot_error_by_lag(records: Sequence[MemoryRecord], ax: Axes | None = None, *
     ax.minorticks_off()
     ax.set(xlabel="samples back, t + 1", ylabel="error (%)", ylim=(FLOOR * 0.9, 2), title=title)
     ax.grid(axis="y")
+    if alone:
+        ax.legend()
     return ax
 
 
@@ -124,7 +131,7 @@ def plot_error_by_cost(records: Sequence[MemoryRecord], ax: Axes | None = None, 
     >>> ax.lines[0].get_xdata()
     array([ 36, 136])
     """
-    ax = ax if ax is not None else new_axes(9, 3.6)
+    alone, ax = ax is None, ax if ax is not None else new_axes(9, 3.6)
     for memory, way in dict.fromkeys((r.memory, r.way) for r in records):
         mine = [r for r in records if (r.memory, r.way) == (memory, way)]
         colour, dash, marker = LOOKS.get(memory, OTHER)
@@ -142,4 +149,6 @@ def plot_error_by_cost(records: Sequence[MemoryRecord], ax: Axes | None = None, 
     ax.minorticks_off()
     ax.set(xlabel="operations for each sample", ylabel="error (%)", ylim=(FLOOR * 0.85, 1.5), xlim=(-3, 45000), title=title)
     ax.grid(axis="y")
+    if alone:
+        ax.legend()
     return ax
