@@ -64,7 +64,7 @@ PUBLIC = {
     "compare": "diagnose.compare",
     "filter_report": "diagnose.filters",
     "compare_memories": "memories.compare",
-    "make_memory": "memories",
+    "make_memory": "memories.registry",
     "TreeMemory": "memories.tree_memory",
     "LastSamples": "memories.window",
     "ExponentialAverages": "memories.averages",

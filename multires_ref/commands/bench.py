@@ -1,6 +1,6 @@
 """Measure speed and memory, against PyTorch where it is installed.
 
-multires-ref bench                      operator, step, busy, scaling, pyramid, startup, memories (minutes)
+multires-ref bench                      all parts that are charted together (minutes)
 multires-ref bench operator --quick     one of them, small
 multires-ref bench busy                 a small training step beside a busy neighbour
 multires-ref bench memories             updates of the tree's memory and of others, such as Legendre's

@@ -65,7 +65,7 @@ class FourierMemory(Recurrence):
 
     Parameters and errors are those of `memories.interface.Memory`.
 
-    Sources: Gu et al., "HiPPO", NeurIPS 2020 (arXiv 2008.07669), appendix D.4; with these constants Gu, Johnson, Timalsina,
+    Sources: Gu et al., "HiPPO", NeurIPS 2020 (arXiv 2008.07669); with these constants Gu, Johnson, Timalsina,
     Rudra, Re, "How to Train Your HiPPO", ICLR 2023 (arXiv 2206.12037).
 
     Examples

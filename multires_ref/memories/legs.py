@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ class LegSMemory(Memory):
         The exact step sums the exponential series of F log(n / (n + 1)) to rounding, by O(m) operations for each term; it needs
         more terms at the beginning. Either takes O(m) operations, because F is a diagonal and a triangle of rank 1.
 
-    Sources: Gu et al., "HiPPO", NeurIPS 2020 (arXiv 2008.07669), theorems 2 and 4, and appendix B.3 for the bilinear transform.
+    Source: Gu et al., "HiPPO", NeurIPS 2020 (arXiv 2008.07669): LegS, and the generalised bilinear transform.
 
     Examples
     --------
@@ -85,11 +84,8 @@ class LegSMemory(Memory):
         self.discretisation = check_choice("discretisation", discretisation, DISCRETISATIONS)
         k = np.arange(self.size)
         self.d, self.k1 = np.sqrt(2.0 * k + 1).astype(self.dtype), (k + 1.0).astype(self.dtype)
-
-    @cached_property
-    def norm(self) -> float:
-        """The largest singular value of F: how many steps and terms the exponential series needs."""
-        return float(np.linalg.norm(legs_system(self.size)[0], 2))
+        self.F = legs_system(self.size)[0]  # float64
+        self.norm = float(np.linalg.norm(self.F, 2))  # says how many parts and terms the exponential series needs
 
     def start(self, channels: int) -> dict[str, np.ndarray]:
         return {"z": np.zeros((channels, self.size), self.dtype)}
@@ -122,7 +118,7 @@ class LegSMemory(Memory):
 
         z = self.state["z"]
         right = z - times_F(z, self.d, self.k1) / z.dtype.type(2 * n) + self.d * (x / z.dtype.type(n + 1))[:, None]
-        left = np.eye(self.size, dtype=z.dtype) + (legs_system(self.size)[0] / (2 * (n + 1))).astype(z.dtype)
+        left = np.eye(self.size, dtype=z.dtype) + (self.F / (2 * (n + 1))).astype(z.dtype)
         self.state["z"] = solve_triangular(left, right.T, lower=True).T
 
     def compiled(self) -> Any:

@@ -44,7 +44,7 @@ class LegTMemory(Recurrence):
     Parameters and errors are those of `memories.interface.Memory`.
 
     Sources: Voelker, Kajic, Eliasmith, "Legendre Memory Units", NeurIPS 2019; Gu et al., "HiPPO: Recurrent Memory with Optimal
-    Polynomial Projections", NeurIPS 2020 (arXiv 2008.07669), appendix D.1.
+    Polynomial Projections", NeurIPS 2020 (arXiv 2008.07669), where it is called LegT.
 
     Examples
     --------

@@ -156,7 +156,7 @@ def memories_figure() -> Figure:
 
 
 @styled
-def memory_errors_figure(m: int = 32) -> Figure:
+def memory_errors_figure(m: int) -> Figure:
     """The error of the recovered past against the lag, for five signals."""
     records = [r for r in compared() if r.size == m and (r.way == "least squares" or r.memory == "legt")]
     signals = list(dict.fromkeys(r.signal for r in records))
@@ -168,7 +168,7 @@ def memory_errors_figure(m: int = 32) -> Figure:
     axes[2, 1].axis("off")
     marks, names = axes[0, 0].get_legend_handles_labels()
     axes[2, 1].legend(marks, names, loc="center", fontsize=11)
-    figure.suptitle(f"the last {HORIZON} samples, recovered from {m} numbers", x=0.01, ha="left", fontsize=12)
+    figure.suptitle(f"m = {m}: the last {HORIZON} samples, recovered from {m} numbers", x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -196,6 +196,6 @@ FIGURES = {
     "forgetting": ("svg", forgetting_figure),
     "kernel": ("svg", kernel_figure),
     "memories": ("png", memories_figure),
-    "memory_errors": ("png", memory_errors_figure),
+    **{f"memory_errors_{m}": ("svg", lambda m=m: memory_errors_figure(m)) for m in SIZES},
     "memory_costs": ("png", memory_costs_figure),
 }
