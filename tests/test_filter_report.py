@@ -32,7 +32,9 @@ def test_db2_is_found_shifted_reversed_negated_and_scaled(order, way, scale0):
     assert found.distance < 1e-7
 
 
-@pytest.mark.parametrize("order", ["analysis", "reversed", "minimum_delay"])
+@pytest.mark.parametrize(
+    "order", ["minimum_delay", *(pytest.param(order, marks=pytest.mark.slow) for order in ("analysis", "reversed"))]
+)
 def test_every_wavelet_is_its_own_nearest(order):
     """All of PyWavelets' 106, each by one of the names that share its filters."""
     for name in pywt.wavelist(kind="discrete"):
