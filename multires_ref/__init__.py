@@ -23,10 +23,10 @@ The authors' lines, at https://github.com/thjashin/multires-conv/blob/828089f/la
 values #L33-L56, the fading layer #L77-L91, the uniform one #L94-L115 and its TreeSelect #L118-L143.
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree` (with the layer itself), `response`, `transform`.
-Then the rooms: `engines` (the layer by faster algorithms), `ops` (operations with their gradients), `network`, `training`,
-`estimators` (for your own data, as in scikit-learn), `tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers
-beside others), `bench`, `plots`, and the command line.
-Importing the package loads nothing, not even NumPy; the names below load what they need when they are first used.
+Then the rooms: `engines` (the layer by faster algorithms), `memories` (the tree's beside others), `ops` (operations with their
+gradients), `network`, `training`, `estimators` (for your own data, as in scikit-learn), `tasks`, `authors` (their checkpoints,
+PyTorch), `diagnose` (your numbers beside others), `bench`, `plots`, and the command line. Importing the package loads nothing,
+not even NumPy; the names below load what they need when they are first used.
 """
 
 from importlib import import_module
@@ -62,6 +62,15 @@ PUBLIC = {
     "MultiresFeatures": "estimators.features",
     "check_pywavelets": "diagnose.pywavelets",
     "compare": "diagnose.compare",
+    "filter_report": "diagnose.filters",
+    "compare_memories": "memories.compare",
+    "make_memory": "memories.registry",
+    "TreeMemory": "memories.tree_memory",
+    "LastSamples": "memories.window",
+    "ExponentialAverages": "memories.averages",
+    "LegTMemory": "memories.legt",
+    "LegSMemory": "memories.legs",
+    "FourierMemory": "memories.fourier",
 }
 __all__ = ["__version__", *PUBLIC]
 

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 
 from multires_ref import Model, NetworkConfig, equivalent_kernel, memory, multires_conv, random_filters, wavelet_filters
-from multires_ref.network.norms import NORMS
-from multires_ref.plots.analysis import (
+from multires_ref.memories import (
     forgetting_curve,
     last_samples_matrix,
     measured_forgetting,
     memory_matrix,
     past,
     recover_past,
-    row_gains,
-    split_output,
 )
+from multires_ref.network.norms import NORMS
+from multires_ref.plots.analysis import row_gains, split_output
 from multires_ref.plots.attribution import after_last_layer, decision_parts, last_layer, margin_gradient
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}

@@ -392,3 +392,46 @@ def test_all_parts_are_measured_one_after_the_other(monkeypatch, tmp_path, capsy
     assert main(["bench"]) == 0
     assert seen == [(name, 8, 7, False) for name in parts]
     assert [path.name for path in tmp_path.glob("runs/bench-*/*")] != []
+
+
+def test_memories(clock, bench, monkeypatch):
+    """Each memory at its own duration, by NumPy and compiled; operations beside it; and the drift is measured."""
+    from multires_ref.bench import memories
+
+    right, names = memories.call_of, list(memories.NAMES)
+    monkeypatch.setattr(memories, "ways", lambda: ("NumPy", "compiled"))
+
+    def call_of(memory, x, way):
+        assert x.shape == (8, 60)
+        call = right(memory, x, "NumPy")
+        return clock.takes((1 + names.index(memory.name)) * (0.3 if way == "NumPy" else 0.01), call)
+
+    monkeypatch.setattr(memories, "call_of", call_of)
+    streamed = []
+    monkeypatch.setattr(
+        memories, "measure_drift", lambda n: streamed.append(n) or [memories.DriftRecord("a", "A", 3, n, 0, 1, 2)]
+    )
+    result, lines = bench("memories", "--quick", "--repeats", "2")
+    assert streamed == [10_000]
+    assert result["drift"][0]["steps"] == 10_000
+    assert [row["memory"] for row in result["rows"]] == names
+    for n, row in enumerate(result["rows"], start=1):
+        assert row["NumPy"] == pytest.approx(expected(0.3 * n, 2))
+        assert row["compiled"] == pytest.approx(expected(0.01 * n, 2))
+        assert row["agreement"] < 1e-12
+    legt = next(line for line in lines if line.strip().startswith("LegT"))
+    assert legt.split()[2:4] == ["210", "10"]
+    each = 8 * 60
+    median = result["rows"][names.index("legt")]["NumPy"]["median"]
+    assert legt.split()[4] == f"{1e9 * median / each:,.1f}"
+    assert legt.split()[6] == f"{median / result['rows'][names.index('last')]['NumPy']['median']:.2f}x"
+
+
+def test_memories_that_disagree_with_their_matrices_are_not_timed(tmp_path, capsys, monkeypatch):
+    from multires_ref.memories.legt import LegTMemory
+
+    right = LegTMemory.matrix
+    monkeypatch.setattr(LegTMemory, "matrix", lambda self, length=None, n=None: right(self, length) * 1.001)
+    assert main(["bench", "memories", "--quick", "--repeats", "1", "--out", str(tmp_path / "there")]) == 2
+    assert "LegT (LMU) and its matrix disagree" in capsys.readouterr().err
+    assert not (tmp_path / "there").exists()

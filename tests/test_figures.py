@@ -105,7 +105,8 @@ def test_asking_for_what_cannot_be_drawn_is_an_error(tmp_path, capsys):
     assert "none" in capsys.readouterr().err
 
 
-OF_A_RUN = {"responses.svg", "filters.svg", "scales.svg", "memory.png", "recovered.svg", "kernels.svg"}
+OF_A_RUN = {"responses.svg", "filters.svg", "scales.svg", "memory.png", "recovered.svg", "kernels.svg", "nearest.svg"}
+OF_A_RUN |= {"filter_report.txt", "filter_report.json"}
 
 
 def test_figures_of_a_run_go_into_its_folder(tmp_path):

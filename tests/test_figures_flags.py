@@ -9,7 +9,15 @@ from multires_ref.cli import main
 from multires_ref.plots import model as model_plots
 from multires_ref.plots.style import new_figure
 
-KINDS = {"responses": "svg", "filters": "svg", "scales": "svg", "memory": "png", "recovered": "svg", "kernels": "svg"}
+KINDS = {
+    "responses": "svg",
+    "filters": "svg",
+    "scales": "svg",
+    "memory": "png",
+    "recovered": "svg",
+    "kernels": "svg",
+    "nearest": "svg",
+}
 
 
 @pytest.fixture
@@ -51,7 +59,8 @@ def test_the_names_and_the_folder(asked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = untrained_run(tmp_path / "run", "classes", task="digits")
     assert main(["figures", "--run", str(run)]) == 0
-    assert {path.name for path in (run / "figures").iterdir()} == {f"{name}.{kind}" for name, kind in KINDS.items()}
+    report = {"filter_report.txt", "filter_report.json"}
+    assert {path.name for path in (run / "figures").iterdir()} == {f"{name}.{kind}" for name, kind in KINDS.items()} | report
     assert main(["figures", "--run", str(run), "--out", "here", "--only", "memory"]) == 0
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["memory.png"]
     assert main(["figures", "--only", "tree"]) == 0

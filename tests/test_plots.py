@@ -20,6 +20,7 @@ from multires_ref import (
     random_filters,
     wavelet_filters,
 )
+from multires_ref.memories import memory_matrix, past
 from multires_ref.plots.filters import two_gains
 from multires_ref.plots.gallery import ecg
 from multires_ref.plots.memory import plot_signal
@@ -190,9 +191,9 @@ def test_levels_rows_are_the_coefficients():
 
 
 def test_recovered_lines_are_past_and_projection():
-    M, _ = plots.memory_matrix(*HAAR, 5)
+    M, _ = memory_matrix(*HAAR, 5)
     ax = plots.plot_recovered(ecg(), 300, M)
-    p = plots.past(ecg(), 300, 32)
+    p = past(ecg(), 300, 32)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), p)
     np.testing.assert_allclose(ax.lines[1].get_ydata(), np.linalg.pinv(M) @ M @ p)
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), -np.arange(32))

@@ -6,7 +6,8 @@ from cases import random_arguments
 
 from multires_ref import equivalent_kernel, frequency_responses, impulse_responses, multires_conv, pyramid, wavelet_filters
 from multires_ref.filters import energy_centre
-from multires_ref.plots import memory_matrix, plot_impulse_responses, plot_kernel
+from multires_ref.memories import memory_matrix
+from multires_ref.plots import plot_impulse_responses, plot_kernel
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 

@@ -68,7 +68,7 @@ assert np.array_equal(z[:, 7], [32, 0, 12, 0])
 # with R the receptive field. And what M does is seen best by its rows, each of which is the impulse response of a coefficient:
 
 # %%
-from multires_ref.plots import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix, past, recover_past
+from multires_ref.memories import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix, past, recover_past
 
 M, rows = memory_matrix(h0, h1, depth=3)
 print(M.astype(int))

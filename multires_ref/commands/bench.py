@@ -1,8 +1,9 @@
 """Measure speed and memory, against PyTorch where it is installed.
 
-multires-ref bench                      operator, step, busy, scaling, pyramid, startup (minutes)
+multires-ref bench                      all parts that are charted together (minutes)
 multires-ref bench operator --quick     one of them, small
 multires-ref bench busy                 a small training step beside a busy neighbour
+multires-ref bench memories             updates of the tree's memory and of others
 multires-ref bench sample               drawing images: streaming against recomputing
 multires-ref bench paper                training steps at the paper's full settings
 multires-ref bench peers                the estimators against those of aeon
@@ -32,6 +33,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "scaling": "operator",
     "pyramid": "operator",
     "startup": "processes",
+    "memories": "memories",
 }
 OTHERS = ("sample", "paper", "peers", "gpu")  # modules of their own, with flags and a function `run` of their own
 
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--out", metavar="DIR", help="folder for bench.json and bench.svg (default: runs/bench-TIME)")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: the same as `bench gpu` (default: cpu)")
     parts = parser.add_subparsers(dest="part", metavar="PART", help="what to measure (default: all)")
-    parts.add_parser("all", parents=[common], help=f"{', '.join(PARTS)}")
+    parts.add_parser("all", parents=[common], help=f"from {next(iter(PARTS))} to {list(PARTS)[-1]}, one after the other")
 
     def add_part(name: str, text: str, parents: list[argparse.ArgumentParser]) -> argparse.ArgumentParser:
         return parts.add_parser(name, parents=parents, help=first_line(text), description=rewrapped(text))

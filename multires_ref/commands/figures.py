@@ -6,7 +6,8 @@ multires-ref figures --run runs/digits-...   of a trained model, into RUN/figure
 multires-ref figures --run runs/digits-... --signal heart.wav   its memory of your signal
 
 The figures of a model show the responses of its scales, its filters, how much each scale weighs,
-its kernels, and for a signal the memory of it and what can be recovered from the memory. Without
+its kernels, the nearest wavelet of each pair of filters (also as a table, in filter_report.txt and
+filter_report.json), and for a signal the memory of it and what can be recovered from it. Without
 --signal the signal is the first test example of the task that the model was trained on. A .npy
 file holds [L] or [channels, L]; a .csv file has a line for every time step and a column for every
 channel; a .wav file contains its sampling rate. The signal is given to the network as it is:
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +56,30 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--signal is drawn for a model: give --run RUN too, a run folder or a checkpoint")
     if args.rate is not None and args.signal is None:
         raise ValueError("--rate belongs to a signal: give --signal FILE too")
-    drawings = (
-        of_run(args.run, args.signal, args.rate)
-        if args.run
-        else of_package(args.data or resource_folder("figures/data"), args.only)
-    )
+    report: Callable[[], Any] | None = None
+    if args.run:
+        drawings, report = of_run(args.run, args.signal, args.rate)
+    else:
+        drawings = of_package(args.data or resource_folder("figures/data"), args.only)
     for name in args.only or []:
         check_choice("--only", name, drawings)
     folder = args.out or (beside(args.run) if args.run else Path("figures"))
     for name, (kind, draw) in drawings.items():
         if args.only is None or name in args.only:
             print(save(draw(), folder / f"{name}.{kind}"))
+    if report and (args.only is None or "nearest" in args.only):
+        write_report(report(), folder)
     return 0
+
+
+def write_report(report: Any, folder: Path) -> None:
+    """The report on the filters, as text and as JSON."""
+    from ..base.files import write_json, write_whole
+
+    text, numbers = (folder / f"filter_report.{ending}" for ending in ("txt", "json"))
+    write_whole(text, f"{report}\n\nall pairs\n{report.table()}\n".encode())
+    write_json(numbers, report.to_dict())
+    print(f"{text}\n{numbers}")
 
 
 def of_package(data: Path, only: list[str] | None = None) -> Drawings:
@@ -85,14 +99,19 @@ def of_package(data: Path, only: list[str] | None = None) -> Drawings:
     return drawings
 
 
-def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> Drawings:
-    """The figures of a user's own model, for a signal in a file or for the first test example of the run's task."""
+def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> tuple[Drawings, Callable[[], Any]]:
+    """The figures of a user's own model, for a signal in a file or for the first test example of the run's task; and a function
+    that makes the report on its filters, once."""
     from ..authors.load import load_model
+    from ..diagnose.filters import filter_report
     from ..plots.model import figures_of_model
+    from ..plots.nearest import nearest_of_report
 
     model = load_model(path)
+    report = cache(lambda: filter_report(model))
     shown = signal_in(signal, rate, model.config) if signal else signal_of(path, model.config)
-    return figures_of_model(model, shown, start_of(path))
+    drawings = figures_of_model(model, shown, start_of(path))
+    return drawings | {"nearest": ("svg", lambda: nearest_of_report(report()))}, report
 
 
 def signal_in(file: str, rate: float | None, config: Any) -> Any:

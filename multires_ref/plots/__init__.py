@@ -6,6 +6,8 @@ What draws:
     filters    a pair of filters, over lag and over frequency; what training made of a layer's filters
     responses  the response of each scale, over lag and over frequency; the one long kernel that a layer equals
     memory     a signal, its coefficients and the memory of it over time; what the memory still holds of the past
+    memories   memories of other kinds beside the tree's: forgetting, error by lag, cost
+    nearest    the filters of a trained network among the wavelets
     scales     how much each scale weighs: in a layer, and lag by lag in one output or decision
     sequences  sequences as images, signals or tokens
     training   curves and scores of runs, confusion tables
@@ -13,9 +15,10 @@ What draws:
     speed      measured times
     model      all of it for a model that somebody trained; `signal` holds the signal that it is drawn for
 
-What computes the numbers that are drawn: `analysis` (linear algebra on the memory) and `attribution` (which scales and lags a
-decision rests on). `gallery` and `stored` put the package's own figures together; `style` holds colours and sizes, makes figures
-without pyplot's global state, and saves the same figure as the same bytes. `import multires_ref` imports nothing of this.
+What computes the numbers that are drawn: `memories` (matrices of memories), `analysis` (layers) and `attribution` (which scales
+and lags a decision rests on). `gallery` and `stored` put the package's own figures together; `style` holds colours and sizes,
+makes figures without pyplot's global state, and saves the same figure as the same bytes. `import multires_ref` imports nothing
+of this.
 """
 
 from importlib import import_module
@@ -26,6 +29,8 @@ MODULES = {
     "filters": ("plot_taps", "plot_gain", "plot_learned_filters", "two_gains"),
     "responses": ("plot_impulse_responses", "plot_frequency_responses", "plot_kernel"),
     "memory": ("plot_signal", "plot_levels", "plot_memory", "plot_recovered", "plot_forgetting"),
+    "memories": ("plot_forgetting_curves", "plot_error_by_lag", "plot_error_by_cost"),
+    "nearest": ("plot_nearest",),
     "scales": ("plot_scales", "plot_scale_gains", "plot_parts", "shares_by_scale", "scale_shares"),
     "sequences": ("plot_example", "plot_image", "plot_images", "plot_samples", "plot_reading", "plot_ages", "plot_beliefs"),
     "training": ("plot_curves", "plot_losses", "plot_scores", "plot_runs", "plot_confusion"),
@@ -33,17 +38,7 @@ MODULES = {
     "speed": ("plot_times", "plot_scaling", "plot_bench", "plot_costs"),
     "signal": ("plot_channels",),
     "model": ("plot_layer_responses", "figures_of_model", "initial_layers", "layers"),
-    "analysis": (
-        "memory_matrix",
-        "last_samples_matrix",
-        "past",
-        "recover_past",
-        "forgetting_curve",
-        "measured_forgetting",
-        "split_output",
-        "short_name",
-        "row_gains",
-    ),
+    "analysis": ("split_output", "short_name", "row_gains"),
     "attribution": ("decision_parts",),
     "gallery": ("ecg",),
 }

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..base.checks import check_int
+from ..memories import memory_matrix
 from ..network import Model
 from ..tree import delay
-from .analysis import memory_matrix, short_name
+from .analysis import short_name
 
 
 def decision_parts(model: Model, x: np.ndarray, target: int) -> tuple[np.ndarray, list[str]]:

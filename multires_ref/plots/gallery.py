@@ -5,33 +5,24 @@ These need no trained network and no measurement; figures that do are in `stored
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..filters import random_filters, wavelet_filters
+from ..memories import MEMORIES, forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
+from ..memories.compare import HORIZON, NAMES, SIZES, MemoryRecord, compare_memories, forgetting_curves
+from ..memories.examples import ecg
 from ..tree import memory
-from .analysis import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
 from .filters import plot_gain, plot_taps
+from .memories import plot_error_by_cost, plot_error_by_lag, plot_forgetting_curves
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
 from .style import WIDTH, new_figure, styled
 from .tree import plot_lags, plot_tree
 
 ECG_DEPTH, ECG_TIME = 9, 860  # Haar: 512 samples, a beat and a half; and a time just after a beat
-
-
-def ecg() -> np.ndarray:
-    """PyWavelets' electrocardiogram, 1,024 samples, its mean removed.
-
-    Examples
-    --------
-    >>> ecg().shape
-    (1024,)
-    """
-    import pywt
-
-    x = pywt.data.ecg().astype("float64")
-    return x - x.mean()
 
 
 def example_filters() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -145,6 +136,56 @@ def kernel_figure() -> Figure:
     return figure
 
 
+@cache
+def compared() -> list[MemoryRecord]:
+    """`compare_memories` with its defaults, computed once for the figures that show it."""
+    return compare_memories()
+
+
+@styled
+def memories_figure() -> Figure:
+    """How memories of 10, 32 and 64 numbers forget white noise."""
+    figure, axes = new_figure(WIDTH, 8.2, rows=len(SIZES), sharex=True)
+    for (ax,), m in zip(axes, SIZES, strict=True):
+        curves = forgetting_curves(m)
+        shown = {name: curves[MEMORIES[name].title] for name in NAMES}
+        plot_forgetting_curves(shown, ax, title=f"{m} numbers: every curve sums to at most {m}")
+        ax.set_xlabel("" if m != SIZES[-1] else ax.get_xlabel())
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@styled
+def memory_errors_figure(m: int) -> Figure:
+    """The error of the recovered past against the lag, for five signals."""
+    records = [r for r in compared() if r.size == m and (r.way == "least squares" or r.memory == "legt")]
+    signals = list(dict.fromkeys(r.signal for r in records))
+    figure, axes = new_figure(WIDTH, 6.8, rows=3, columns=2, sharex=True, sharey=True)
+    for n, (ax, signal) in enumerate(zip(axes.flat, signals, strict=False)):
+        plot_error_by_lag([r for r in records if r.signal == signal], ax, title=signal)
+        ax.set(xlabel="" if n < 3 else ax.get_xlabel(), ylabel="" if n % 2 else ax.get_ylabel())
+    axes[1, 1].tick_params(labelbottom=True)
+    axes[2, 1].axis("off")
+    marks, names = axes[0, 0].get_legend_handles_labels()
+    axes[2, 1].legend(marks, names, loc="center", fontsize=11)
+    figure.suptitle(f"m = {m}: the last {HORIZON} samples, recovered from {m} numbers", x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+@styled
+def memory_costs_figure() -> Figure:
+    """What the recovered past costs: error against operations at m = 10, 32 and 64, for a smooth signal, a real one and steps."""
+    figure, axes = new_figure(WIDTH, 4.3, columns=3, sharey=True)
+    panels = {"band-limited noise": "smooth: all 512 samples", "ECG": "ECG: all 512 samples", "steps": "steps: the newest 32"}
+    for n, (ax, (signal, title)) in enumerate(zip(axes[0], panels.items(), strict=True)):
+        records = [r for r in compared() if r.signal == signal and (r.way == "least squares" or r.memory == "legt")]
+        plot_error_by_cost(records, ax, newest=signal == "steps", title=title)
+        ax.set_ylabel("" if n else ax.get_ylabel())
+    key = "the marks grow with m: " + ", ".join(map(str, SIZES))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, title=key)
+    return figure
+
+
 FIGURES = {
     "tree": ("svg", tree_figure),
     "lags": ("svg", lags_figure),
@@ -154,4 +195,7 @@ FIGURES = {
     "recovered": ("svg", recovered_figure),
     "forgetting": ("svg", forgetting_figure),
     "kernel": ("svg", kernel_figure),
+    "memories": ("png", memories_figure),
+    **{f"memory_errors_{m}": ("svg", lambda m=m: memory_errors_figure(m)) for m in SIZES},
+    "memory_costs": ("png", memory_costs_figure),
 }

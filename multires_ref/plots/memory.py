@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..memories import past, recover_past
 from ..tree import Row
-from .analysis import past, recover_past
 from .style import COLOURS, CYCLE, DASHES, DIVERGING, level_colours, new_axes, octaves, styled
 from .tree import row_name
 
@@ -122,7 +122,7 @@ def plot_recovered(
 
     Examples
     --------
-    >>> from multires_ref.plots.analysis import last_samples_matrix
+    >>> from multires_ref.memories import last_samples_matrix
     >>> ax = plot_recovered(np.array([1.0, 2.0, 3.0]), 2, last_samples_matrix(2, 3))
     >>> ax.lines[1].get_ydata()  # newest first: x[2] and x[1] are known, x[0] is not
     array([3., 2., 0.])

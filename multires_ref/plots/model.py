@@ -9,18 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..diagnose.filters import filter_report
+from ..memories import forgetting_curve, memory_matrix
 from ..network import Model, NetworkConfig, init_params
 from ..response import equivalent_kernel, frequency_responses
 from ..tree import Row, memory, memory_rows
-from .analysis import forgetting_curve, memory_matrix, row_gains
+from .analysis import row_gains
 from .filters import plot_learned_filters
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
+from .nearest import nearest_of_report
 from .scales import plot_scales, shares_by_scale
 from .signal import Signal, fed_to_layer_1, plot_channels, seconds_beside
 from .style import COLOURS, DASHES, WIDTH, frequency_octaves, level_colours, new_axes, new_figure, octaves, styled
 
 Conv = dict[str, np.ndarray]
-OF_A_MODEL = ("responses", "filters", "scales", "memory", "recovered", "kernels")
+OF_A_MODEL = ("responses", "filters", "scales", "memory", "recovered", "kernels", "nearest")
 
 
 def layers(model: Model) -> list[Conv]:
@@ -247,4 +250,5 @@ def figures_of_model(model: Model, signal: Signal, before: list[Conv] | None = N
         "memory": ("png", lambda: memory_of_model(model, signal)),
         "recovered": ("svg", lambda: recovered_of_model(model, signal)),
         "kernels": ("svg", lambda: kernels_of_model(model)),
+        "nearest": ("svg", lambda: nearest_of_report(filter_report(model))),
     }

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 
 from ..base.checks import check_shape
 from ..base.layer_checks import check_filters, check_response_size, check_weights
+from ..memories import memory_matrix
 from ..response import frequency_responses, impulse_responses
-from .analysis import memory_matrix, short_name
+from .analysis import short_name
 from .style import COLOURS, DASHES, frequency_octaves, level_colours, new_axes, octaves, styled
 
 

@@ -56,7 +56,7 @@ def check_signal(x: np.ndarray, config: NetworkConfig, where: str) -> np.ndarray
 
 def stand_in(config: NetworkConfig) -> Signal:
     """An electrocardiogram over its standard deviation in every channel; for an embedding, random tokens. The title says so."""
-    from .gallery import ecg
+    from ..memories.examples import ecg
 
     if config.encoder == "embedding":
         tokens = np.random.default_rng(0).integers(config.d_input, size=min(config.max_length, 1024))

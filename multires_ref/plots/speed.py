@@ -100,6 +100,7 @@ def plot_bench(results: dict[str, Any]) -> Figure:
         layers = results["step"]["layers"]
         panels += [(f"training step, {name}, {layers} layers", row["seconds"]) for name, row in results["step"]["rows"].items()]
     panels += [(part, results[part]["rows"]) for part in ("busy", "pyramid", "startup") if part in results]
+    panels += memory_panels(results["memories"]) if "memories" in results else []
     scaling = results.get("scaling")
     heights = [0.75 + 0.42 * len(rows) for _, rows in panels] + ([3.0] if scaling else [])
     figure, axes = new_figure(WIDTH, sum(heights), rows=len(heights), height_ratios=heights)
@@ -108,6 +109,21 @@ def plot_bench(results: dict[str, Any]) -> Figure:
     if scaling:
         plot_scaling(scaling, axes[-1, 0])
     return figure
+
+
+def memory_panels(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    """A panel for each size of the memories that were measured, by their fastest way.
+
+    Examples
+    --------
+    >>> row = {"m": 10, "title": "LegT", "NumPy": {"median": 0.2, "low": 0.1, "high": 0.3}}
+    >>> memory_panels({"samples": 500, "channels": 64, "rows": [row]})[0][0]
+    'memories, m = 10: 500 samples of 64 channels (NumPy)'
+    """
+    way = "compiled" if "compiled" in result["rows"][0] else "NumPy"
+    size = f"{result['samples']:,} samples of {result['channels']} channels ({way})"
+    sizes = dict.fromkeys(row["m"] for row in result["rows"])
+    return [(f"memories, m = {m}: {size}", {r["title"]: r[way] for r in result["rows"] if r["m"] == m}) for m in sizes]
 
 
 @styled
