@@ -23,9 +23,9 @@ The authors' lines, at https://github.com/thjashin/multires-conv/blob/828089f/la
 values #L33-L56, the fading layer #L77-L91, the uniform one #L94-L115 and its TreeSelect #L118-L143.
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree` (with the layer itself), `response`, `transform`.
-Then the rooms: `engines` (the layer by faster algorithms), `ops` (operations with their gradients), `network`, `training`,
-`estimators` (for your own data, as in scikit-learn), `tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers
-beside others), `bench`, `plots`, and the command line.
+Then the rooms: `engines` (the layer by faster algorithms), `signals` (the transform as users of PyWavelets expect it, and sample
+by sample), `ops` (operations with their gradients), `network`, `training`, `estimators` (for your own data, as in scikit-learn),
+`tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers beside others), `bench`, `plots`, and the command line.
 Importing the package loads nothing, not even NumPy; the names below load what they need when they are first used.
 """
 

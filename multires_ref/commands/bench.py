@@ -1,6 +1,6 @@
 """Measure speed and memory, against PyTorch where it is installed.
 
-multires-ref bench                      operator, step, busy, scaling, pyramid, startup (minutes)
+multires-ref bench                      operator, step, busy, scaling, pyramid, swt, startup (minutes)
 multires-ref bench operator --quick     one of them, small
 multires-ref bench busy                 a small training step beside a busy neighbour
 multires-ref bench sample               drawing images: streaming against recomputing
@@ -30,6 +30,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "busy": "processes",
     "scaling": "operator",
     "pyramid": "operator",
+    "swt": "swt",
     "startup": "processes",
 }
 OTHERS = ("sample", "paper", "gpu")  # modules of their own, with flags and a function `run` of their own

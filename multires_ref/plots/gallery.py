@@ -9,14 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..filters import random_filters, wavelet_filters
+from ..signals.denoise import LiveDenoiser, universal_threshold
 from ..tree import memory
 from .analysis import forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
 from .filters import plot_gain, plot_taps
+from .live import plot_live
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
 from .style import WIDTH, new_figure, styled
 from .tree import plot_lags, plot_tree
 
+LIVE_WAVELET, LIVE_LEVEL = "sym4", 4
 ECG_DEPTH, ECG_TIME = 9, 860  # Haar: 512 samples, a beat and a half; and a time just after a beat
 
 
@@ -145,6 +148,34 @@ def kernel_figure() -> Figure:
     return figure
 
 
+def live_example() -> dict[str, np.ndarray | int]:
+    """The electrocardiogram with noise, the live denoised one, PyWavelets' offline result, and the delay in samples.
+
+    The threshold is estimated on the first 256 samples.
+
+    Examples
+    --------
+    >>> example = live_example()
+    >>> example["delay"], example["live"].shape
+    (105, (1024,))
+    """
+    import pywt
+
+    clean = ecg()
+    x = clean + 25 * np.random.default_rng(0).standard_normal(len(clean))
+    threshold = universal_threshold(x[:256], LIVE_WAVELET)
+    denoiser = LiveDenoiser(LIVE_WAVELET, LIVE_LEVEL, threshold)
+    live = np.array([denoiser.step(x_n) for x_n in x])
+    coeffs = [(a, pywt.threshold(d, threshold)) for a, d in pywt.swt(x, LIVE_WAVELET, LIVE_LEVEL)]
+    return {"clean": clean, "noisy": x, "live": live, "offline": pywt.iswt(coeffs, LIVE_WAVELET), "delay": denoiser.delay}
+
+
+@styled
+def live_figure() -> Figure:
+    """The noisy electrocardiogram, and what the live denoiser and PyWavelets' offline transform make of it."""
+    return plot_live(**live_example())
+
+
 FIGURES = {
     "tree": ("svg", tree_figure),
     "lags": ("svg", lags_figure),
@@ -154,4 +185,5 @@ FIGURES = {
     "recovered": ("svg", recovered_figure),
     "forgetting": ("svg", forgetting_figure),
     "kernel": ("svg", kernel_figure),
+    "live": ("png", live_figure),
 }
