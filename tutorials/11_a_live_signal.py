@@ -208,7 +208,7 @@ assert 7 < best < 217 and errors[best] < 0.75 * errors[7]
 # %%
 ax = new_axes(9, 3)
 ax.plot(list(errors), list(errors.values()), "o-")
-ax.set(xlabel="delay (samples), for 1 to 5 levels", ylabel="error (root mean square, raw units)", ylim=(0, None))
+ax.set(xlabel="delay (samples), for 1 to 5 levels", ylabel="RMS error (raw units)", ylim=(0, None))
 ax.grid()
 show(ax, "the error of the denoised signal against the delay")
 
@@ -251,15 +251,19 @@ beliefs = np.stack([softmax(stream.step(standard[:, n, None]), axis=1) for n in 
 assert np.allclose(beliefs[:, -1], classifier.predict_proba(X_test), atol=1e-4)
 
 # %%
-from multires_ref.plots.sequences import plot_beliefs
-from multires_ref.plots.style import new_figure
+from multires_ref.plots.style import CYCLE, new_figure
 
 chosen = [int(np.argmax(y_test == label)) for label in ("fast", "slow")]
 figure, axes = new_figure(9, 5, rows=2, columns=2, sharex=True)
 for (left, right_ax), i in zip(axes, chosen, strict=True):
     left.plot(X_test[i], color="black", lw=1.2)
-    left.set(title=f"a {y_test[i]} wave", xlabel="time n (samples)", ylabel="x[n]")
-    plot_beliefs(beliefs[i], classifier.classes_, right_ax)
+    left.set(title=f"a {y_test[i]} wave", ylabel="x[n]")
+    for c, label in enumerate(classifier.classes_):
+        right_ax.plot(beliefs[i, :, c], ["-", "--"][c], color=CYCLE[c], label=f"probability of {label}")
+    right_ax.legend(loc="lower left", frameon=False)
+    right_ax.set(ylabel="probability", ylim=(-0.35, 1.05))
+for ax in axes[-1]:
+    ax.set_xlabel("time n (samples)")
 show(figure, "a fast and a slow wave in noise, and the probabilities of both classes as their samples arrive")
 
 # %% [markdown]
@@ -271,7 +275,7 @@ ax = new_axes(9, 3)
 ax.plot(share)
 ax.axvline(16, color="grey", ls="--", label="the waves begin")
 ax.set(xlabel="time n (samples)", ylabel="share of the signals right", ylim=(0, 1.02))
-ax.legend(loc="lower right")
+ax.legend(loc="lower right", frameon=False)
 assert share[:16].mean() < 0.7 < share[-1]
 show(ax, "the share of signals that are classified rightly, against the number of samples seen")
 
