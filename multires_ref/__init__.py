@@ -23,10 +23,11 @@ The authors' lines, at https://github.com/thjashin/multires-conv/blob/828089f/la
 values #L33-L56, the fading layer #L77-L91, the uniform one #L94-L115 and its TreeSelect #L118-L143.
 
 Read in this order: `definition` (the equations as loops), `filters`, `tree` (with the layer itself), `response`, `transform`.
-Then the rooms: `engines` (the layer by faster algorithms), `memories` (the tree's beside others), `ops` (operations with their
-gradients), `network`, `training`, `estimators` (for your own data, as in scikit-learn), `tasks`, `authors` (their checkpoints,
-PyTorch), `diagnose` (your numbers beside others), `bench`, `plots`, and the command line. Importing the package loads nothing,
-not even NumPy; the names below load what they need when they are first used.
+Then the rooms: `engines` (the layer by faster algorithms), `signals` (the transform as users of PyWavelets expect it, and sample
+by sample), `memories` (the tree's beside others), `ops` (operations with their gradients), `network`, `training`, `estimators`
+(for your own data, as in scikit-learn), `tasks`, `authors` (their checkpoints, PyTorch), `diagnose` (your numbers beside others),
+`bench`, `plots`, and the command line. Importing the package loads nothing, not even NumPy; the names below load what they need
+when they are first used.
 """
 
 from importlib import import_module
@@ -42,9 +43,13 @@ PUBLIC = {
     "memory_rows": "tree",
     "depth_for": "tree",
     "receptive_field": "tree",
-    "causal_swt": "transform",
-    "causal_iswt": "transform",
-    "causal_delay": "transform",
+    "causal_swt": "signals.swt",
+    "causal_iswt": "signals.swt",
+    "causal_delay": "signals.swt",
+    "CausalSWT": "signals.stream",
+    "CausalISWT": "signals.inverse_stream",
+    "LiveDenoiser": "signals.denoise",
+    "universal_threshold": "signals.denoise",
     "wavelet_filters": "filters",
     "random_filters": "filters",
     "impulse_responses": "response",

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from contextlib import contextmanager
 from functools import wraps
 
@@ -12,7 +13,7 @@ import pytest
 from clock import TICK, Clock, expected, figures_of, rows_of
 
 from multires_ref.base.threads import num_threads
-from multires_ref.bench import implementations, operator, processes, step, training_step
+from multires_ref.bench import implementations, operator, processes, step, swt, training_step
 from multires_ref.cli import main
 from multires_ref.tasks import get_task
 
@@ -140,6 +141,46 @@ def test_pyramid(clock, bench, monkeypatch, asked, rounds):
     check_table(lines, result["rows"], ("causal_swt",))
     ratio = result["rows"]["pywt.swt"]["median"] / result["rows"]["causal_swt"]["median"]
     assert figures_of(lines) == pytest.approx({"pywt.swt over causal_swt": ratio}, abs=0.006)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_swt(clock, bench, monkeypatch, quick):
+    """Seconds of one step of many, and of the signal in chunks and as a whole."""
+    import pywt
+
+    right, length, steps = swt.CausalSWT, 2**13 if quick else 2**16, 200 if quick else 2000
+
+    class Stream(right):
+        def step(self, x):
+            clock.now += 1 / 1024  # exact, however many are added up
+            return right.step(self, x)
+
+    monkeypatch.setattr(swt, "CausalSWT", Stream)
+    monkeypatch.setattr(Stream, "push", lambda self, x: setattr(clock, "now", clock.now + 0.125) or right.push(self, x))
+    monkeypatch.setattr(swt, "causal_swt", clock.takes(2.0, swt.causal_swt, before=2))
+    monkeypatch.setattr(pywt, "swt", clock.takes(5.0, pywt.swt))
+    result, lines = bench("swt", *(["--quick"] if quick else []), "--repeats", "3")
+    assert (result["L"], result["level"]) == (length, 5)
+    rows, chunks = result["rows"], length // 1024
+    assert [row["rounds"] for row in rows.values()] == [15] * 4
+    assert rows[swt.STEPS]["median"] == pytest.approx(1 / 1024 + TICK / steps)
+    assert rows[swt.CHUNKS]["median"] == pytest.approx(0.125 * chunks + TICK)
+    assert rows[swt.WHOLE] == pytest.approx(expected(2.0, 15))
+    assert rows[swt.THEIRS] == pytest.approx(expected(5.0, 15))
+    assert f"swt: one channel of {length:,} samples, db4, 5 levels, float64; the stream by" in "".join(lines)
+    figures = figures_of(lines)
+    assert figures["microseconds a step"] == pytest.approx(1e6 * rows[swt.STEPS]["median"], abs=0.006)
+    assert figures["chunks over the whole signal"] == pytest.approx(
+        rows[swt.CHUNKS]["median"] / rows[swt.WHOLE]["median"], abs=0.006
+    )
+    assert figures["pywt.swt over chunks"] == pytest.approx(rows[swt.THEIRS]["median"] / rows[swt.CHUNKS]["median"], abs=0.006)
+
+
+def test_wrong_chunks_are_not_timed(monkeypatch, bench):
+    monkeypatch.setattr(swt, "causal_swt", lambda *args: [(a, 1.001 * d) for a, d in right(*args)])
+    right = operator.causal_swt
+    with pytest.raises(ValueError, match="disagree"):
+        swt.measure_swt(Namespace(quick=True, repeats=1))
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
@@ -374,6 +415,7 @@ def test_all_parts_are_measured_one_after_the_other(monkeypatch, tmp_path, capsy
         "busy": processes,
         "scaling": operator,
         "pyramid": operator,
+        "swt": swt,
         "startup": processes,
     }
     for name, module in parts.items():

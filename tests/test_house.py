@@ -17,7 +17,7 @@ import multires_ref
 PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
-    *("base", "definition", "filters", "tree", "response", "engines", "transform", "memories", "ops", "network"),
+    *("base", "definition", "filters", "tree", "response", "engines", "transform", "signals", "memories", "ops", "network"),
     *("training", "estimators", "tasks", "authors", "diagnose", "bench", "plots", "commands", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

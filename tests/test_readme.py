@@ -33,6 +33,7 @@ SMALL = {  # beginning of a command line -> what is added to it here, so that it
     "bench step": "--quick --repeats 1 --out bench",
     "bench scaling": "--quick --repeats 1 --out bench",
     "bench pyramid": "--quick --repeats 1 --out bench",
+    "bench swt": "--quick --repeats 1 --out bench",
     "bench startup": "--quick --repeats 1 --out bench",
     "bench memories": "--quick --repeats 1 --out bench",
     "bench busy": "--quick --repeats 1 --out bench",

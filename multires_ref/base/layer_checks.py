@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays import Array, Pairs, get_xp
-from .checks import MOST_BYTES, as_plain, check_choice, check_floats, check_int, check_memory, check_same_dtype, check_shape
+from .arrays import Array, get_xp
+from .checks import (
+    FLOATS,
+    MOST_BYTES,
+    as_plain,
+    check_choice,
+    check_floats,
+    check_int,
+    check_memory,
+    check_same_dtype,
+    check_shape,
+)
 
 TREE_SELECTS = ("fading", "uniform")
 MAX_SIZE = 2**20  # rows of the memory: every one is as long as the signal
 Wavelet = Any  # a pywt.Wavelet: PyWavelets is imported when it is needed, not before
+COMPLEX = ("complex64", "complex128")
+CONVERTED = {"float16": "float32", str(np.dtype("longdouble")): "float64", str(np.dtype("clongdouble")): "complex128"}
 MAX_DEPTH = 60  # a dilation of 2**59 samples: beyond any array, and safely inside 64-bit indices
 
 
@@ -142,40 +153,21 @@ def check_dtype(dtype: DTypeLike | None) -> str:
     return check_choice("dtype", name, ("float32", "float64"))
 
 
-def as_signal(x: Array, name: str = "x") -> Array:
-    """x as float32 or float64: integers become float64, as in PyWavelets; complex numbers and objects are refused by `name`."""
+def as_signal(x: Array, name: str = "x", complex_too: bool = False) -> Array:
+    """x as a non-empty array of float32 or float64, or with `complex_too` of complex64 or complex128.
+
+    Integers and long doubles become float64, float16 becomes float32, as in PyWavelets; other dtypes are refused by `name`.
+    """
     x = as_plain(name, x)
-    if x.dtype.kind in "iub":
-        x = x.astype("float64")
-    if str(x.dtype) not in ("float32", "float64"):
-        raise TypeError(f"{name} must be an array of real numbers [..., L]; got dtype {x.dtype}")
+    x = x.astype("float64") if x.dtype.kind in "iub" else x
+    if str(x.dtype) in CONVERTED:
+        x = x.astype(CONVERTED[str(x.dtype)])
+    if str(x.dtype) not in (*FLOATS, *(COMPLEX if complex_too else ())):
+        numbers = "numbers" if complex_too else "real numbers"
+        raise TypeError(f"{name} must be an array of {numbers} [..., L]; got dtype {x.dtype}")
     if x.ndim < 1 or 0 in x.shape:
         raise ValueError(f"{name} must be a non-empty array [..., L]; got shape {tuple(x.shape)}")
     return x
-
-
-def check_pairs(coeffs: Sequence[tuple[Array, Array]]) -> Pairs:
-    """The coefficients as pairs of arrays of one shape, as `causal_swt` returns them; an array [J, 2, ..., L] will do too."""
-    if not is_sequence(coeffs):
-        raise TypeError(f"coeffs must be a list of pairs (a, d), as causal_swt returns it; got {type(coeffs).__name__}")
-    if len(coeffs) == 0:
-        raise ValueError("coeffs must hold at least one pair (a, d); got an empty list")
-    for n, pair in enumerate(coeffs):
-        if not is_sequence(pair) or len(pair) != 2:
-            raise TypeError(f"coeffs[{n}] must be a pair (a, d) of arrays; got {type(pair).__name__}")
-    shapes = {tuple(np.shape(c)) for pair in coeffs for c in pair}
-    if len(shapes) != 1:
-        raise ValueError(f"coeffs must be pairs (a, d) of one shape, as causal_swt returns them; got shapes {sorted(shapes)}")
-    first = as_signal(coeffs[0][0], "coeffs[0][0]")
-    return [(first if n == 0 else a, as_signal(d, f"coeffs[{n}][1]")) for n, (a, d) in enumerate(coeffs)]
-
-
-def check_tail(x: Array, level: int, F: int, deepest: int) -> None:
-    """Refuse a level above `deepest`, the last that sees more of x, where the zeros behind x would take absurdly much memory."""
-    L = x.shape[-1]
-    if level > deepest:
-        elements = (2 * level + 2) * (x.size // L) * (L + (2**level - 1) * (F - 1))
-        check_memory(f"level={level} with tail=True", elements, x.dtype.itemsize, deepest, f"levels see more of {L:,} samples")
 
 
 def is_sequence(value: object) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base.tables import text_table
 from ..engines import choose
-from ..transform import causal_swt
+from ..signals.swt import causal_swt
 from ..tree import depth_for, kept_per_level
 from .implementations import (
     Implementation,

@@ -32,6 +32,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "busy": "processes",
     "scaling": "operator",
     "pyramid": "operator",
+    "swt": "swt",
     "startup": "processes",
     "memories": "memories",
 }

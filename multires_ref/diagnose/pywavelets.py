@@ -26,7 +26,7 @@ from ..base.agreement import measure
 from ..base.checks import check_int
 from ..base.layer_checks import as_signal, as_wavelet
 from ..response import impulse_responses
-from ..transform import causal_delay, causal_iswt
+from ..signals.swt import causal_delay, causal_iswt
 from ..tree import pyramid
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ What draws:
     training   curves and scores of runs, confusion tables
     errors     errors by layer, and against depth, length or the height of a spike
     speed      measured times
+    live       a live signal, denoised, beside the offline result
     model      all of it for a model that somebody trained; `signal` holds the signal that it is drawn for
 
 What computes the numbers that are drawn: `memories` (matrices of memories), `analysis` (layers) and `attribution` (which scales
@@ -37,6 +38,7 @@ MODULES = {
     "errors": ("plot_error_by_layer", "plot_layer_errors", "plot_error_study", "plot_error_studies"),
     "speed": ("plot_times", "plot_scaling", "plot_bench", "plot_costs"),
     "signal": ("plot_channels",),
+    "live": ("plot_live",),
     "model": ("plot_layer_responses", "figures_of_model", "initial_layers", "layers"),
     "analysis": ("split_output", "short_name", "row_gains"),
     "attribution": ("decision_parts",),

@@ -14,14 +14,17 @@ from ..filters import random_filters, wavelet_filters
 from ..memories import MEMORIES, forgetting_curve, last_samples_matrix, measured_forgetting, memory_matrix
 from ..memories.compare import HORIZON, NAMES, SIZES, MemoryRecord, compare_memories, forgetting_curves
 from ..memories.examples import ecg
+from ..signals.denoise import LiveDenoiser, universal_threshold
 from ..tree import memory
 from .filters import plot_gain, plot_taps
+from .live import plot_live
 from .memories import plot_error_by_cost, plot_error_by_lag, plot_forgetting_curves
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
 from .style import WIDTH, new_figure, styled
 from .tree import plot_lags, plot_tree
 
+LIVE_WAVELET, LIVE_LEVEL = "sym4", 4
 ECG_DEPTH, ECG_TIME = 9, 860  # Haar: 512 samples, a beat and a half; and a time just after a beat
 
 
@@ -186,6 +189,34 @@ def memory_costs_figure() -> Figure:
     return figure
 
 
+def live_example() -> dict[str, np.ndarray | int]:
+    """The electrocardiogram with noise, the live denoised one, PyWavelets' offline result, and the delay in samples.
+
+    The threshold is estimated on the first 256 samples.
+
+    Examples
+    --------
+    >>> example = live_example()
+    >>> example["delay"], example["live"].shape
+    (105, (1024,))
+    """
+    import pywt
+
+    clean = ecg()
+    x = clean + 25 * np.random.default_rng(0).standard_normal(len(clean))
+    threshold = universal_threshold(x[:256], LIVE_WAVELET)
+    denoiser = LiveDenoiser(LIVE_WAVELET, LIVE_LEVEL, threshold)
+    live = np.array([denoiser.step(x_n) for x_n in x])
+    coeffs = [(a, pywt.threshold(d, threshold)) for a, d in pywt.swt(x, LIVE_WAVELET, LIVE_LEVEL)]
+    return {"clean": clean, "noisy": x, "live": live, "offline": pywt.iswt(coeffs, LIVE_WAVELET), "delay": denoiser.delay}
+
+
+@styled
+def live_figure() -> Figure:
+    """The noisy electrocardiogram, and what the live denoiser and PyWavelets' offline transform make of it."""
+    return plot_live(**live_example())
+
+
 FIGURES = {
     "tree": ("svg", tree_figure),
     "lags": ("svg", lags_figure),
@@ -198,4 +229,5 @@ FIGURES = {
     "memories": ("png", memories_figure),
     **{f"memory_errors_{m}": ("svg", lambda m=m: memory_errors_figure(m)) for m in SIZES},
     "memory_costs": ("png", memory_costs_figure),
+    "live": ("png", live_figure),
 }

@@ -99,7 +99,7 @@ def plot_bench(results: dict[str, Any]) -> Figure:
     if "step" in results:
         layers = results["step"]["layers"]
         panels += [(f"training step, {name}, {layers} layers", row["seconds"]) for name, row in results["step"]["rows"].items()]
-    panels += [(part, results[part]["rows"]) for part in ("busy", "pyramid", "startup") if part in results]
+    panels += [(part, results[part]["rows"]) for part in ("busy", "pyramid", "swt", "startup") if part in results]
     panels += memory_panels(results["memories"]) if "memories" in results else []
     scaling = results.get("scaling")
     heights = [0.75 + 0.42 * len(rows) for _, rows in panels] + ([3.0] if scaling else [])
