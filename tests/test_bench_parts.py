@@ -11,7 +11,7 @@ from multires_ref.commands import bench
 from multires_ref.engines import num_threads
 
 TOGETHER = ["operator", "step", "busy", "scaling", "pyramid", "swt", "startup", "memories"]
-APART = ["sample", "paper", "gpu"]
+APART = ["sample", "paper", "peers", "gpu"]
 
 
 @pytest.fixture

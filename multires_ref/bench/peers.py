@@ -86,7 +86,9 @@ METHODS: dict[str, Callable[[bool, int], Any]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's arguments."""
-    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA), metavar="NAME", help=f"of {', '.join(DATA)}")
+    parser.add_argument(
+        "--data", nargs="+", choices=DATA, default=list(DATA), metavar="NAME", help=f"data sets (default: {' '.join(DATA)})"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="how often every method learns (default: 5)")
     parser.add_argument("--threads", type=int, help="most threads for all methods (default: all that are allowed)")
     parser.add_argument(
@@ -95,10 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure what is not in the file yet, print the table, draw."""
-    from ..plots.peers import plot_peers
-    from ..plots.style import save
-
+    """Measure what is not in the file yet, and print the tables; the command draws them."""
     check_int("--seeds", args.seeds, 1)
     require_aeon()
     out = Path(args.out)
@@ -109,8 +108,6 @@ def run(args: argparse.Namespace) -> int:
         report = {"machine": about, "results": known_results(out / "peers.json")}
         measure(report, args.data, args.seeds, out / "peers.json")
     print("\n".join(lines(report["results"])))
-    save(plot_peers(report["results"]), out / "peers.svg")
-    print(f"wrote {out / 'peers.json'} and {out / 'peers.svg'}")
     return 0
 
 

@@ -89,7 +89,10 @@ def run(args: argparse.Namespace) -> int:
         module("gpu").add_arguments(parser)
         return module("gpu").run(parser.parse_args([]))
     if args.part in OTHERS:
-        return module(args.part).run(args)
+        status = module(args.part).run(args)
+        if args.part == "peers" and status == 0:
+            chart_peers(Path(args.out))
+        return status
     from ..base.checks import check_int
     from ..base.files import write_json
     from ..bench.timing import machine, machine_line, threads
@@ -110,6 +113,15 @@ def run(args: argparse.Namespace) -> int:
     chart(results, out / "bench.svg")
     print(f"wrote {out / 'bench.json'} and {out / 'bench.svg'}")
     return 0
+
+
+def chart_peers(out: Path) -> None:
+    """The picture of peers.json, beside it."""
+    from ..plots.peers import plot_peers
+    from ..plots.style import save
+
+    save(plot_peers(json.loads((out / "peers.json").read_text())["results"]), out / "peers.svg")
+    print(f"wrote {out / 'peers.json'} and {out / 'peers.svg'}")
 
 
 def chart(results: dict[str, Any], path: Path) -> None:
