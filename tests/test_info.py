@@ -113,7 +113,7 @@ def test_work_of_the_parts_by_hand():
     assert (work["encoder"], work["1x1 maps"]) == (0, 5 * 2 * 64 * 64)  # a classifier decodes once a sequence, not once a step
 
 
-@pytest.mark.parametrize("kind", ["classifier", "autoregressive"])
+@pytest.mark.parametrize("kind", ["classifier", "tagger", "autoregressive"])
 def test_memory_is_what_a_step_holds(kind):
     """Memory that is held after the forward pass of a traced network, for the backward pass: counted by tracemalloc."""
     import gc

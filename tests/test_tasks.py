@@ -43,7 +43,7 @@ OWN = {  # the tasks that the paper does not have: settings that are not a confi
     "mnist1d-shuffled": MNIST1D,
     "adding": (
         {"d_input": 2, "d_output": 1, "d_model": 32, "n_layers": 4, "kernel_size": 2, "max_length": 600} | {"norm": "batch"},
-        {"epochs": 2, "batch_size": 16, "lr": 0.01, "weight_decay": 0.0},
+        {"epochs": 2, "batch_size": 32, "lr": 0.005, "weight_decay": 0.0},
         "regression",
     ),
     "copying": (
