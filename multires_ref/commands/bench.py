@@ -1,6 +1,6 @@
 """Measure speed and memory, against PyTorch where it is installed.
 
-multires-ref bench                      operator, step, busy, scaling, pyramid, swt, startup (minutes)
+multires-ref bench                      operator, step, busy, scaling, pyramid, swt, startup
 multires-ref bench operator --quick     one of them, small
 multires-ref bench busy                 a small training step beside a busy neighbour
 multires-ref bench sample               drawing images: streaming against recomputing
