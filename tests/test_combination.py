@@ -20,8 +20,11 @@ FEW = MultiresFeatures(n_features=90, random_state=0)
 SMALL = {"d_model": 4, "n_layers": 1, "max_epochs": 3, "random_state": 0, "features": FEW}
 
 
+EXACT = SMALL | {"dtype": "float64"}  # as in test_estimators.py
+
+
 @pytest.mark.slow
-@parametrize_with_checks([MultiresClassifier(**SMALL), MultiresRegressor(**SMALL)])
+@parametrize_with_checks([MultiresClassifier(**EXACT), MultiresRegressor(**EXACT)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -112,6 +115,12 @@ def test_regression(targets):
     model = MultiresRegressor(**SMALL | {"features": True}).fit(X, y)
     assert model.predict(X).shape == y.shape
     assert model.score(X, y) > 0.95
+
+
+def test_one_series_is_learned_without_features():
+    model = MultiresRegressor(**SMALL).fit(np.ones((1, 8)), [3.0])
+    assert model.ridge_ is None
+    assert model.predict(np.ones((1, 8))).shape == (1,)
 
 
 def test_features_that_are_wrong():

@@ -21,8 +21,11 @@ from multires_ref.training.checkpoint import read_checkpoint, save_checkpoint
 SMALL = {"d_model": 8, "n_layers": 1, "features": False, "random_state": 0}  # a network alone; both: test_combination.py
 
 
+EXACT = SMALL | {"dtype": "float64"}  # a check allows 1e-7 between batches of other sizes: less than float32's last digit
+
+
 @pytest.mark.slow
-@parametrize_with_checks([MultiresClassifier(max_epochs=30, **SMALL), MultiresRegressor(max_epochs=60, **SMALL)])
+@parametrize_with_checks([MultiresClassifier(max_epochs=30, **EXACT), MultiresRegressor(max_epochs=60, **EXACT)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -169,6 +172,9 @@ def test_bad_data_are_named():
     with pytest.raises(ValueError, match="X has 31 features, but MultiresClassifier is expecting 32"):
         flat.predict(X[:, 0, 1:])
     assert flat.predict(list(X[:, 0, 1:-3]) + [X[0, 0]]).shape == (41,)
+    assert flat.predict(list(X[:, 0, 1:-3])).shape == (40,)  # of one length, which is not that of fit
+    ragged = MultiresClassifier(max_epochs=1, **SMALL).fit([x[: 20 + i] for i, x in enumerate(X[:, 0, :])], y)
+    assert ragged.predict(X[:, 0]).shape == (40,)
 
 
 def test_a_wavelet_sets_the_number_of_taps():

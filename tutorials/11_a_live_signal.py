@@ -216,7 +216,8 @@ show(ax, "the error of the denoised signal against the delay")
 # ## A classifier that answers while samples arrive
 #
 # Last, a network. The signals are noise, in which a slow or a fast wave begins; which of the two is it? We train a small classifier on whole
-# signals, and then feed it sample by sample with `Stream`, whose layers keep rings like ours.
+# signals, a network alone (`features=False`: nothing beside it, as tutorial 13 explains), and then feed it sample by sample with `Stream`, whose
+# layers keep rings like ours.
 
 # %%
 from multires_ref import MultiresClassifier
@@ -232,7 +233,7 @@ def waves(rng, n, length=64):
 
 # %%
 X, y = waves(rng, 160)
-classifier = MultiresClassifier(d_model=16, n_layers=2, max_epochs=12, random_state=0).fit(X, y)
+classifier = MultiresClassifier(d_model=16, n_layers=2, max_epochs=12, features=False, augment=False, random_state=0).fit(X, y)
 X_test, y_test = waves(rng, 100)
 right = (classifier.predict(X_test) == y_test).mean()
 print("more than 85 % of new signals are right:", bool(right > 0.85))

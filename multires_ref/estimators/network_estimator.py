@@ -24,7 +24,7 @@ from .features import MultiresFeatures
 from .learning import Plan, learn
 from .ridge import features_for, fit_ridge
 from .saved import load_estimator, save_estimator
-from .series import Series, as_series, is_ragged
+from .series import Series, as_series, is_matrix
 from .standard import learn_standard
 
 NETWORK = ("d_model", "n_layers", "kernel_size", "depth", "tree_select", "memory_size", "norm", "dropout", "wavelet")
@@ -58,7 +58,7 @@ class NetworkEstimator(BaseEstimator):
         series = as_series(X, None if first else len(self.mean_))
         if first:
             self.n_features_in_ = series.width
-        elif not is_ragged(X) and np.asarray(X).ndim == 2 and series.width != self.n_features_in_:
+        elif self.n_features_in_ != len(self.mean_) and is_matrix(X) and series.width != self.n_features_in_:
             raise ValueError(
                 f"X has {series.width} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input. "
                 "Series of other lengths than in fit are given as a list of arrays, or as an array [n, channels, L]."
@@ -70,7 +70,8 @@ class NetworkEstimator(BaseEstimator):
         check_device(self.device)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         self._standardise(series)
-        data, combined = self._split(series, y), self._use_features()
+        data = self._split(series, y)
+        combined = self._use_features() and len(data) > 1  # of one series, none is left to learn from when it is left out
         plan = self._plan(data, *self._settings(series, d_output), weights)
         parts = folds(len(data), strata, rng) if combined else [(np.arange(len(data)), np.arange(0))]
         self.models_, self.history_ = self._networks(plan, parts, strata, rng)

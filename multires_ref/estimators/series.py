@@ -83,6 +83,19 @@ def is_ragged(X: Any) -> bool:
     return len({np.shape(series) for series in X}) > 1 or isinstance(X, np.ndarray) and X.ndim == 1
 
 
+def is_matrix(X: Any) -> bool:
+    """Whether X is an array [n, L], or nested lists of that shape; a list of arrays is a list of series.
+
+    Examples
+    --------
+    >>> is_matrix([[1, 2], [3, 4]]), is_matrix([np.array([1, 2]), np.array([3, 4])])
+    (True, False)
+    """
+    if isinstance(X, (list, tuple)) and all(isinstance(x, np.ndarray) and x.ndim for x in X):
+        return False
+    return not is_ragged(X) and np.ndim(X) == 2
+
+
 def pack_array(X: Any) -> Series:
     """[n, L] or [n, channels, L]."""
     x = as_real(X, "X")
