@@ -48,8 +48,8 @@ X_test, y_test, begin_test = series(rng, 300)
 ax = new_axes(9, 3.4)
 for k, name in enumerate(NAMES):
     ax.plot(X[np.argmax(y == name)] + 12 * (2 - k), color=CYCLE[k], label=name)
-ax.set(xlabel="time n (samples)", ylabel="x[n], moved apart", xlim=(0, 127))
-ax.legend(loc="upper right")
+ax.set(xlabel="time n (samples)", ylabel="x[n], moved apart", xlim=(0, 127), ylim=(-4, 40))
+ax.legend(loc="upper right", ncols=3)
 show(ax, "a bell, a cylinder and a funnel in noise, from a random beginning to a random end")
 
 # %% [markdown]
@@ -132,7 +132,7 @@ ax.plot([100 * share for share in right.values()], range(3), "o", ms=9)
 for place, share in enumerate(right.values()):
     ax.annotate(f"{100 * share:.1f} %", (100 * share, place), xytext=(8, -4), textcoords="offset points")
 ax.set_yticks(range(3), list(right))
-ax.set(xlabel="new series that are right (%)", xlim=(min(100 * v for v in right.values()) - 5, 103), ylim=(-0.5, 2.5))
+ax.set(xlabel="new series that are right (%)", xlim=(min(100 * v for v in right.values()) - 3, 101), ylim=(-0.5, 2.5))
 ax.grid(axis="x")
 show(ax, "the share of new series that networks, features and both together classify rightly")
 
