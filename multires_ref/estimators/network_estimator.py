@@ -188,7 +188,7 @@ class NetworkEstimator(BaseEstimator):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Any:
-        """The estimator that `save` wrote.
+        """The estimator that `save` wrote, or that a run of ``multires-ref train FILE`` keeps in its folder or its checkpoints.
 
         Raises
         ------
