@@ -3,7 +3,7 @@
 multires-ref train digits                        about a minute; no download
 multires-ref train digits --d-model 32 --lr 0.005 --seed 2
 multires-ref train heart.csv                     a file of your own: .npz, .csv or .ts
-multires-ref train heart.csv --regression --label age --test other.csv
+multires-ref train ages.csv --regression --label age --test other.csv
 multires-ref train digits --out runs/mine        choose the folder
 multires-ref train digits --out runs/mine --resume   go on after Ctrl-C, a crash or a power cut
 
