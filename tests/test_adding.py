@@ -64,7 +64,10 @@ def test_from_training_to_evaluation(fewer, tmp_path, capsys):
     assert r2 > 0.8
     y = get_task("adding").load(LoadOptions(length=20))["test"].y
     assert r2 == pytest.approx(1 - mse / y.var(dtype=float), abs=1e-5)
-    assert f"Test R^2 {r2:.5f}, mean squared error {mse:.3g} (best epoch" in capsys.readouterr().out
+    assert (
+        f"Test R^2 {r2:.5f}, mean squared error {mse:.3g}, mean absolute error {metrics['test_mae']:.3g} (best epoch"
+        in capsys.readouterr().out
+    )
     config = json.loads((run / "config.json").read_text())
     assert (config["length"], config["network"]["max_length"], config["objective"]) == (20, 20, "regression")
     assert main(["evaluate", str(run)]) == 0

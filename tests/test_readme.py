@@ -52,14 +52,22 @@ PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their
 def place(tmp_path_factory):
     """A folder that holds everything which the README's command lines name."""
     folder = tmp_path_factory.mktemp("readme")
-    for task in ("digits", "digits-density"):
-        run = str(folder / f"runs/{task}-...")
+    write_series(folder)
+    for task in ("digits", "digits-density", str(folder / "heart.csv")):
+        run = str(folder / f"runs/{Path(task).stem}-...")
         assert main(["train", task, *SMALL["train"].split(), "--out", run]) == 0
     shutil.copytree(folder / "runs/digits-...", folder / "DIR")
     for ending in (".pth", ".npz"):
         shutil.copy(DATA / f"classifier_layernorm{ending}", folder / f"x{ending}")
     np.save(folder / "heart.npy", np.sin(np.linspace(0, 40, 300)))
     return folder
+
+
+def write_series(folder):
+    """heart.csv with classes, ages.csv and other.csv with numbers."""
+    for name, label, values in (("heart", "label", ["ill", "well"]), ("ages", "age", [40, 61]), ("other", "age", [52, 33])):
+        rows = [f"{values[n % 2]},{n},{n + 1},{n % 5}" for n in range(20)]
+        (folder / f"{name}.csv").write_text("\n".join([f"{label},t0,t1,t2", *rows]))
 
 
 def small(line):

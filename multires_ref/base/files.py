@@ -8,11 +8,14 @@ bytes, and `remove_stale` can distinguish the file of a killed process from one 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import itertools
 import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +145,19 @@ def read_text(path: str | Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file in UTF-8: {error}") from None
+
+
+def read_csv_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    """The line and the cells of each row of a .csv file, separated by commas, semicolons or tabs, as the first line has them."""
+    text = read_text(path).removeprefix("\ufeff")  # spreadsheets put a byte order mark first
+    first = text.partition("\n")[0]
+    separator = next((mark for mark in ";\t" if mark in first), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:  # such as a cell of more than 131,072 characters
+        raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def read_json(path: str | Path) -> Any:

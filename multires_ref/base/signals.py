@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from .files import read_text, regular_file
+from .files import read_csv_rows, regular_file
 
 SUFFIXES = (".npy", ".csv", ".wav")
 LARGEST_FILE = 2**28  # bytes
@@ -87,18 +86,15 @@ def read_npy(path: Path) -> tuple[np.ndarray, None]:
 
 def read_csv(path: Path) -> tuple[np.ndarray, None]:
     """Numbers line by line; the first line may be names."""
-    lines = read_text(path).lstrip("\ufeff").splitlines()  # spreadsheets put a byte order mark first
-    separator = next((mark for mark in ";\t" if lines and mark in lines[0]), ",")
-    reader = csv.reader(lines, delimiter=separator)
     rows: list[list[float]] = []
-    for cells in reader:
-        if not cells or (reader.line_num == 1 and not any(map(is_number, cells))):
+    for line, cells in read_csv_rows(path):
+        if not cells or (line == 1 and not any(map(is_number, cells))):
             continue  # an empty line, or the names
         if rows and len(cells) != len(rows[0]):
-            raise ValueError(f"{path}, line {reader.line_num}: {len(cells)} columns, but {len(rows[0])} above")
+            raise ValueError(f"{path}, line {line}: {len(cells)} columns, but {len(rows[0])} above")
         wrong = [cell for cell in cells if not is_number(cell)]
         if wrong:
-            raise ValueError(f"{path}, line {reader.line_num}: {wrong[0]!r} is no number")
+            raise ValueError(f"{path}, line {line}: {wrong[0]!r} is no number")
         rows.append([float(cell) for cell in cells])
     return np.array(rows, dtype=np.float64).T, None
 

@@ -7,7 +7,9 @@ gigabytes, so that claim is held against the size of the file before any memory 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,11 @@ from .files import parse_json, regular_file, write_whole
 
 METADATA_KEY = "multires_ref"  # where a safetensors file of ours keeps its settings, as JSON
 LARGEST_RATIO = 1100  # deflate, the compression of .npz, makes nothing smaller than 1/1032 of itself
+
+UNREADABLE: tuple[type[Exception], ...] = (  # what a damaged .npz file raises, depending on the damaged byte
+    *(OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 def write_tensors(path: str | Path, tensors: dict[str, np.ndarray], metadata: str) -> None:
@@ -93,7 +100,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
                 check_member(archive, member)
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} must be an .npz file of plain arrays: {error}") from None
 
 

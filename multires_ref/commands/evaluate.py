@@ -41,31 +41,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, print, write."""
     from ..authors.load import load_model
-    from ..tasks import get_task
+    from ..tasks import get_task, task_of_run
     from ..tasks.task import LoadOptions
     from ..training.checkpoint import about_run, checkpoint_file
     from ..training.data import cast, check_splits
     from ..training.device import check_device, model_to_device
     from ..training.evaluate import evaluate_with_outputs
-    from ..training.objectives import get_objective
     from ..training.step import NonFiniteLoss
 
     check_device(args.device)
     model, about, where = model_to_device(load_model(args.run), args.device), about_run(args.run), checkpoint_file(args.run)
     if args.task is None and "task" not in about:
         raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on: give --task")
-    task = get_task(args.task or about["task"])
+    task = get_task(args.task) if args.task else task_of_run(about, args.data_dir)
     options = LoadOptions.of_run(about, args.data_dir)
     splits = task.load(options)
     check_splits(model.config, splits, task.objective)
     dtype = str(model.params["decoder"]["weight"].dtype)
-    split, objective = cast(splits[args.split], dtype), get_objective(task.objective, model.config)
+    split, objective = cast(splits[args.split], dtype), task.scored_by(model.config)
     try:
         scores, outputs = evaluate_with_outputs(model, split, objective, args.batch_size)
     except NonFiniteLoss as error:
         raise ValueError(f"{where}: {error}") from None
     report = {"checkpoint": where.name, "split": args.split, "examples": len(split)} | scores
-    report |= details(task.objective, task.label_names(options), outputs, split.y)
+    if task.target_scale:
+        report["standardised"], outputs = True, outputs * task.target_scale
+    targets = split.y * task.target_scale if task.target_scale else split.y
+    report |= details(task.objective, task.label_names(options), outputs, targets)
     write(where.parent, args.split, report, task)
     print("\n".join([f"{task.title}, {args.split} split, {len(split)} examples", *lines(report, objective.score_name)]))
     return 0
@@ -127,7 +129,8 @@ def loss_text(report: dict[str, Any]) -> str:
     ('0.2500', '5.8e-05, the mean squared error')
     """
     if "mae" in report:
-        return f"{report['loss']:.3g}, the mean squared error"
+        of_what = " of the standardised targets" if report.get("standardised") else ""
+        return f"{report['loss']:.3g}, the mean squared error{of_what}"
     return f"{report['loss']:.3g}" if "accuracy_of_all_steps" in report else f"{report['loss']:.4f}"
 
 

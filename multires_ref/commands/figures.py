@@ -147,10 +147,10 @@ def signal_of(path: Path, config: Any) -> Any:
 def first_example(about: dict[str, Any]) -> Any:
     """The first example of the test part of the task that a checkpoint names, without padding."""
     from ..plots.signal import Signal
-    from ..tasks import get_task
+    from ..tasks import task_of_run
     from ..tasks.task import LoadOptions
 
-    task = get_task(about["task"])
+    task = task_of_run(about)
     options = LoadOptions.of_run(about)
     test = task.load(options)["test"]
     title = f"{task.name}, test example 0"

@@ -2,6 +2,8 @@
 
 multires-ref train digits                        about a minute; no download
 multires-ref train digits --d-model 32 --lr 0.005 --seed 2
+multires-ref train heart.csv                     a file of your own: .npz, .csv or .ts
+multires-ref train ages.csv --regression --label age --test other.csv
 multires-ref train digits --out runs/mine        choose the folder
 multires-ref train digits --out runs/mine --resume   go on after Ctrl-C, a crash or a power cut
 
@@ -23,10 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.lock import check_free
 from ..base.streams import say
+from .info import paths_that_begin
+from .own_file import add_own_flags, fresh_own, refuse_own_flags, resumed_own
 from .settings import add_setting_flags, configs_from, given_settings, task_settings
 from .status import STOPPED, in_words
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..network import NetworkConfig
     from ..tasks.task import Task
     from ..training.config import TrainingConfig
@@ -41,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..training.device import DEVICES
 
     unset: Any = argparse.SUPPRESS  # a resumed run keeps what is not given
-    parser.add_argument("task", choices=TASKS, metavar="TASK", help=f"what to learn: {', '.join(TASKS)}")
+    about = f"what to learn: a file of your own (.npz, .csv, .ts), or {', '.join(TASKS)}"
+    task = parser.add_argument("task", metavar="TASK", help=about)
+    task.completer = lambda prefix, **given: [*TASKS, *paths_that_begin(prefix)]  # for the Tab key: see parser.py
     parser.add_argument("--out", metavar="DIR", help="the run folder; it must be new or empty (default: runs/TASK-TIME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, with its settings")
     parser.add_argument("--scale", choices=SCALES, default=unset, help="tiny: a small network on a few examples (default: full)")
@@ -52,54 +60,77 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lengths = "; ".join(f"{name}: {task.length.meaning}, {task.length.default}" for name, task in TASKS.items() if task.length)
     parser.add_argument("--length", type=int, default=unset, help=f"of sequences that are generated (default: {lengths})")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    add_own_flags(parser)
     add_setting_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, draw curves.png, and say how it went. Returns the exit status."""
-    from ..tasks import get_task
     from ..tasks.task import LoadOptions
     from ..training.console import RunInterrupted
     from ..training.loop import fit
-    from ..training.objectives import get_objective
     from ..training.run_folder import RunStopped
     from ..training.step import NonFiniteLoss
 
-    task = get_task(args.task)
     out = run_folder(args)
     check_free(out)  # before the data are read, which may take a while
-    network, training, options = resumed_settings(args, out) if args.resume else fresh_settings(args, task)
+    task, network, training, options, about, beside = prepared(args, out)
     splits = task.load(LoadOptions(options["data_dir"], options["scale"], options["length"]))
-    about = {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
+    about |= {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
     about |= {"length": options["length"]} if task.length else {}
-    objective, device = get_objective(task.objective, network), options["device"]
+    objective = task.scored_by(network)
+    keep: dict[str, Any] = {"device": options["device"], "about": about, "beside": beside}
     try:
-        metrics = fit(network, training, splits, objective, out, resume=args.resume, device=device, about=about, quiet=args.quiet)
+        metrics = fit(network, training, splits, objective, out, resume=args.resume, quiet=args.quiet, **keep)
     except RunInterrupted as stop:
-        say(f"{str(stop)[0].upper()}{str(stop)[1:]}. Go on with:\n  {resume_command(task.name, out)}")
+        say(f"{str(stop)[0].upper()}{str(stop)[1:]}. Go on with:\n  {resume_command(args.task, out)}")
         return STOPPED
     except KeyboardInterrupt:
-        say(f"Stopped at once. Go on from the last checkpoint with:\n  {resume_command(task.name, out)}")
+        say(f"Stopped at once. Go on from the last checkpoint with:\n  {resume_command(args.task, out)}")
         return STOPPED
     except NonFiniteLoss as error:
         say(f"multires-ref: stopped: {error}")
         return 1
     except RunStopped as error:
-        say(f"multires-ref: {error}. When that is put right, go on with:\n  {resume_command(task.name, out)}")
+        say(f"multires-ref: {error}. When that is put right, go on with:\n  {resume_command(args.task, out)}")
         return 1
-    return show(metrics, objective.score_name, task.title, out)
+    return show(metrics, objective.score_name, task, out)
 
 
-def show(metrics: dict[str, Any], score_name: str, title: str, out: Path) -> int:
+def prepared(
+    args: argparse.Namespace, out: Path
+) -> tuple[Task, NetworkConfig, TrainingConfig, dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    """The task, its settings, the run's options, and what the run keeps of a user's own file: entries and arrays."""
+    from ..tasks import TASKS, get_task
+    from ..tasks.own_data import is_own_file, run_about
+
+    if not is_own_file(args.task, TASKS):
+        refuse_own_flags(args)
+        return *settings_of_run(args, get_task(args.task), out), {}, {}
+    made = resumed_own(args, out) if args.resume else fresh_own(args)
+    task, network, training, options = settings_of_run(args, made.task, out)
+    for line in made.lines:
+        say(line)
+    return task, network, training, options, run_about(made, network, training), made.parts.tensors()
+
+
+def settings_of_run(
+    args: argparse.Namespace, task: Task, out: Path
+) -> tuple[Task, NetworkConfig, TrainingConfig, dict[str, Any]]:
+    """The task with the settings of a new run, or of the one that is resumed, and the options."""
+    return task, *(resumed_settings(args, task, out) if args.resume else fresh_settings(args, task))
+
+
+def show(metrics: dict[str, Any], score_name: str, task: Task, out: Path) -> int:
     """Draw curves.png and print the last line, which a pipe without a reader does not turn into a failure."""
     status = 0
     try:
-        draw_curves(out, score_name, title)
+        draw_curves(out, score_name, task.title)
     except OSError as error:
         say(f"multires-ref: {in_words(error)}. The run is complete; the same command with --resume draws it again")
         status = 1
     with contextlib.suppress(BrokenPipeError):
-        print(summary(metrics, score_name, out))
+        print(summary(metrics, score_name, out, bool(task.target_scale)))
     return status
 
 
@@ -108,8 +139,8 @@ def run_folder(args: argparse.Namespace) -> Path:
     if args.out is not None:
         return Path(args.out)
     if args.resume:
-        raise ValueError(f"--resume needs the folder of the run to go on with: --out runs/{args.task}-...")
-    return Path("runs") / f"{args.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        raise ValueError(f"--resume needs the folder of the run to go on with: --out runs/{Path(args.task).stem}-...")
+    return Path("runs") / f"{Path(args.task).stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
 def fresh_settings(args: argparse.Namespace, task: Task) -> tuple[NetworkConfig, TrainingConfig, dict[str, Any]]:
@@ -124,13 +155,13 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in OPTIONS if hasattr(args, name)}
 
 
-def resumed_settings(args: argparse.Namespace, out: Path) -> tuple[NetworkConfig, TrainingConfig, dict[str, Any]]:
+def resumed_settings(args: argparse.Namespace, task: Task, out: Path) -> tuple[NetworkConfig, TrainingConfig, dict[str, Any]]:
     """The run's own settings; one given again must be the same, but for checkpoint_seconds, data_dir and device."""
     from ..training.run_folder import FREE, check_same, read_config
 
     recorded = read_config(out)
-    if recorded.get("task") != args.task:
-        raise ValueError(f"cannot resume {out}: it is a run of task {recorded.get('task')!r}, not {args.task!r}")
+    if recorded.get("task") != task.name:
+        raise ValueError(f"cannot resume {out}: it is a run of task {recorded.get('task')!r}, not {task.name!r}")
     network, training = configs_from(recorded)
     options = {name: recorded.get(name) for name in OPTIONS}
     known = network.to_dict() | training.to_dict() | options
@@ -155,7 +186,7 @@ def draw_curves(out: Path, score_name: str, title: str) -> None:
     save(plot_curves(read_lines(out), score_name, title), out / "curves.png", dpi=110)
 
 
-def summary(metrics: dict[str, Any], score_name: str, out: Path) -> str:
+def summary(metrics: dict[str, Any], score_name: str, out: Path, standardised: bool = False) -> str:
     """The last line: what came out, how long it took, where to look.
 
     Examples
@@ -171,9 +202,11 @@ def summary(metrics: dict[str, Any], score_name: str, out: Path) -> str:
     if score_name in ("r2", "tag_accuracy"):  # where the loss is what others have published
         loss, tags = f"{metrics['test_loss']:.3g}", f"{value:.1%}".replace("%", " %")
         shown |= {
-            "r2": f"R^2 {value:.5f}, mean squared error {loss}",
+            "r2": f"R^2 {value:.5f}, mean squared error {loss}" if not standardised else f"R^2 {value:.4f}",
             "tag_accuracy": f"accuracy of the tags {tags}, loss {loss}",
         }
+    if "test_mae" in metrics:
+        shown["r2"] += f", mean absolute error {metrics['test_mae']:.3g}"
     more = {"accuracy": "the confusion table", "macro_auroc": "every label's score"}.get(score_name, "the score of any split")
     score = shown.get(score_name, f"{score_name.replace('_', ' ')} {value:.3f}")
     return (

@@ -25,7 +25,7 @@ from .learning import Plan, learn
 from .ridge import features_for, fit_ridge
 from .saved import load_estimator, save_estimator
 from .series import Series, as_series, is_matrix
-from .standard import learn_standard
+from .standard import channel_standard, padded
 
 NETWORK = ("d_model", "n_layers", "kernel_size", "depth", "tree_select", "memory_size", "norm", "dropout", "wavelet")
 NETWORK += ("filter_order", "tied", "indep_res_init")
@@ -115,16 +115,12 @@ class NetworkEstimator(BaseEstimator):
 
     def _standardise(self, series: Series) -> None:
         """Keep the mean and the standard deviation of each channel over all samples; a constant channel is only centred."""
-        standard = learn_standard(series)
-        self.mean_, self.scale_ = standard.mean, 1 / np.where(standard.factor > 0, standard.factor, 1.0)
+        self.mean_, self.scale_ = channel_standard(series)
 
     def _split(self, series: Series, y: np.ndarray | None = None) -> Split:
         """The standardised series, padded with zeros at their ends to one length, and their true lengths where these differ."""
-        L = int(series.lengths.max())
-        x = np.zeros((series.count, series.channels, L), self.dtype)
-        for row, one in zip(x, series.series(), strict=True):
-            row[:, : one.shape[1]] = (one - self.mean_[:, None]) / self.scale_[:, None]
-        return Split(x, x if y is None else y, series.lengths if (series.lengths < L).any() else None)
+        x, lengths = padded(series, self.mean_, self.scale_, self.dtype)
+        return Split(x, x if y is None else y, lengths)
 
     def _settings(self, series: Series, d_output: int) -> tuple[NetworkConfig, TrainingConfig]:
         """The network's and the training's settings: those that were given, and the rules of `defaults` for the others."""
@@ -193,7 +189,7 @@ class NetworkEstimator(BaseEstimator):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Any:
-        """The estimator that `save` wrote.
+        """The estimator that `save` wrote, or that a run of ``multires-ref train FILE`` keeps in its folder or its checkpoints.
 
         Raises
         ------

@@ -4,6 +4,8 @@ tensors      those of `training/checkpoint.py`, which `load_model` reads; "estim
              networks' under "network2.", "network3."; and the features', see `saved_ridge.py`
 metadata     {"format": 1, "network": {...}, "estimator": {"class": ..., "settings": {...}, "labels": [...], "history": [...],
              "networks": 3, "features": {...}}}
+
+The best.safetensors of a run of `multires-ref train FILE` has the same entries and so is a fitted estimator too: `run_record`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import numpy as np
 from sklearn.base import clone
 
 from ..network import Model, NetworkConfig
-from ..training.checkpoint import model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
+from ..training.checkpoint import checkpoint_file, model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
+from ..training.run_folder import read_lines
 from .features import MultiresFeatures
 from .ridge import RidgeOnFeatures
 from .saved_ridge import read_ridge, ridge_numbers, ridge_tensors
@@ -44,6 +47,16 @@ def save_estimator(estimator: Any, path: str | os.PathLike) -> None:
     else:
         about["one_target"] = estimator.one_target_
     save_checkpoint(path, tensors, {"network": estimator.model_.config.to_dict(), "estimator": about})
+
+
+def run_record(
+    kind: str, settings: dict[str, Any], classes: np.ndarray | None, one_target: bool, n_features_in: int
+) -> dict[str, Any]:
+    """What a run writes under "estimator", for the class `kind` with these settings; its history is the run's metrics.jsonl."""
+    plain = {name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str))}
+    about = {"class": kind, "settings": plain | {"features": False}, "history": [], "networks": 1}
+    about |= {"n_features_in": n_features_in, "n_iter": None}
+    return about | (labels_to_json(classes) if classes is not None else {"one_target": one_target})
 
 
 def network_tensors(models: list[Model]) -> dict[str, np.ndarray]:
@@ -95,8 +108,8 @@ def labels_from_json(path: Path, about: dict[str, Any]) -> np.ndarray:
 
 
 def load_estimator(cls: type, path: str | os.PathLike) -> Any:
-    """Read an estimator of class `cls`; see `NetworkEstimator.load`."""
-    path = Path(path)
+    """Read an estimator of class `cls`, from a file or from the folder of a run; see `NetworkEstimator.load`."""
+    folder, path = Path(path), checkpoint_file(path)
     tensors, metadata = read_checkpoint(path)
     about = metadata.get("estimator")
     if not isinstance(about, dict):
@@ -108,6 +121,8 @@ def load_estimator(cls: type, path: str | os.PathLike) -> Any:
     estimator.models_, estimator.history_ = networks_from(path, tensors, network, about.get("networks", 1)), about.get("history")
     estimator.model_ = estimator.models_[0]
     estimator.ridge_ = None
+    if folder.is_dir():
+        estimator.history_ = read_lines(folder)
     if "features" in about:
         features = estimator.features if isinstance(estimator.features, MultiresFeatures) else MultiresFeatures()
         estimator.ridge_ = read_ridge(path, tensors, about["features"], clone(features))
@@ -121,6 +136,8 @@ def load_estimator(cls: type, path: str | os.PathLike) -> Any:
             setattr(estimator, f"{name}_", checked(path, name, tensors[f"estimator.{name}"], size))
     if hasattr(estimator, "classes_") and len(estimator.classes_) != network.d_output:
         raise ValueError(f"{path} holds {len(estimator.classes_)} labels; its network has {network.d_output} outputs")
+    if isinstance(best := metadata.get("best"), dict):  # of a run: the file holds the network of its best epoch
+        estimator.n_iter_ = best.get("epoch")
     if not hasattr(estimator, "mean_") or not hasattr(estimator, "scale_"):
         raise ValueError(f"{path}: estimator.mean or estimator.scale is missing")
     return estimator

@@ -29,6 +29,21 @@ def learn_standard(X: Series) -> Standard:
     return Standard(mean, one_over_deviation(X, centred, tiny), one_over_deviation(X, changes, tiny))
 
 
+def channel_standard(X: Series) -> tuple[np.ndarray, np.ndarray]:
+    """What the network's input is standardised by: of each channel the mean, and the standard deviation, 1 for a constant one."""
+    standard = learn_standard(X)
+    return standard.mean, 1 / np.where(standard.factor > 0, standard.factor, 1.0)
+
+
+def padded(X: Series, mean: np.ndarray, scale: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """x [n, channels, L], standardised and padded with zeros at the ends to one length; the true lengths, where these differ."""
+    L = int(X.lengths.max())
+    x = np.zeros((X.count, X.channels, L), dtype)
+    for row, one in zip(x, X.series(), strict=True):
+        row[:, : one.shape[1]] = (one - mean[:, None]) / scale[:, None]
+    return x, X.lengths if (X.lengths < L).any() else None
+
+
 def standardised(X: Series, standard: Standard) -> np.ndarray:
     """[2, total], packed as X is: the standardised series, and their differences, x[n] - x[n - 1], 0 for the first sample."""
     out = np.empty((2, len(X.flat)), X.flat.dtype)

@@ -12,10 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from .style import COLOURS, new_axes, new_figure, styled
 
+SPELLED = {"r2": "$R^2$"}  # scores whose names are no words
+
 
 @styled
 def plot_curves(lines: Sequence[dict[str, Any]], score_name: str, title: str = "") -> Figure:
     """Loss (training and validation) and validation score against epochs, from the lines of metrics.jsonl.
+
+    For regression the mean absolute error stands beside them.
 
     Examples
     --------
@@ -24,9 +28,12 @@ def plot_curves(lines: Sequence[dict[str, Any]], score_name: str, title: str = "
     >>> [ax.get_ylabel() for ax in plot_curves(lines, "accuracy").axes]
     ['loss', 'validation accuracy']
     """
-    figure, axes = new_figure(9, 3.6, columns=2)
+    errors = all("val_mae" in line for line in lines)
+    figure, axes = new_figure(12 if errors else 9, 3.6, columns=3 if errors else 2)
     plot_losses(lines, axes[0, 0])
     plot_scores(lines, score_name, axes[0, 1])
+    if errors:
+        plot_absolute_errors(lines, score_name, axes[0, 2])
     figure.suptitle(title, x=0.01, ha="left")
     return figure
 
@@ -44,6 +51,12 @@ def plot_losses(lines: Sequence[dict[str, Any]], ax: Axes | None = None) -> Axes
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax
+
+
+def best_line(lines: Sequence[dict[str, Any]], score_name: str) -> dict[str, Any]:
+    """The line of the epoch that the loop keeps: of the best score, and of equal scores that with the lower loss."""
+    sign = -1 if score_name == "bits_per_dim" else 1
+    return max(lines, key=lambda line: (sign * line[f"val_{score_name}"], -line["val_loss"]))
 
 
 def marks(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -64,11 +77,24 @@ def plot_scores(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | Non
     ax = ax if ax is not None else new_axes(5, 3.6)
     epochs = [line["epoch"] for line in lines]
     scores = np.array([line[f"val_{score_name}"] for line in lines])
-    goodness = -scores if score_name == "bits_per_dim" else scores
-    best = max(range(len(lines)), key=lambda n: (goodness[n], -lines[n]["val_loss"]))  # as the loop chooses
+    best = lines.index(best_line(lines, score_name))
     ax.plot(epochs, scores, color=COLOURS["green"], **marks(lines))
     ax.plot(epochs[best], scores[best], "o", color=COLOURS["red"], label=f"best: {scores[best]:.4g} in epoch {epochs[best]}")
-    ax.set(xlabel="epoch", ylabel=f"validation {score_name.replace('_', ' ')}")
+    ax.set(xlabel="epoch", ylabel=f"validation {SPELLED.get(score_name, score_name.replace('_', ' '))}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend()
+    return ax
+
+
+@styled
+def plot_absolute_errors(lines: Sequence[dict[str, Any]], score_name: str, ax: Axes | None = None) -> Axes:
+    """The mean absolute error on the validation part by epoch, in the unit of the targets; the best epoch by score is marked."""
+    ax = ax if ax is not None else new_axes(5, 3.6)
+    best = best_line(lines, score_name)
+    ax.plot([line["epoch"] for line in lines], [line["val_mae"] for line in lines], color=COLOURS["green"], **marks(lines))
+    label = f"{best['val_mae']:.4g} in the best epoch, {best['epoch']}"
+    ax.plot(best["epoch"], best["val_mae"], "o", color=COLOURS["red"], label=label)
+    ax.set(xlabel="epoch", ylabel="validation mean absolute error", ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from ..base.checks import check_choice
+from .own_data import OwnData, own_task
 from .task import Task
 
 
@@ -35,3 +37,18 @@ def get_task(name: str) -> Task:
     'classification'
     """
     return TASKS[check_choice("task", name, TASKS)]
+
+
+def task_of_run(about: dict[str, Any], data_dir: str | None = None) -> Task:
+    """The task of a run, by what `about_run` says of it: one of `TASKS`, or that of a file of the user's own.
+
+    Raises
+    ------
+    KeyError
+        If `about` names no task.
+    FileNotFoundError, ValueError
+        If the file is gone, or has changed since the run began; `data_dir` is the folder where it is now.
+    """
+    if "own_data" in about:
+        return own_task(OwnData.of_run(about, data_dir)).task
+    return get_task(about["task"])

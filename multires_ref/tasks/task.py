@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ..base.names import spelled
 from ..network.config import NetworkConfig, mixture_channels
 from ..training.config import NETWORK_SETTINGS, TRAINING_SETTINGS, TrainingConfig, check_compatible
 from ..training.data import Split
-from ..training.objectives import OBJECTIVES
+from ..training.objectives import OBJECTIVES, Objective, get_objective, mean_absolute_error
 
 SCALES = ("full", "tiny")
 Generate = Callable[[int, int, np.random.Generator], Split]  # (N, length, rng) -> N examples
@@ -111,6 +112,8 @@ class Task:
         Reads the names where they stand in the data's own files.
     tokens : tuple of str
         Names of the input's tokens by their numbers, for pictures; empty where the input is numbers.
+    target_scale : tuple of float
+        What one unit of each standardised target is in the data's own unit; empty where targets are not standardised.
     length : Length or None
         The length of the sequences, where they are generated at any length: ``multires-ref train NAME --length 300``.
     add_data_arguments : function (argparse.ArgumentParser) -> None, or None
@@ -132,6 +135,7 @@ class Task:
     labels: tuple[str, ...] = ()
     read_labels: Callable[[LoadOptions], tuple[str, ...]] | None = None
     tokens: tuple[str, ...] = ()
+    target_scale: tuple[float, ...] = ()
     length: Length | None = None
     add_data_arguments: Callable[[argparse.ArgumentParser], None] | None = None
     prepare: Callable[[argparse.Namespace], list[str]] | None = None
@@ -142,6 +146,13 @@ class Task:
     def label_names(self, options: LoadOptions) -> tuple[str, ...]:
         """Names of the classes or labels, from the data's files where they stand there."""
         return self.labels if self.read_labels is None else self.read_labels(options)
+
+    def scored_by(self, network: NetworkConfig) -> Objective:
+        """The objective, with absolute errors in the unit of the data where the targets are standardised."""
+        objective = get_objective(self.objective, network)
+        if self.target_scale:
+            return replace(objective, also={"mae": partial(mean_absolute_error, scale=self.target_scale)})
+        return objective
 
     def settings(self, scale: str = "full", length: int | None = None, **changes: Any) -> tuple[NetworkConfig, TrainingConfig]:
         """The network and the training at that scale, for sequences of that length, with `changes` of either by name.

@@ -90,4 +90,5 @@ def evaluate_with_outputs(
     if objective.summed:
         return {"loss": mean, objective.score_name: objective.score(mean)}, None
     outputs = in_order(pieces)
-    return {"loss": mean, objective.score_name: objective.score(outputs, split.y)}, outputs
+    scores = {"loss": mean, objective.score_name: objective.score(outputs, split.y)}
+    return scores | {name: score(outputs, split.y) for name, score in objective.also.items()}, outputs

@@ -60,6 +60,7 @@ def fit(
     device: str = "cpu",
     about: dict[str, Any] | None = None,
     quiet: bool = False,
+    beside: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Train a network, keep everything in the folder `out`, and return what stands in its metrics.json.
 
@@ -78,11 +79,13 @@ def fit(
         Names to keep in config.json, such as {"task": "digits", "scale": "full"}.
     quiet : bool
         No progress bar.
+    beside : dict
+        Arrays by name that the checkpoints keep beside the model, such as the standardisation of its input.
 
     Returns
     -------
     metrics : dict
-        test_<score>, test_loss, val_<score>, best_epoch, epochs, steps, parameters, seconds.
+        test_<score>, test_loss, val_<score>, test_<further score>, best_epoch, epochs, steps, parameters, seconds.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def fit(
     check_bucket(splits, training.bucket)
     splits = {name: cast(split, training.dtype) for name, split in splits.items()}
     config = identity(network, training, splits, objective.name, device, about)
-    job = Job(network, training, splits, objective, Path(out), device, config)
+    job = Job(network, training, splits, objective, Path(out), device, config, beside or {})
     if resume:
         read_config(job.out)  # before anything is written there
     else:
@@ -256,7 +259,7 @@ def save(job: Job, run: RunState) -> None:
     """Write last.safetensors."""
     check_finite(job, run)
     run.seconds = time.monotonic() - job.started
-    save_run(job.out / "last.safetensors", run, job.config)
+    save_run(job.out / "last.safetensors", run, job.config, job.beside)
     job.saved = time.monotonic()
 
 
@@ -264,7 +267,7 @@ def save_best(job: Job, run: RunState) -> None:
     """Write best.safetensors: the model alone, with the epoch and its validation score."""
     tensors = {name: to_numpy(array) for name, array in model_tensors(run.params, run.norm_state).items()}
     best = {"epoch": run.best_epoch, f"val_{job.objective.score_name}": run.best_score}
-    save_checkpoint(job.out / "best.safetensors", tensors, job.config | {"best": best})
+    save_checkpoint(job.out / "best.safetensors", tensors | job.beside, job.config | {"best": best})
 
 
 def finish(job: Job, run: RunState) -> dict[str, Any]:
@@ -273,6 +276,7 @@ def finish(job: Job, run: RunState) -> dict[str, Any]:
     scores = evaluate(model, job.splits["test"], job.objective, job.training.batch_size, job.training.engine)
     name = job.objective.score_name
     metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
+    metrics |= {f"test_{also}": scores[also] for also in job.objective.also}
     metrics |= {"best_epoch": run.best_epoch, "epochs": run.epoch, "steps": run.step}
     metrics |= {"parameters": count_elements(model.params), "seconds": round(time.monotonic() - job.started, 3)}
     if job.objective.name == "multilabel":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -31,6 +31,8 @@ class Objective:
     higher_is_better : bool
     summed : bool
         The loss is a sum over all elements of the batch (nats of a density) rather than a mean over its examples.
+    also : dict
+        Further scores of a split, (outputs, targets) -> float, by name. They are reported, and decide nothing.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Objective:
     score_name: str
     higher_is_better: bool = True
     summed: bool = False
+    also: dict[str, Callable[[np.ndarray, np.ndarray], float]] = field(default_factory=dict)
 
     def better(self, score: float, than: float | None) -> bool:
         """Whether `score` beats `than`; anything beats None."""
@@ -160,6 +163,17 @@ def r_squared(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float(1 - shares.mean())
 
 
+def mean_absolute_error(outputs: np.ndarray, targets: np.ndarray, scale: Sequence[float] = (1.0,)) -> float:
+    """The mean of |outputs - targets| scale over all examples and targets [N, T]; `scale` [T] gives the data's own units back.
+
+    Examples
+    --------
+    >>> mean_absolute_error(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), scale=[10])
+    5.0
+    """
+    return float((np.abs(outputs - targets) * np.asarray(scale)).mean(dtype=np.float64))
+
+
 def bits(nats: float) -> float:
     """nats / ln 2.
 
@@ -175,7 +189,7 @@ OBJECTIVES = {
     "classification": Objective("classification", cross_entropy, accuracy, "accuracy"),
     "tagging": Objective("tagging", cross_entropy, tag_accuracy, "tag_accuracy"),
     "multilabel": Objective("multilabel", bce_with_logits, macro_auroc, "macro_auroc"),
-    "regression": Objective("regression", squared_error, r_squared, "r2"),
+    "regression": Objective("regression", squared_error, r_squared, "r2", also={"mae": mean_absolute_error}),
     "density": Objective("density", mixture_nll, bits, "bits_per_dim", higher_is_better=False, summed=True),
 }
 

@@ -43,7 +43,7 @@ class Job:
 
     Parameters
     ----------
-    network, training, splits, objective, out, device : as given to `fit`
+    network, training, splits, objective, out, device, beside : as given to `fit`
     config : dict
         What stands in config.json and in every checkpoint: see `run_folder.identity`.
     """
@@ -55,6 +55,7 @@ class Job:
     out: Path
     device: str
     config: dict[str, Any]
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
     saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
     started: float = field(default_factory=time.monotonic)  # when the run began, less the time it stood still
 
@@ -118,9 +119,9 @@ def new_run(network: NetworkConfig, training: TrainingConfig, device: str) -> Ru
     return RunState(params, norm_state, adam_init(params), rng)
 
 
-def save_run(path: Path, run: RunState, about: dict[str, Any]) -> None:
+def save_run(path: Path, run: RunState, about: dict[str, Any], beside: dict[str, np.ndarray] | None = None) -> None:
     """Write last.safetensors. `about` says what the run is (see `run_folder.identity`)."""
-    tensors = model_tensors(run.params, run.norm_state)
+    tensors = model_tensors(run.params, run.norm_state) | (beside or {})
     tensors |= {f"optimizer.{key}": array for key, array in flatten({k: run.optimizer_state[k] for k in "mv"}).items()}
     if run.order is not None:
         tensors["order"] = run.order
