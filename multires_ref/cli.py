@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": "train a network on a task",
     "evaluate": "score a run or checkpoint on a split",
+    "predict": "predict the labels of series in a file",
     "sample": "draw samples from an autoregressive run",
     "verify": "check numbers against PyTorch, PyWavelets or finite differences",
     "bench": "measure speed and memory against PyTorch",

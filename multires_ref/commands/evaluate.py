@@ -5,7 +5,8 @@ multires-ref evaluate runs/digits-... --split val
 multires-ref evaluate runs/digits-.../last.safetensors   the last epoch rather than the best
 multires-ref evaluate model.pth --task scifar10          a checkpoint that does not say its task
 
-Writes evaluate-SPLIT.json beside the checkpoint, and for classes a picture of the confusion table.
+Writes evaluate-SPLIT.json beside the checkpoint, and a picture: the confusion table of classes,
+or predicted numbers against true ones.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def run(args: argparse.Namespace) -> int:
     check_device(args.device)
     model, about, where = model_to_device(load_model(args.run), args.device), about_run(args.run), checkpoint_file(args.run)
     if args.task is None and "task" not in about:
-        raise ValueError(f"{where} does not say which task it was trained on, so there is no split to score it on: give --task")
+        raise ValueError(
+            f"{where} does not say which task it was trained on, so there is no split to score it on: give --task"
+            + (f", or score it on a file: multires-ref predict {args.run} FILE --out CSV" if "estimator" in about else "")
+        )
     task = get_task(args.task) if args.task else task_of_run(about, args.data_dir)
     options = LoadOptions.of_run(about, args.data_dir)
     splits = task.load(options)
@@ -64,10 +68,12 @@ def run(args: argparse.Namespace) -> int:
     except NonFiniteLoss as error:
         raise ValueError(f"{where}: {error}") from None
     report = {"checkpoint": where.name, "split": args.split, "examples": len(split)} | scores
-    if task.target_scale:
-        report["standardised"], outputs = True, outputs * task.target_scale
-    targets = split.y * task.target_scale if task.target_scale else split.y
-    report |= details(task.objective, task.label_names(options), outputs, targets)
+    names, targets = task.label_names(options), split.y
+    if task.objective == "regression":
+        report["standardised"] = bool(task.target_scale)
+        outputs, targets = in_units(where, outputs, targets)
+        draw_predicted(where.parent, args.split, task, outputs, targets)
+    report |= details(task.objective, names, outputs, targets)
     write(where.parent, args.split, report, task)
     print("\n".join([f"{task.title}, {args.split} split, {len(split)} examples", *lines(report, objective.score_name)]))
     return 0
@@ -102,6 +108,24 @@ def write(folder: Path, split: str, report: dict[str, Any], task: Task) -> None:
 
         title = f"{task.name}, {split} split: accuracy {report['accuracy']:.1%}"
         save(plot_confusion(np.array(report["confusion"]), report["labels"], title), folder / f"confusion-{split}.png", dpi=110)
+
+
+def in_units(where: Path, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Outputs and targets [N, T] in the unit of the data, where the checkpoint keeps their mean and standard deviation."""
+    from ..estimators.describe import target_units
+
+    mean, scale = target_units(where)
+    return [array * scale + mean for array in arrays]
+
+
+def draw_predicted(folder: Path, split: str, task: Task, outputs: np.ndarray, targets: np.ndarray) -> None:
+    """predicted-SPLIT.png."""
+    from ..plots.predicted import plot_all_predicted
+    from ..plots.style import save
+
+    names = list(task.labels) or [f"target {t + 1}" for t in range(targets.shape[1])]
+    figure = plot_all_predicted(outputs, targets, names, f"{task.name}, {split} split")
+    save(figure, folder / f"predicted-{split}.png", dpi=110)
 
 
 def lines(report: dict[str, Any], score_name: str) -> list[str]:

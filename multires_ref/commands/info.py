@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_lines(path: Path, batch_size: int) -> list[str]:
-    """What a run folder or a checkpoint holds."""
+    """What a run folder or a checkpoint holds: the network, and of an estimator its labels and standardisation."""
     from ..authors.load import load_model
+    from ..estimators.describe import estimator_lines, holds_estimator, load_any
 
     if not path.exists():
         raise FileNotFoundError(missing(str(path)))
@@ -61,7 +62,10 @@ def run_lines(path: Path, batch_size: int) -> list[str]:
         begun = (path / "config.json").exists()
         what = "it is a run that has not finished an epoch" if begun else "it is no run folder"
         raise ValueError(f"{path} holds no best.safetensors: {what}. `multires-ref train TASK --out DIR` makes one")
-    return [str(path), *network_lines(load_model(path).config, batch_size)]
+    lines = [str(path), *network_lines(load_model(path).config, batch_size)]
+    if holds_estimator(path):
+        lines += estimator_lines(load_any(path))
+    return lines
 
 
 def missing(target: str) -> str:

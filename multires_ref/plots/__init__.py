@@ -35,6 +35,7 @@ MODULES = {
     "scales": ("plot_scales", "plot_scale_gains", "plot_parts", "shares_by_scale", "scale_shares"),
     "sequences": ("plot_example", "plot_image", "plot_images", "plot_samples", "plot_reading", "plot_ages", "plot_beliefs"),
     "training": ("plot_curves", "plot_losses", "plot_scores", "plot_absolute_errors", "plot_runs", "plot_confusion"),
+    "predicted": ("plot_predicted", "plot_all_predicted"),
     "errors": ("plot_error_by_layer", "plot_layer_errors", "plot_error_study", "plot_error_studies"),
     "speed": ("plot_times", "plot_scaling", "plot_bench", "plot_costs"),
     "signal": ("plot_channels",),
