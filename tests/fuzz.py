@@ -89,7 +89,9 @@ def spoil(rng: np.random.Generator, kind: str, good: Any, name: str) -> tuple[st
 
 
 def takes_more(how: str, name: str) -> bool:
-    """Whether some function takes this: the transform takes whole numbers; responses are computed in any precision."""
+    """Whether some function takes this: the transform takes complex numbers too; responses have any precision."""
+    if how == "complex":
+        return name == "x"
     return name in ("x", "h0", "h1") and how in ("whole numbers", "truth values", "half precision", "the other dtype")
 
 

@@ -89,6 +89,12 @@ def test_bad_input_is_one_line_and_nothing_is_written(saved, tmp_path, capsys):
         assert not (tmp_path / "p.csv").exists()
 
 
+def test_the_series_are_never_overwritten(saved, tmp_path, capsys):
+    file = as_file(tmp_path / "good.npz", saved[0])
+    assert main(["predict", str(tmp_path / "classifier.safetensors"), file, "--out", file]) == 2
+    assert "--out must be another file" in capsys.readouterr().err
+
+
 def test_info_shows_labels_and_standardisation(saved, tmp_path, capsys):
     _, _, classifier, regressor = saved
     for name, estimator in (("classifier", classifier), ("regressor", regressor)):

@@ -117,10 +117,10 @@ def run(args: argparse.Namespace) -> int:
 
 def chart_peers(out: Path) -> None:
     """The picture of peers.json, beside it."""
-    from ..plots.peers import plot_peers
+    from ..plots.peers import plot_peers_by_kind
     from ..plots.style import save
 
-    save(plot_peers(json.loads((out / "peers.json").read_text())["results"]), out / "peers.svg")
+    save(plot_peers_by_kind(json.loads((out / "peers.json").read_text())["results"]), out / "peers.svg")
     print(f"wrote {out / 'peers.json'} and {out / 'peers.svg'}")
 
 

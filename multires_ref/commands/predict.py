@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from ..estimators.describe import load_any
     from ..tasks.series_files import read_series
 
+    if Path(args.out).resolve() == Path(args.file).resolve():
+        raise ValueError(f"--out must be another file than the one with the series; got {args.out} for both")
     estimator = load_any(args.run)
     data = read_series(args.file, label=args.label)
     check_channels(estimator, data)

@@ -6,8 +6,34 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from .style import COLOURS, CYCLE, MARKERS, WIDTH, new_axes, styled
+from ..bench.peers_data import DATA
+from .style import COLOURS, CYCLE, MARKERS, WIDTH, new_axes, new_figure, styled
+
+
+@styled
+def plot_peers_by_kind(results: list[dict[str, Any]]) -> Figure:
+    """`plot_peers`, one panel for the accuracies and one for the R^2 of regression, each on an axis of its own.
+
+    Examples
+    --------
+    >>> result = {"data": "GunPoint", "method": "MiniRocket", "seed": 0, "score": 0.99}
+    >>> [ax.get_xlabel() for ax in plot_peers_by_kind([result, result | {"data": "Covid3Month"}]).axes]
+    ['accuracy', 'R²']
+    """
+    kinds = {"accuracy": False, "R²": True}
+    panels = {label: [r for r in results if DATA[r["data"]].regression == kind] for label, kind in kinds.items()}
+    panels = {label: rows for label, rows in panels.items() if rows}
+    heights = [0.5 + len({r["data"] for r in rows}) for rows in panels.values()]
+    figure, axes = new_figure(WIDTH, 1.1 + 0.75 * sum(heights), rows=len(panels), height_ratios=heights)
+    for (ax,), (label, rows) in zip(axes, panels.items(), strict=True):
+        plot_peers(rows, ax)
+        ax.set_xlabel(label)
+        marks = ax.get_legend_handles_labels()
+        ax.get_legend().remove()
+    figure.legend(*marks, loc="outside upper center", ncols=3)
+    return figure
 
 
 @styled

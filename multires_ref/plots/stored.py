@@ -135,10 +135,18 @@ def speed_figure(path: Path) -> Figure:
     return plot_bench(read_json(path))
 
 
+def peers_figure(path: Path) -> Figure:
+    """What `multires-ref bench peers` measured."""
+    from .peers import plot_peers_by_kind
+
+    return plot_peers_by_kind(read_json(path)["results"])
+
+
 STORED = {
     "learned": Stored("svg", "digits.safetensors", learned_figure),
     "decision": Stored("svg", "digits.safetensors", decision_figure),
     "agreement": Stored("svg", "agreement.json", agreement_figure),
     "samples": Stored("png", "samples.npz", samples_figure),
     "speed": Stored("svg", "bench.json", speed_figure),
+    "peers": Stored("svg", "peers.json", peers_figure),
 }
