@@ -57,7 +57,7 @@ def test_depth_memory_and_receptive_field(settings, J, m, field):
         ({"filter_order": "forward", "wavelet": "haar"}, "filter_order must be one of"),
         ({"n_values": 256}, "n_values is for kind='autoregressive' alone"),
         ({"n_values": 1, "kind": "autoregressive"}, "n_values must be at least 2; got 1"),
-        ({"kind": "regressor"}, "kind must be one of 'classifier', 'autoregressive'"),
+        ({"kind": "regressor"}, "kind must be one of 'classifier', 'tagger', 'autoregressive'"),
         ({"encoder": "table"}, "encoder must be one of 'linear', 'embedding'"),
         ({"tree_select": "all"}, "tree_select must be one of"),
     ],

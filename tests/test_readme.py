@@ -44,6 +44,7 @@ PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their
     "data scifar10 --url cifar-10-binary.tar.gz": "needs that file; test_cifar.py takes a small one",
     "train scifar10 --d-model 64": "needs what that downloads",
     "bench": "takes minutes; the line of each part is run",
+    "bench peers --threads 1": "needs aeon and an hour; test_bench_peers.py runs it on other data",
     "tutorials": "opens JupyterLab; test_tutorials.py runs the notebooks",
 }
 
