@@ -93,7 +93,7 @@ def is_matrix(X: Any) -> bool:
     """
     if isinstance(X, (list, tuple)) and all(isinstance(x, np.ndarray) and x.ndim for x in X):
         return False
-    return not is_ragged(X) and np.ndim(X) == 2
+    return not is_ragged(X) and np.asarray(X).ndim == 2
 
 
 def pack_array(X: Any) -> Series:
