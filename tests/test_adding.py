@@ -74,7 +74,7 @@ def test_from_training_to_evaluation(fewer, tmp_path, capsys):
     report, out = json.loads((run / "evaluate-test.json").read_text()), capsys.readouterr().out
     assert (report["examples"], report["loss"], report["r2"]) == (120, pytest.approx(mse, rel=1e-4), pytest.approx(r2, rel=1e-4))
     assert list(report["mae"]) == ["sum"]
-    assert f"r2 {r2:.4f}, loss {mse:.3g}, the mean squared error" in out
+    assert f"R^2 {r2:.4f}, loss {mse:.3g}, the mean squared error" in out
     assert main(["train", "adding", "--resume", "--out", str(run), "--quiet"]) == 0
     assert main(["train", "adding", "--resume", "--out", str(run), "--length", "21"]) == 2
     assert "these settings differ: length (the run: 20; now: 21)" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from test_estimators import SMALL, waves
 
 from multires_ref import MultiresClassifier, MultiresRegressor, load_model
 from multires_ref.cli import main
+from multires_ref.commands.evaluate import in_units
 from multires_ref.estimators.describe import load_any
 from multires_ref.network.streaming import Stream
 from multires_ref.plots.predicted import plot_all_predicted
@@ -139,6 +140,14 @@ def test_regression_is_drawn_when_it_is_evaluated(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "predicted-test.png").exists()
     assert "mean absolute error" in capsys.readouterr().out
+
+
+def test_outputs_come_back_in_the_unit_of_the_targets(saved, tmp_path):
+    """The network's outputs are standardised: mean and standard deviation are put back, as the regressor does."""
+    X, _, _, regressor = saved
+    x = ((X - regressor.mean_[:, None]) / regressor.scale_[:, None]).astype("float32")
+    (found,) = in_units(tmp_path / "regressor.safetensors", regressor.model_(x))
+    np.testing.assert_allclose(found[:, 0], regressor.predict(X), rtol=1e-6)
 
 
 def test_the_picture_shows_every_example_in_one_scale():

@@ -131,7 +131,8 @@ def draw_predicted(folder: Path, split: str, task: Task, outputs: np.ndarray, ta
 def lines(report: dict[str, Any], score_name: str) -> list[str]:
     """What is printed: the score and the loss, then the table."""
     score = f"{report[score_name]:.4f}" if score_name != "accuracy" else f"{report[score_name]:.1%}".replace("%", " %")
-    text = [f"{score_name.replace('_', ' ')} {score}, loss {loss_text(report)}"]
+    name = {"r2": "R^2"}.get(score_name, score_name.replace("_", " "))
+    text = [f"{name} {score}, loss {loss_text(report)}"]
     if "confusion" in report:
         text += confusion_lines(report["confusion"], report["labels"])
     if "accuracy_of_all_steps" in report:

@@ -14,7 +14,7 @@ from scipy.optimize import minimize, nnls
 from scipy.special import log_softmax
 
 FEWEST, FEW, FOLDS, HELD_OUT = 10, 1000, 3, 0.1
-PRIOR = np.array([0.5, 0.05])  # of the squared weights: without it they have no bound where every series is told apart
+PRIOR = np.array([0.5, 0.05])  # of the squared weights: without it they grow without end where every series is classified rightly
 
 Fold = tuple[np.ndarray, np.ndarray]  # indices of the series that are learned from, and of those held out
 

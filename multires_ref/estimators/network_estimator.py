@@ -33,7 +33,7 @@ TRAINING = ("lr", "batch_size", "weight_decay", "optimizer", "clip", "dtype", "e
 
 
 class NetworkEstimator(BaseEstimator):
-    """A MultiresNet that is fitted to series of one or several channels; see `MultiresClassifier` for its parameters."""
+    """Networks that are fitted to series, with features beside them; see `MultiresClassifier` for the parameters."""
 
     objective: Any  # what is minimised and reported: a `training.objectives.Objective`
 
