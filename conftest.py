@@ -9,29 +9,30 @@ from pathlib import Path
 import pytest
 from optional_imports import ROOT, is_installed, left_out, needs_of_example
 
+LATER = ("torch", "bokeh", "sphinx", "mpi4py", "distributed", "chromium")  # what CI adds after its first run
 LEFT_OUT = left_out()
 collect_ignore = [str(path.relative_to(ROOT)) for path in LEFT_OUT]
 SKIPPED = pytest.StashKey[set[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--record-torch", metavar="FILE", help="write here which files skipped something for lack of PyTorch")
+    parser.addoption("--record-skipped", metavar="FILE", help="write here which files skipped something for lack of a library")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SKIPPED] = {str(path.relative_to(ROOT)) for path, libraries in LEFT_OUT.items() if "torch" in libraries}
-    if config.getoption("--record-torch") and not hasattr(config, "workerinput"):  # one of pytest-xdist's workers has that
-        config.pluginmanager.register(Recorder(config.stash[SKIPPED], Path(config.getoption("--record-torch"))))
+    config.stash[SKIPPED] = {str(path.relative_to(ROOT)) for path, libraries in LEFT_OUT.items() if libraries & set(LATER)}
+    if config.getoption("--record-skipped") and not hasattr(config, "workerinput"):  # one of pytest-xdist's workers has that
+        config.pluginmanager.register(Recorder(config.stash[SKIPPED], Path(config.getoption("--record-skipped"))))
 
 
 class Recorder:
-    """Writes the files, one a line, in which something was skipped for lack of PyTorch: `pytest @FILE` runs them again."""
+    """Writes the files, one a line, in which something was skipped for lack of one of `LATER`: `pytest @FILE` runs them again."""
 
     def __init__(self, files: set[str], out: Path) -> None:
         self.files, self.out = files, out
 
     def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        if report.skipped and isinstance(report.longrepr, tuple) and "torch" in report.longrepr[2].lower():
+        if report.skipped and isinstance(report.longrepr, tuple) and any(name in report.longrepr[2].lower() for name in LATER):
             self.files.add(report.nodeid.split("::")[0])
 
     pytest_runtest_logreport = pytest_collectreport = lambda self, report: self.note(report)

@@ -237,3 +237,16 @@ def test_a_pytorch_that_does_not_load_is_as_good_as_none(how, tmp_path, monkeypa
         monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match="^drawing circles needs PyTorch: pip install torch$"):
         optional.import_torch("drawing circles")
+
+
+def test_a_library_of_an_extra_that_is_missing_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    with pytest.raises(ImportError, match=r"^multires-ref explore needs bokeh: pip install 'multires-ref\[explore\]'$"):
+        optional.import_from_extra("bokeh.plotting", "multires-ref explore", "explore")
+
+
+def test_a_library_that_lacks_something_itself_says_so(tmp_path, monkeypatch):
+    (tmp_path / "half_there.py").write_text("import a_module_that_nobody_has")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_has"):
+        optional.import_from_extra("half_there", "drawing circles", "circles")
