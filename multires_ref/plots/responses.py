@@ -182,10 +182,13 @@ def scale_name(kind: str, level: int) -> str:
 
 
 def draw_steps(ax: Axes, lags: np.ndarray, values: np.ndarray, baseline: float, colour: str, name: str) -> None:
-    """Values as filled steps around their own baseline."""
+    """Values as filled steps around their own baseline, as far as they are not zero."""
+    last = int(np.flatnonzero(values)[-1]) + 2 if values.any() else 2
+    lags, heights = lags[:last], baseline + values[:last]
     ax.axhline(baseline, color=COLOURS["light"], lw=0.8, zorder=1, label="_baseline")
-    ax.fill_between(lags, baseline, baseline + values, step="mid", color=colour, alpha=0.35, lw=0, zorder=2)
-    ax.plot(lags, baseline + values, drawstyle="steps-mid", lw=1.6, color=colour, label=name, zorder=3)
+    if name != "kernel":
+        ax.fill_between(lags, baseline, heights, step="mid", color=colour, alpha=0.35, lw=0, zorder=2)
+    ax.plot(lags, heights, drawstyle="steps-mid", lw=1.6, color=colour, label=name, zorder=3)
 
 
 def scale_bar(ax: Axes, largest: float) -> None:
