@@ -52,7 +52,7 @@ def tree_figure() -> Figure:
     """The tree with the memory outlined, for both TreeSelects."""
     figure, ((left, right),) = new_figure(WIDTH, 3.9, columns=2, sharey=True)
     plot_tree(4, 2, ax=left)
-    plot_tree(4, 2, "uniform", 8, ax=right)
+    plot_tree(4, 2, "uniform", 5, ax=right)
     return figure
 
 
@@ -61,7 +61,10 @@ def lags_figure() -> Figure:
     """The receptive field of each row of the memory."""
     figure, ((left, right),) = new_figure(WIDTH, 3.2, columns=2)
     plot_lags(4, 2, ax=left)
-    plot_lags(4, 2, "uniform", 8, ax=right)
+    plot_lags(4, 2, "uniform", 5, ax=right)
+    for ax, name in ((left, "fading"), (right, "uniform")):
+        ax.set_title(f"{name} (m = 5)")
+    figure.supxlabel("white marks: the coefficients of the level below that each row is made from", fontsize=10)
     return figure
 
 

@@ -44,7 +44,7 @@ def row_name(row: Row) -> str:
 
 @styled
 def plot_tree(
-    depth: int, kernel_size: int = 2, tree_select: str = "fading", size: int | None = None, ax: Axes | None = None
+    depth: int, kernel_size: int = 2, tree_select: str | None = "fading", size: int | None = None, ax: Axes | None = None
 ) -> Axes:
     """The tree behind a_J[n], every coefficient at its time and level, and the memory z_n outlined.
 
@@ -54,7 +54,8 @@ def plot_tree(
     Parameters
     ----------
     depth, kernel_size : int, J and K
-    tree_select : "fading" or "uniform";  size : int, m (needed for "uniform")
+    tree_select : "fading" or "uniform", or None: no memory is outlined
+    size : int, m (needed for "uniform")
     ax : Axes to draw into (default: a new one)
 
     Returns
@@ -68,7 +69,7 @@ def plot_tree(
     >>> ax.get_title("left")
     'uniform: the newest few, coarse levels first (m = 4)'
     """
-    rows = memory_rows(depth, kernel_size, tree_select, size)
+    rows = memory_rows(depth, kernel_size, tree_select, size) if tree_select is not None else []
     lags = tree_lags(depth, kernel_size)
     ax = ax if ax is not None else new_axes(9, 1.2 + 0.75 * (depth + 1))
     radius = node_size(ax, len(lags[0]))
@@ -76,7 +77,7 @@ def plot_tree(
     draw_taps(ax, lags, kernel_size)
     draw_nodes(ax, lags, {(r.level, r.kind, r.lag) for r in rows}, radius)
     frame(ax, depth, len(lags[0]))
-    ax.set_title(f"{tree_select}: {WHAT[tree_select]} (m = {len(rows)})")
+    ax.set_title(f"{tree_select}: {WHAT[tree_select]} (m = {len(rows)})" if tree_select else f"J = {depth}, K = {kernel_size}")
     return ax
 
 
@@ -176,5 +177,5 @@ def plot_lags(
     ax.invert_yaxis()
     ax.spines["left"].set_visible(False)
     ax.set(xlabel="time before n (samples)", xlim=(-receptive_field(depth, kernel_size) + 0.3, 0.7))
-    ax.set_title(f"{tree_select} (m = {len(rows)})")
+    ax.set_title(f"{tree_select} (m = {len(rows)}); white marks: the coefficients of the level below that it is made from")
     return ax
