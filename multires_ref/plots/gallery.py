@@ -16,6 +16,7 @@ from ..memories.compare import HORIZON, NAMES, SIZES, MemoryRecord, compare_memo
 from ..memories.examples import ecg
 from ..signals.denoise import LiveDenoiser, universal_threshold
 from ..tree import memory
+from .block import plot_block
 from .filters import plot_gain, plot_taps
 from .live import plot_live
 from .memories import plot_error_by_cost, plot_error_by_lag, plot_forgetting_curves
@@ -229,6 +230,7 @@ FIGURES = {
     "recovered": ("svg", recovered_figure),
     "forgetting": ("svg", forgetting_figure),
     "kernel": ("svg", kernel_figure),
+    "block": ("svg", lambda: plot_block().figure),
     "memories": ("png", memories_figure),
     **{f"memory_errors_{m}": ("svg", lambda m=m: memory_errors_figure(m)) for m in SIZES},
     "memory_costs": ("png", memory_costs_figure),
