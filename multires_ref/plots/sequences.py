@@ -209,6 +209,8 @@ def plot_beliefs(
 ) -> Axes:
     """The probability of each class as samples arrive, [L, C]; the legend names the `named` classes with the highest peaks.
 
+    The others are grey; where one of them reaches 0.15 or more, its name stands at its peak.
+
     Examples
     --------
     >>> ax = plot_beliefs(np.array([[0.5, 0.3, 0.2], [0.1, 0.9, 0.0]]), "abc", named=2)
@@ -220,6 +222,9 @@ def plot_beliefs(
     for c in range(probabilities.shape[1]):
         if c not in chief:
             ax.plot(probabilities[:, c], "-", color=COLOURS["light"], lw=1, zorder=1)
+            peak = int(probabilities[:, c].argmax())
+            if probabilities[peak, c] >= 0.15:
+                ax.text(peak, probabilities[peak, c], str(labels[c]), color=COLOURS["grey"], fontsize=9, ha="center", va="bottom")
     for n, c in enumerate(chief):
         ax.plot(probabilities[:, c], color=CYCLE[n], ls=DASHES[n % len(DASHES)], label=str(labels[c]), zorder=2)
     ax.legend(ncols=named, loc="upper left")
