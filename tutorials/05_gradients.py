@@ -124,7 +124,10 @@ assert np.isclose(forward, np.sum(dilated_taps(g, a, 4, 4) * h), rtol=1e-12)
 # %%
 u, v = (np.random.default_rng(1).standard_normal(shape) for shape in (a.shape, h.shape))
 by_autograd = grad(lambda a: np.sum(v * dilated_taps(g, a, 4, 4)))(a)
-print("taps in a: largest difference from correlate(g, v) below 1e-12:", bool(abs(by_autograd - dilated_correlate(g, v, 4)).max() < 1e-12))
+print(
+    "taps in a: largest difference from correlate(g, v) below 1e-12:",
+    bool(abs(by_autograd - dilated_correlate(g, v, 4)).max() < 1e-12),
+)
 assert np.allclose(grad(lambda h: np.sum(u * dilated_correlate(g, h, 4)))(h), dilated_taps(g, u, 4, 4))
 
 # %% [markdown]
@@ -370,7 +373,10 @@ assert agreement(backward_pass(far, *uniform, kept=(1, 2, 1)), slopes) < 1e-7
 # output, the gradient reaches ahead from one sample.
 
 # %%
-show(plot_tree_backwards(3, 2), "the tree run backwards: the gradient in x[n] is collected from the gradients of the levels at later times")
+show(
+    plot_tree_backwards(3, 2),
+    "the tree run backwards: the gradient in x[n] is collected from the gradients of the levels at later times",
+)
 
 # %% [markdown]
 # ## A backward pass that stores no tree

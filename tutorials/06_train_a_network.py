@@ -60,7 +60,10 @@ show(figure, "a digit with the path of reading, and twenty-one more digits")
 # And a **block**? Here it is, left to right, with all its parameters:
 
 # %%
-show(plot_block(), "a block: multiresolution convolution, GELU, 1x1 map, GLU, residual sum and norm, with all parameters and their shapes")
+show(
+    plot_block(),
+    "a block: multiresolution convolution, GELU, 1x1 map, GLU, residual sum and norm, with all parameters and their shapes",
+)
 
 # %% [markdown]
 # - **multiresolution convolution**: the layer of notebooks 1 to 5, one in each channel. It looks along time and at no other channel.

@@ -165,11 +165,19 @@ assert first == "blocks.1.conv" and suspicious["decoder"].relative < 0.01
 # %%
 from multires_ref.plots.errors import plot_layer_errors
 
-falling = {"the sound network": [e.relative for e in agreement.values()], "the colleague's": [e.relative for e in suspicious.values()]}
+falling = {
+    "the sound network": [e.relative for e in agreement.values()],
+    "the colleague's": [e.relative for e in suspicious.values()],
+}
 ax = plot_layer_errors(list(suspicious), falling, unit=2.0**-52)
 ax.axhline(list(suspicious).index(first) - 0.5, color="#D55E00", lw=1)
-ax.annotate("the first place that differs", (1e-9, list(suspicious).index(first) - 0.6), ha="center", va="bottom", color="#D55E00")
-show(ax, "relative error of each layer in float64: below blocks.1.conv the colleague's network jumps from 1e-16 to nearly 1, then shrinks")
+ax.annotate(
+    "the first place that differs", (1e-9, list(suspicious).index(first) - 0.6), ha="center", va="bottom", color="#D55E00"
+)
+show(
+    ax,
+    "relative error of each layer in float64: below blocks.1.conv the colleague's network jumps from 1e-16 to nearly 1, then shrinks",
+)
 
 # %% [markdown]
 # Which mistake is it? We can try: build a usual mistake into *our* network and see whether we then get *their* numbers. If a mistake
@@ -224,7 +232,11 @@ def sizes(guess):
 
 
 # %% tags=["varies"]
-print(text_table(["mistake in block 1", "first place", "error there", "at the output"], [[name, *sizes(g)] for name, g in TABLE.items()]))
+print(
+    text_table(
+        ["mistake in block 1", "first place", "error there", "at the output"], [[name, *sizes(g)] for name, g in TABLE.items()]
+    )
+)
 
 # %% [markdown]
 # So sizes tell the *kind*: nearly everything in the convolution is an error of the size of the numbers themselves, one that could never be rounding; a formula that is nearly right (tanh, eps) is

@@ -232,8 +232,12 @@ from multires_ref.engines.rings import plan_rings
 from multires_ref.tree import kept_per_level
 
 kept = kept_per_level(3, 2, "uniform", 5)
-print("details kept, fine to coarse:", kept, " rings:", plan_rings(kept, K=2).length, " fading:", plan_rings((1, 1, 1), K=2).length)
-uniform = Model.init(NetworkConfig(1, 3, 8, 2, max_length=64, depth=3, tree_select="uniform", memory_size=5), np.random.default_rng(0))
+print(
+    "details kept, fine to coarse:", kept, " rings:", plan_rings(kept, K=2).length, " fading:", plan_rings((1, 1, 1), K=2).length
+)
+uniform = Model.init(
+    NetworkConfig(1, 3, 8, 2, max_length=64, depth=3, tree_select="uniform", memory_size=5), np.random.default_rng(0)
+)
 stream, signal = Stream(uniform), test.x[:1]
 outputs = [stream.step(signal[:, :, n]) for n in range(64)]
 print("the stream ends as the network does:", np.allclose(outputs[-1], uniform(signal), atol=1e-5))

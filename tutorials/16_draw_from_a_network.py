@@ -139,9 +139,15 @@ assert np.array_equal(one, other)
 from multires_ref.network.account import work_by_part
 
 c = density.config
-tree, maps, ends = c.n_layers * c.d_model * (2 * c.kernel_size * c.J + 1), c.n_layers * 3 * c.d_model**2, c.d_model * (1 + c.d_output)
+tree, maps, ends = (
+    c.n_layers * c.d_model * (2 * c.kernel_size * c.J + 1),
+    c.n_layers * 3 * c.d_model**2,
+    c.d_model * (1 + c.d_output),
+)
 step = sum(work_by_part(c).values())
-print(f"K = {c.kernel_size}, J = {c.J}: tree {tree:,} + 1x1 maps {maps:,} + encoder and decoder {ends:,} = {tree + maps + ends:,}")
+print(
+    f"K = {c.kernel_size}, J = {c.J}: tree {tree:,} + 1x1 maps {maps:,} + encoder and decoder {ends:,} = {tree + maps + ends:,}"
+)
 print(f"one step: {step:,} multiply-adds; an image by recurrence: {64 * step:,}; from scratch: {64 * 64 * step:,}")
 assert step == tree + maps + ends
 

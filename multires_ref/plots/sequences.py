@@ -132,9 +132,7 @@ def plot_samples(x: np.ndarray, *, given: int = 0, title: str = "", inch: float 
 
 
 @styled
-def plot_images(
-    x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, title: str = "", labels: Sequence[str] = ()
-) -> Axes:
+def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, title: str = "", labels: Sequence[str] = ()) -> Axes:
     """A grid of square images, given as sequences row by row: [n, side * side]. Dark is large, on one scale for all images.
 
     `labels`, one for each image, are written above them.

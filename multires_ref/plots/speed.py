@@ -21,7 +21,7 @@ LIMITS = ("copying x once", "copying to a new array", "matrix products")
 
 @styled
 def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: str = "") -> Axes:
-    """Medians as horizontal bars on a logarithmic axis of milliseconds, quartiles as whiskers; fastest first.
+    """Medians as dots on a logarithmic axis of milliseconds, where lengths of bars would mean nothing; quartiles as whiskers; fastest first.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: s
     Examples
     --------
     >>> rows = {"fused": {"median": 0.01, "low": 0.009, "high": 0.012}, "PyTorch fft": {"median": 0.1, "low": 0.1, "high": 0.1}}
-    >>> [round(float(bar.get_width()), 6) for bar in plot_times(rows).patches]
+    >>> [round(float(line.get_xdata()[0]), 6) for line in plot_times(rows).lines if line.get_marker() == "o"]
     [10.0, 100.0]
     """
     ax = ax if ax is not None else new_axes(WIDTH, 0.6 + 0.4 * len(rows))
@@ -40,12 +40,13 @@ def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: s
     for place, name in enumerate(names):
         median, low, high = (1e3 * rows[name][key] for key in ("median", "low", "high"))
         colour = LIMIT if name in LIMITS else THEIRS if name.startswith(OTHERS) else OURS
-        ax.barh(place, median, color=colour, height=0.7)
-        ax.plot([low, high], [place, place], color="black", linewidth=1.2)
+        ax.plot([low, high], [place, place], color=colour, linewidth=1.6)
+        ax.plot([median], [place], "o", color=colour, ms=8)
         words = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
         ax.annotate(f" {words} ms", (max(median, high), place), va="center", fontsize=9)
     ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid()
     ax.set_xscale("log")
     longest = max(1e3 * row["high"] for row in rows.values())
     shortest = min(1e3 * row["low"] for row in rows.values())
