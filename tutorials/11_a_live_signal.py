@@ -15,7 +15,7 @@
 #
 # A sensor sends one sample after the other, and we want its wavelet coefficients, and later the signal without its noise, while it does.
 # PyWavelets' `swt` needs the whole signal first: it wraps around, so its newest coefficients depend on the beginning and the end. The causal
-# tree needs only the past. We compute it one sample at a time, first by hand, then with `CausalSWT`; go back with `CausalISWT`, which is
+# tree of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) needs only the past. We compute it one sample at a time, first by hand, then with `CausalSWT`; go back with `CausalISWT`, which is
 # late; remove noise from an electrocardiogram; and let a small classifier answer while samples arrive.
 
 # %%
@@ -317,7 +317,7 @@ show(ax, "the share of signals that are classified rightly, against the number o
 #
 # </details>
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["solution"]
 stream = CausalSWT(own, level=2)
 assert [float(c) for pair in [stream.step(v) for v in [*x, 2.0]][-1] for c in pair] == [4, 0, 4, 2]
 three = CausalSWT("sym4", 4, shape=(3,))

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 12. Other memories
 #
-# The wavelet tree keeps m numbers of the past (notebook 3). It is not the only way. Legendre polynomials, Fourier series and exponential
+# The wavelet tree of Shi, Wang and Fox ([arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) keeps m numbers of the past (notebook 3). It is not the only way. Legendre polynomials, Fourier series and exponential
 # averages keep m numbers too, and recurrent networks are built on them: the Legendre memory unit (Voelker, Kajić, Eliasmith, 2019) and
 # HiPPO (Gu, Dao, Ermon, Rudra, Ré, 2020), from which the state-space models grew. All of them are linear, so the question of notebook 3 can
 # be put to each on equal terms: **what do m numbers still know of the past?**
