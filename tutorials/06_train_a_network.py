@@ -13,17 +13,17 @@
 # %% [markdown]
 # # 6. Train a MultiresNet
 #
-# So far the filters and the weights were given: a wavelet's, or drawn at random. Now they are learned. We take a small task that
-# needs no download, draw the network of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) box by box, compute one of its blocks by
-# hand, take one training step with our own hands, and then a whole run. Notebook 14 opens the trained network, and notebook 15 asks what it would be without this part or
-# that.
+# So far the filters and the weights were given: a wavelet's, or drawn at random. Now they are learned. We take a small task that needs no download,
+# draw the network of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) box by box, compute one of its blocks by
+# hand, take one training step with our own hands, and then a whole run. Notebook 14 opens the trained network, and notebook 15 asks what it would
+# be without this part or that.
 
 # %%
 import numpy as np
 
 from multires_ref import Model, NetworkConfig
-from multires_ref.plots.sequences import plot_images, plot_reading
 from multires_ref.plots.block import plot_block
+from multires_ref.plots.sequences import plot_images, plot_reading
 from multires_ref.plots.style import new_figure, show
 from multires_ref.tasks import get_task
 from multires_ref.tasks.task import LoadOptions
@@ -53,9 +53,9 @@ show(figure, "a digit with the path of reading, and twenty-one more digits")
 # %% [markdown]
 # ## The network
 #
-# A MultiresNet is an encoder, a stack of equal blocks, and a decoder. The **encoder** is a 1x1 map: at each time it turns the sample's `d_input` numbers into
-# D channels. The **decoder** of a classifier takes the mean over time and maps it to one number for each class, its *logit*: the larger, the likelier.
-# (exp of the logits, divided by their sum, are probabilities.)
+# A MultiresNet is an encoder, a stack of equal blocks, and a decoder. The **encoder** is a 1x1 map: at each time it turns the sample's `d_input`
+# numbers into D channels. The **decoder** of a classifier takes the mean over time and maps it to one number for each class, its *logit*: the
+# larger, the likelier. (exp of the logits, divided by their sum, are probabilities.)
 #
 # And a **block**? Here it is, left to right, with all its parameters:
 
@@ -67,20 +67,21 @@ show(
 
 # %% [markdown]
 # - **multiresolution convolution**: the layer of notebooks 1 to 5, one in each channel. It looks along time and at no other channel.
-# - **GELU** bends: v = c Φ(c), where Φ(c) is the share of a normal distribution below c. GELU(1) = 0.84, GELU(-1) = -0.16, GELU(0) = 0: large numbers pass,
-#   very negative ones are stopped. Without something that is not linear, a stack of layers would be one linear filter.
+# - **GELU** bends: v = c Φ(c), where Φ(c) is the share of a normal distribution below c. GELU(1) = 0.84, GELU(-1) = -0.16, GELU(0) = 0: large
+#   numbers pass, very negative ones are stopped. Without something that is not linear, a stack of layers would be one linear filter.
 # - **1x1 map** mixes the channels: u = W v + bias, a matrix [2 D, D] at each time, the same at all times. It looks at no other time.
-# - **GLU**, the gate: the first D channels u₁ are values, the last D gates, r = u₁ σ(u₂) with σ(u) = 1 / (1 + e^-u), between 0 and 1. GLU(2, 0) = 2 · 1/2 = 1, and
-#   with all of u zero r is 0.
-# - **second 1x1 map**: only networks for densities (notebook 8) have it, and it is called `mix2` there.
+# - **GLU**, the gate: the first D channels u₁ are values, the last D gates, r = u₁ σ(u₂) with σ(u) = 1 / (1 + e^-u), between 0 and 1. GLU(2, 0) = 2
+#   · 1/2 = 1, and with all of u zero r is 0.
+# - **second 1x1 map**: only networks for densities (notebook 16) have it, and it is called `mix2` there.
 # - **residual sum**: x + r. What came in is carried around and added, so a block needs only to say what to *change*.
-# - **norm**: LayerNorm takes, at each time, the mean of the D channels away and divides by their standard deviation; BatchNorm does the same for each channel, over the batch
-#   and time in training, and with stored running values afterwards. Both then multiply by `weight` and add `bias`. It comes *after* the sum ("post-norm").
+# - **norm**: LayerNorm takes, at each time, the mean of the D channels away and divides by their standard deviation; BatchNorm does the same for
+#   each channel, over the batch and time in training, and with stored running values afterwards. Both then multiply by `weight` and add `bias`. It
+#   comes *after* the sum ("post-norm").
 #
 # Channel dropout, after GELU and after GLU, sets whole channels to zero at random while training; here it is off.
 #
-# By hand for the smallest block, D = 1 and one sample: let c = 1. v = 0.84. With W = (2, 0), bias 0: u = (1.68, 0), r = 1.68 σ(0) = 0.84. With x = 3
-# the sum is 3.84. The same in six lines of NumPy, for a block of any size, against the package:
+# By hand for the smallest block, D = 1 and one sample: let c = 1. v = 0.84. With W = (2, 0), bias 0: u = (1.68, 0), r = 1.68 σ(0) = 0.84. With x =
+# 3 the sum is 3.84. The same in six lines of NumPy, for a block of any size, against the package:
 
 # %%
 from scipy.special import erf, expit
@@ -103,10 +104,9 @@ assert np.allclose(out, seen["blocks.0.norm"][0], atol=1e-5)
 # %% [markdown]
 # ## Count before you run
 #
-# With D = 16 channels, K = 2 taps and sequences of 64, the depth must be J = 6, because
-# (2 - 1)(2^6 - 1) + 1 = 64. Then a layer holds, for each channel, two filters of 2 taps, m = 7 weights of the memory and one of
-# the skip: 2 * 2 + 7 + 1 = 12 numbers, so 192 in all. The 1x1 map from 16 to 32 channels has 16 * 32 + 32 = 544. So most of the
-# parameters are *not* in the part that this package is about.
+# With D = 16 channels, K = 2 taps and sequences of 64, the depth must be J = 6, because (2 - 1)(2^6 - 1) + 1 = 64. Then a layer holds, for each
+# channel, two filters of 2 taps, m = 7 weights of the memory and one of the skip: 2 * 2 + 7 + 1 = 12 numbers, so 192 in all. The 1x1 map from 16 to
+# 32 channels has 16 * 32 + 32 = 544. So most of the parameters are *not* in the part that this package is about.
 
 # %%
 from multires_ref.network.account import parameters_by_part
@@ -213,7 +213,8 @@ show(plot_images(test.x[wrong, 0], columns=8, labels=labels), "digits of the tes
 # ## Summary
 #
 # - A digit is a sequence of 64 pixels, and the pixel above is eight steps in the past. Depth 6 sees them all.
-# - A block is: multiresolution convolution, GELU, 1x1 map, GLU, residual sum, norm. Only the first looks along time, only the 1x1 map across channels.
+# - A block is: multiresolution convolution, GELU, 1x1 map, GLU, residual sum, norm. Only the first looks along time, only the 1x1 map across
+#   channels.
 # - Most parameters of a MultiresNet are in its 1x1 maps, not in its filters.
 # - Before training the loss is near ln(number of classes); the first step of Adam moves every parameter by the learning rate.
 #
@@ -228,7 +229,8 @@ show(plot_images(test.x[wrong, 0], columns=8, labels=labels), "digits of the tes
 # **4** (medium). Read the image column by column instead of row by row. What changes for the network: its accuracy before training, its
 # parameters, what it can learn?
 #
-# **5** (harder). Switch off the channel mixing of the trained network: make the gate's map zero in both blocks. Predict, then test: what is left of the accuracy?
+# **5** (harder). Switch off the channel mixing of the trained network: make the gate's map zero in both blocks. Predict, then test: what is left of
+# the accuracy?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 7. Verify against PyTorch
 #
-# Two programs are said to compute the same network. How would you know? Comparing the final outputs tells you *that* something is
-# wrong, and rarely what. In this notebook we load a checkpoint in the format of the PyTorch code of the paper's authors (Shi, Wang and Fox,
-# [arXiv 2305.01638](https://arxiv.org/abs/2305.01638); [thjashin/multires-conv](https://github.com/thjashin/multires-conv)), compare layer by layer, find
+# Two programs are said to compute the same network. How would you know? Comparing the final outputs tells you *that* something is wrong, and rarely
+# what. In this notebook we load a checkpoint in the format of the PyTorch code of the paper's authors (Shi, Wang and Fox, [arXiv
+# 2305.01638](https://arxiv.org/abs/2305.01638); [thjashin/multires-conv](https://github.com/thjashin/multires-conv)), compare layer by layer, find
 # a mistake that somebody planted, make a table by which you can find your own, and learn to tell a mistake from rounding.
 #
 # No PyTorch is needed: its numbers were stored beforehand in `data/` (the README there says by which command). Where
@@ -48,8 +48,8 @@ assert ones[0] + ones[1] + ones[2] == 0 and ones[0] + ones[2] + ones[1] == 1
 # %% [markdown]
 # So we do not ask whether arrays are equal but how far they are apart, and in three ways:
 #
-# - *relative*: |a - b| / |b| over the whole array (Euclidean norms). The one number to look at. It is divided by b, the side that is taken to be right: ours, in this
-#   whole notebook and in `compare`. (Divided by the other side, the same difference is another number.)
+# - *relative*: |a - b| / |b| over the whole array (Euclidean norms). The one number to look at. It is divided by b, the side that is taken to be
+#   right: ours, in this whole notebook and in `compare`. (Divided by the other side, the same difference is another number.)
 # - *largest*: the largest difference of all.
 # - *ulp*: the largest difference, counted in spacings of the largest number ("units in the last place"). It says how many last digits
 #   are in doubt, in a way that does not depend on float32 or float64.
@@ -99,9 +99,10 @@ assert np.array_equal(conv["w_skip"], tensors["seq_layers.0.w"][:, -1])
 #
 # ## Layer by layer
 #
-# Every place in the network has one name, and this notebook uses no other. `blocks.1.conv` is the output of the multiresolution convolution in block 1, the *second* block, since
-# blocks count from 0. Within a block the places are, in order, `conv`, `gelu`, `mix` (the 1x1 map), `glu` and `norm` (notebook 6 draws them; the norm here is a LayerNorm). Before
-# the blocks there is `encoder`; behind them `pool`, the mean over time, and `decoder`, the output.
+# Every place in the network has one name, and this notebook uses no other. `blocks.1.conv` is the output of the multiresolution convolution in
+# block 1, the *second* block, since blocks count from 0. Within a block the places are, in order, `conv`, `gelu`, `mix` (the 1x1 map), `glu` and
+# `norm` (notebook 6 draws them; the norm here is a LayerNorm). Before the blocks there is `encoder`; behind them `pool`, the mean over time, and
+# `decoder`, the output.
 #
 # Run our model and note what comes out of every layer, with a *hook*: a function that is shown each intermediate array by name.
 # Then compare each with what PyTorch had in the same place, on the same input. In float64, first: there rounding is so small that any mistake
@@ -144,8 +145,8 @@ if find_spec("torch"):
 # %% [markdown]
 # ## A planted mistake
 #
-# A colleague has written the network again, in PyTorch. Their outputs are off by less than a hundredth of their size; they think that float32 is the reason.
-# Their layers' outputs, computed in float64, are stored as "planted". Look at the output alone first, and then at the table.
+# A colleague has written the network again, in PyTorch. Their outputs are off by less than a hundredth of their size; they think that float32 is
+# the reason. Their layers' outputs, computed in float64, are stored as "planted". Look at the output alone first, and then at the table.
 
 # %% tags=["varies"]
 suspicious = errors_against("planted", tolerance=1e-10)
@@ -155,10 +156,10 @@ first = next(name for name, error in suspicious.items() if not error.passed)
 assert first == "blocks.1.conv" and suspicious["decoder"].relative < 0.01
 
 # %% [markdown]
-# Read it from the top. Everything down to `blocks.0.norm` agrees to the last digits: so the encoder, block 0 and the input are
-# right. The first place that differs is `blocks.1.conv`, and it is off by more than half of its size. Then the error
-# *shrinks* on its way down: the residual sum carries the right numbers around the wrong ones, the norm and the mean over time
-# smooth. That is why the output looked almost right, and why one should never judge a network by its output alone.
+# Read it from the top. Everything down to `blocks.0.norm` agrees to the last digits: so the encoder, block 0 and the input are right. The first
+# place that differs is `blocks.1.conv`, and it is off by more than half of its size. Then the error *shrinks* on its way down: the residual sum
+# carries the right numbers around the wrong ones, the norm and the mean over time smooth. That is why the output looked almost right, and why one
+# should never judge a network by its output alone.
 #
 # In a picture, on a logarithmic axis: the sound network lies at the left, and the other one falls off it at one place.
 
@@ -198,9 +199,9 @@ assert error.passed
 #
 # ## The table: mistake, typical error, what a click shows
 #
-# Three guesses, and the last one fitted. What if it had not? Two measurements narrow it down, and neither needs another program. The first is the *size* of the error. The second is a
-# click (notebook 4): put a single 1 into one layer and look at what comes out. Below, each usual mistake is built into block 1 of our network; printed are the relative
-# errors at `blocks.1.conv` (or at the first place that it reaches) and at the output.
+# Three guesses, and the last one fitted. What if it had not? Two measurements narrow it down, and neither needs another program. The first is the
+# *size* of the error. The second is a click (notebook 4): put a single 1 into one layer and look at what comes out. Below, each usual mistake is
+# built into block 1 of our network; printed are the relative errors at `blocks.1.conv` (or at the first place that it reaches) and at the output.
 
 
 # %%
@@ -239,16 +240,17 @@ print(
 )
 
 # %% [markdown]
-# So sizes tell the *kind*: nearly everything in the convolution is an error of the size of the numbers themselves, one that could never be rounding; a formula that is nearly right (tanh, eps) is
-# smaller by orders of magnitude, and first seen further down. They do not tell mistakes of one kind apart. A click does. A small layer, J = 3, with numbers that are easy to
-# recognise: h0 = (2, 1), h1 = (1, -1), w = (1, 10, 100, 1000) for a₃, b₃, b₂, b₁, and w_skip = 5. The click is at time 2 of 16. What comes out:
+# So sizes tell the *kind*: nearly everything in the convolution is an error of the size of the numbers themselves, one that could never be
+# rounding; a formula that is nearly right (tanh, eps) is smaller by orders of magnitude, and first seen further down. They do not tell mistakes of
+# one kind apart. A click does. A small layer, J = 3, with numbers that are easy to recognise: h0 = (2, 1), h1 = (-1, 1), w = (1, 10, 100, 1000) for
+# a₃, b₃, b₂, b₁, and w_skip = 5. The click is at time 2 of 16. What comes out:
 
 # %%
 from multires_ref import NetworkConfig
 from multires_ref.diagnose.mistakes import conv_with_mistakes
 
 one = NetworkConfig(1, 1, 1, 1, kernel_size=2, max_length=8)
-layer = {"h0": [[2.0, 1.0]], "h1": [[1.0, -1.0]], "w": [[1.0, 10.0, 100.0, 1000.0]], "w_skip": [5.0]}
+layer = {"h0": [[2.0, 1.0]], "h1": [[-1.0, 1.0]], "w": [[1.0, 10.0, 100.0, 1000.0]], "w_skip": [5.0]}
 layer = {name: np.array(values) for name, values in layer.items()}
 click = np.zeros((1, 1, 16))
 click[..., 2] = 1
@@ -268,12 +270,17 @@ for name, guess in TABLE.items():
 # How to read it, mistake by mistake:
 #
 # - **The first number that is not 0** stands at the click: nothing may come before it. *Padding on the right* answers before the click.
-# - **The length** is the receptive field, 8. *No dilation* is shorter, *one level too few* half as long, *dilations from 2* and *one level too many* twice as long. In *dilations from 2* every second number is 0.
+# - **The length** is the receptive field, 8. *No dilation* is shorter, *one level too few* half as long, *dilations from 2* and *one level too
+#   many* twice as long. In *dilations from 2* every second number is 0.
 # - **Where the large numbers stand** when the length is right: b₁'s belong at lags 0 and 1. With *dilations coarse first* they are at lags 0 and 4.
-# - **Which lag carries the largest weight.** b₁ has 1000, at lags 0 and 1. With *w fine to coarse* the large weights stand on the coarse levels, late; with *a_J's weight last* a₃ has taken the 1000, and the whole answer is large and of one sign.
-# - **Symmetry.** *Taps reversed*: the numbers of each level in the opposite order, and the first sign is the other one. *h0 and h1 swapped*: signs alternate in the tail, where the sum of low-pass filters should be smooth.
-# - **The first number alone** changes with the skip: by w_skip if it is *left out*, otherwise if another weight was taken for it (*skip weight first* also moves all other weights by one).
-# - *Wraps around* shows nothing at all while the answer fits into the sequence: put the click near the end, and the answer comes out at the beginning:
+# - **Which lag carries the largest weight.** b₁ has 1000, at lags 0 and 1. With *w fine to coarse* the large weights stand on the coarse levels,
+#   late; with *a_J's weight last* a₃ has taken the 1000, and the whole answer is large and of one sign.
+# - **Symmetry.** *Taps reversed*: the numbers of each level in the opposite order, and the first sign is the other one. *h0 and h1 swapped*: signs
+#   alternate in the tail, where the sum of low-pass filters should be smooth.
+# - **The first number alone** changes with the skip: by w_skip if it is *left out*, otherwise if another weight was taken for it (*skip weight
+#   first* also moves all other weights by one).
+# - *Wraps around* shows nothing at all while the answer fits into the sequence: put the click near the end, and the answer comes out at the
+#   beginning:
 
 # %%
 click[...] = 0
@@ -282,10 +289,10 @@ print("right       ", answer().astype(int))
 print("wraps around", answer(padding="circular").astype(int))
 
 # %% [markdown]
-# `compare(module, model, x)` does all this by itself for a PyTorch module of
-# yours: it finds which of your layers is which of ours, runs both, and tries a list of usual mistakes, and pairs of
-# them. Here is what it said about this one, stored, and checked again where PyTorch is installed. The first column has our names; the second has PyTorch's for the same places in the module. It compares in
-# evaluation mode and in training mode, where dropout and BatchNorm would differ; here both are the same.
+# `compare(module, model, x)` does all this by itself for a PyTorch module of yours: it finds which of your layers is which of ours, runs both, and
+# tries a list of usual mistakes, and pairs of them. Here is what it said about this one, stored, and checked again where PyTorch is installed. The
+# first column has our names; the second has PyTorch's for the same places in the module. It compares in evaluation mode and in training mode, where
+# dropout and BatchNorm would differ; here both are the same.
 
 # %%
 said = Path("data/compare.txt").read_text()
@@ -305,8 +312,8 @@ if find_spec("torch"):
 # ## Float32 against float64
 #
 # Networks are trained in float32, 24 binary digits, spaced 2^-23 = 1.2e-7 near 1. Two correct float32 programs therefore differ, and the question
-# becomes: which of them is nearer to the *truth*, which is what both would give without rounding? We take the float64 run for it; its own
-# rounding is 2^29, half a billion, times smaller.
+# becomes: which of them is nearer to the *truth*, which is what both would give without rounding? We take the float64 run for it; its own rounding
+# is 2^29, half a billion, times smaller.
 
 # %% tags=["varies"]
 narrow = {}
@@ -324,12 +331,13 @@ show(
 )
 
 # %% [markdown]
-# Both lie within a few spacings, one of them a little nearer in most layers. That is a matter of the order in which sums are taken, and of no consequence: this picture is what "the same" looks
-# like, two clouds near the dashed line. A mistake looks like the picture further up: digits agree to the last place, and then, from one layer on,
-# they do not.
+# Both lie within a few spacings, one of them a little nearer in most layers. That is a matter of the order in which sums are taken, and of no
+# consequence: this picture is what "the same" looks like, two clouds near the dashed line. A mistake looks like the picture further up: digits
+# agree to the last place, and then, from one layer on, they do not.
 #
-# How small a mistake could hide in float32? GELU is c Φ(c), with the normal distribution function Φ. The tanh formula that is often used instead of the exact one differs from it by up to 4.7e-4
-# for the worst argument; for ours, which are small, by less. Beside rounding at 1e-7 that is plain to see:
+# How small a mistake could hide in float32? GELU is c Φ(c), with the normal distribution function Φ. The tanh formula that is often used instead of
+# the exact one differs from it by up to 4.7e-4 for the worst argument; for ours, which are small, by less. Beside rounding at 1e-7 that is plain to
+# see:
 
 # %% tags=["varies"]
 tanh = apply_with_mistakes(wide, x, None, Mistakes(gelu="tanh"))
@@ -341,8 +349,9 @@ assert not off.passed and off.largest < 4.8e-4
 # ## Gradients, too
 #
 # A forward pass may be right and the backward pass wrong. `data/authors_gradients.npz` holds, for this network, the loss and the gradient of every
-# parameter as the authors' own code computed them in float64. The checkpoint was rounded to float32, by up to 6e-8 of each
-# parameter, so that much may differ and no more. (Counted in units of the last place of float64 that is a lot: the parameters themselves differ by 2^29 of them. So here the relative errors count.)
+# parameter as the authors' own code computed them in float64. The checkpoint was rounded to float32, by up to 6e-8 of each parameter, so that much
+# may differ and no more. (Counted in units of the last place of float64 that is a lot: the parameters themselves differ by 2^29 of them. So here
+# the relative errors count.)
 
 # %% tags=["varies"]
 from multires_ref.diagnose.verify import verify_reference
@@ -368,8 +377,8 @@ assert report.passed
 #
 # **2** (easy). In a table all layers agree down to `blocks.3.gelu`, and from `blocks.3.mix` on they differ. Which parameters do you look at?
 #
-# **3** (medium). Plant another mistake in our network: h0 and h1 swapped in the first block only. Which layer is the first that differs, and how large is the
-# error at the output?
+# **3** (medium). Plant another mistake in our network: h0 and h1 swapped in the first block only. Which layer is the first that differs, and how
+# large is the error at the output?
 #
 # **4** (medium). With *symmetric* filters, (c, c), the planted mistake would not show. Why? Which other mistakes can hide behind
 # special numbers?
@@ -389,7 +398,8 @@ assert report.passed
 # lengths hide a mean over the padding, a freshly started BatchNorm (mean 0, variance 1) hides its statistics. So: verify with random numbers
 # everywhere, or with a trained network.
 #
-# **5.** A variance computed as mean(x²) - mean(x)² in float32: where the mean is large beside the standard deviation, the digits cancel. Try it below.
+# **5.** A variance computed as mean(x²) - mean(x)² in float32: where the mean is large beside the standard deviation, the digits cancel. Try it
+# below.
 # </details>
 
 # %% jupyter={"source_hidden": true} tags=["solution", "varies"]

@@ -17,9 +17,9 @@
 # by one, from a sensor or from the network's own dice, and we want an answer after each of them. Computing everything anew at every
 # step would be a waste: what was computed before does not change, because the tree is causal.
 #
-# So we turn the convolution of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) into a *recurrence*: keep a little, take one sample, give one
-# output. The numbers are the same. We count what is kept and what a step costs, and use it: we watch a classifier make up its mind while an image arrives. Notebook 16 lets a
-# network draw digits with it, pixel by pixel.
+# So we turn the convolution of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) into a *recurrence*: keep a
+# little, take one sample, give one output. The numbers are the same. We count what is kept and what a step costs, and use it: we watch a classifier
+# make up its mind while an image arrives. Notebook 16 lets a network draw digits with it, pixel by pixel.
 
 # %%
 import numpy as np
@@ -70,8 +70,10 @@ assert np.array_equal(out, dilated_conv(x, h0, dilation=2))
 # How much is kept in all? 1 + 2 + 4 = 7 numbers for J = 3, and 2^J - 1 in general: one less than the receptive field. And how much is
 # *done* per sample? Two short filters a level. Memory grows with the past that is seen, work only with its logarithm.
 #
-# Filters of K taps are the same with more places: level i needs its input at n - s, n - 2 s, ..., n - (K - 1) s with s = 2^(i-1), so its ring has (K - 1) s numbers. With K = 3 and s = 2
-# that is four, and the taps read slots (n - 2) mod 4 and n mod 4, the second of which is then overwritten. In all (K - 1)(2^J - 1).
+# Filters of K taps are the same with more places: level i needs its input at n - s, n - 2 s, ..., n - (K - 1) s with s = 2^(i-1), so its ring has
+# (K
+# - 1) s numbers. With K = 3 and s = 2 that is four, and the taps read slots (n - 2) mod 4 and n mod 4, the second of which is then overwritten. In
+#   all (K - 1)(2^J - 1).
 
 
 # %%
@@ -92,11 +94,11 @@ assert np.array_equal(z, memory(x, h0, h1, depth=3)[0])
 assert sum(len(ring) for ring in rings) == receptive_field(3, 2) - 1 == 7
 
 # %% [markdown]
-# Why can we not keep fewer numbers? After all the memory z_n has only J + 1. Because z_n cannot be made from z_{n-1} and x[n]
-# alone. Take the signal above, lower x[4] by 1 and raise x[5] by 1. At n = 7 the two stand in one pair for every level: level 2
-# compares x[7] + x[6] with x[5] + x[4], and that sum is as before. So z_7 is the same. One sample later level 2 compares
-# x[8] + x[7] with x[6] + x[5], and the difference shows. Which ring knew it? Not that of level 1: it holds x[7] alone, which was not changed. That of level 2 holds a₁[6] = x[6] + x[5], which
-# is higher by 1, and a₁[7]. And that of level 3 holds a₂[4], which is lower by 1.
+# Why can we not keep fewer numbers? After all the memory z_n has only J + 1. Because z_n cannot be made from z_{n-1} and x[n] alone. Take the
+# signal above, lower x[4] by 1 and raise x[5] by 1. At n = 7 the two stand in one pair for every level: level 2 compares x[7] + x[6] with x[5] +
+# x[4], and that sum is as before. So z_7 is the same. One sample later level 2 compares x[8] + x[7] with x[6] + x[5], and the difference shows.
+# Which ring knew it? Not that of level 1: it holds x[7] alone, which was not changed. That of level 2 holds a₁[6] = x[6] + x[5], which is higher by
+# 1, and a₁[7]. And that of level 3 holds a₂[4], which is lower by 1.
 #
 # The tree is not down-sampled, so each pair of neighbours will be asked for at one time or another, and must be kept until then.
 # What z_n is to the *output*, the rings are to the *update*.
@@ -122,9 +124,9 @@ assert np.array_equal(z_one[:, 7], z_other[:, 7]) and not np.array_equal(z_one[:
 # %% [markdown]
 # ## The whole network
 #
-# Everything else in a block (GELU, 1x1 maps, gate, norm: notebook 6 draws it) looks at one time step only, so it needs no memory at all. The mean at the
-# end needs a running sum and a count. `Stream` puts this together: `step(x)` takes one sample and returns what the whole network
-# would return for the sequence so far.
+# Everything else in a block (GELU, 1x1 maps, gate, norm: notebook 6 draws it) looks at one time step only, so it needs no memory at all. The mean
+# at the end needs a running sum and a count. `Stream` puts this together: `step(x)` takes one sample and returns what the whole network would
+# return for the sequence so far.
 #
 # We load a trained classifier of digits (4 layers of 48 channels; `figures/data/README.md` says how it was made).
 
@@ -147,11 +149,12 @@ assert stream.ring.size == config.n_layers * config.d_model * (config.receptive_
 # %% [markdown]
 # ## Making up its mind
 #
-# Now look at the answer after *every* pixel, as probabilities. (A network's ten outputs, its *logits*, become probabilities by the softmax: exp of each, divided by the sum of all. This network was trained
-# on whole digits only. What it says early is not something that it was ever asked for, which makes it the more interesting to watch.)
+# Now look at the answer after *every* pixel, as probabilities. (A network's ten outputs, its *logits*, become probabilities by the softmax: exp of
+# each, divided by the sum of all. This network was trained on whole digits only. What it says early is not something that it was ever asked for,
+# which makes it the more interesting to watch.)
 #
-# A 0, a 4 and a 7, the first of each in the test part: three digits that begin differently. The legend names the three classes that come highest; the others are grey, with their names where they
-# lead for a while.
+# A 0, a 4 and a 7, the first of each in the test part: three digits that begin differently. The legend names the three classes that come highest;
+# the others are grey, with their names where they lead for a while.
 
 
 # %%
@@ -204,12 +207,14 @@ assert all(np.array_equal(first.step(digit[:, :, n]), second.step(digit[:, :, n]
 # %% [markdown]
 # ## What a step costs
 #
-# Count multiplications for one channel and one sample, K taps and J levels. The approximations: J filters of K taps, K J. The details and their weights: nothing is gained by computing b_i and
-# multiplying it by w_i, since q_i = w_i h1 can be made once (notebook 5 *folds* it), so J more filters of K taps, again K J. The skip weight has joined the first tap of q₁. And one for w_a a_J:
+# Count multiplications for one channel and one sample, K taps and J levels. The approximations: J filters of K taps, K J. The details and their
+# weights: nothing is gained by computing b_i and multiplying it by w_i, since q_i = w_i h1 can be made once (notebook 5 *folds* it), so J more
+# filters of K taps, again K J. The skip weight has joined the first tap of q₁. And one for w_a a_J:
 #
 # $$2 K J + 1$$
 #
-# For K = 2 and J = 6 that is 25, whatever came before, and it grows with the logarithm of the past. Around it stand the 1x1 maps, 2 D² a block, D times as many for each channel. For this classifier:
+# For K = 2 and J = 6 that is 25, whatever came before, and it grows with the logarithm of the past. Around it stand the 1x1 maps, 2 D² a block, D
+# times as many for each channel. For this classifier:
 
 # %%
 from multires_ref.network.account import work_by_part
@@ -222,10 +227,12 @@ assert work_by_part(config)["tree"] == N * D * (2 * K * J + 1) and work_by_part(
 # %% [markdown]
 # ## The uniform memory in a stream
 #
-# The uniform memory looks at older details too: the newest t of level i, 2^i apart. Where do they come from? By folding, they are one longer filter over the *approximation below*, q_i[2 r + k] = w_i[r] h1[k], of
-# Q = 2 (t - 1) + K taps. So the same ring serves, only longer: (Q - 1) 2^(i-1) numbers in place of (K - 1) 2^(i-1). A step costs K J + Σ Q_i + 1.
+# The uniform memory looks at older details too: the newest t of level i, 2^i apart. Where do they come from? By folding, they are one longer filter
+# over the *approximation below*, q_i[2 r + k] = w_i[r] h1[k], of Q = 2 (t - 1) + K taps. So the same ring serves, only longer: (Q - 1) 2^(i-1)
+# numbers in place of (K - 1) 2^(i-1). A step costs K J + Σ Q_i + 1.
 #
-# By hand for K = 2, J = 3 and m = 5: a₃, b₃, two of level 2, one of level 1 (notebook 3). Q is 2, 4, 2 for the levels 3, 2, 1. The rings have 1 · 4, 3 · 2 and 1 · 1 numbers, eleven in place of seven.
+# By hand for K = 2, J = 3 and m = 5: a₃, b₃, two of level 2, one of level 1 (notebook 3). Q is 2, 4, 2 for the levels 3, 2, 1. The rings have 1 ·
+# 4, 3 · 2 and 1 · 1 numbers, eleven in place of seven.
 
 # %%
 from multires_ref.engines.rings import plan_rings
@@ -246,8 +253,8 @@ assert np.allclose(outputs[-1], uniform(signal), atol=1e-5)
 # %% [markdown]
 # ## Summary
 #
-# - A causal filter of dilation s and two taps is a **ring** of s numbers; a tree of J levels keeps 2^J - 1 numbers a channel, one less
-#   than it sees. The work of a step is 2 K J + 1 multiplications a channel: it grows with J only.
+# - A causal filter of dilation s and two taps is a **ring** of s numbers; a tree of J levels keeps 2^J - 1 numbers a channel, one less than it
+#   sees. The work of a step is 2 K J + 1 multiplications a channel: it grows with J only.
 # - The uniform memory needs longer rings of the same approximations, and no others.
 # - `Stream` runs a network sample by sample and gives the numbers of the whole-sequence network. Its state can be saved and restored.
 # - A classifier's mean over time gives an answer at every pixel. Notebook 16 draws digits with a stream.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 9. Making it fast
 #
-# The layer of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) can be computed in several ways that give the same numbers. The package calls
-# them *engines*, and this notebook finds each of them
-# from a simple thought: where does the time go, and what of it is needed? We count before we measure: counts hold on every machine.
+# The layer of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) can be computed in several ways that give the
+# same numbers. The package calls them *engines*, and this notebook finds each of them from a simple thought: where does the time go, and what of it
+# is needed? We count before we measure: counts hold on every machine.
 
 # %%
 import json
@@ -30,15 +30,16 @@ from multires_ref.plots.style import show
 # %% [markdown]
 # ## Where the time goes
 #
-# Take the paper's image network: batches of 50, 256 channels, 1,024 steps. One array of that shape in float32 is 50 * 256 * 1024 * 4 bytes, 52 million.
-# The tree has J = 10 levels, each makes two arrays, and each of them from K = 2 shifted and scaled ones.
+# Take the paper's image network: batches of 50, 256 channels, 1,024 steps. One array of that shape in float32 is 50 * 256 * 1024 * 4 bytes, 52
+# million. The tree has J = 10 levels, each makes two arrays, and each of them from K = 2 shifted and scaled ones.
 #
 # A CPU multiplies faster than its memory delivers. To multiply an array by a number and write the result, it reads 52 MB and writes 52 MB, and
 # does one multiplication per 8 bytes moved: it waits nearly all the time. So the thing to count is not multiplications. It is how
 # often a whole array travels between memory and CPU.
 #
-# Call *a pass* reading a whole array once and writing a whole array once. In the plain NumPy tree a filter of two taps is: scale, shift, scale, add. That is about four passes, two a tap. Two
-# filters a level and ten levels make J · 2 · 2 K = 80 passes, for a result that needs x read once and y written once: *one* pass.
+# Call *a pass* reading a whole array once and writing a whole array once. In the plain NumPy tree a filter of two taps is: scale, shift, scale,
+# add. That is about four passes, two a tap. Two filters a level and ten levels make J · 2 · 2 K = 80 passes, for a result that needs x read once
+# and y written once: *one* pass.
 
 # %%
 B, D, L, K, J = 50, 256, 1024, 2, 10
@@ -50,9 +51,9 @@ print(
 assert array == 52_428_800 and passes == 80
 
 # %% [markdown]
-# And in the whole network? Most multiplications are in the 1x1 maps, which are products of matrices: there each number that is
-# loaded is used hundreds of times, so the CPU is busy and does not wait. The tree is a small part of the
-# multiplications; what part of the *time* it is depends on how well its passes are avoided. `work_by_part` counts multiply-adds for one step of one sequence:
+# And in the whole network? Most multiplications are in the 1x1 maps, which are products of matrices: there each number that is loaded is used
+# hundreds of times, so the CPU is busy and does not wait. The tree is a small part of the multiplications; what part of the *time* it is depends on
+# how well its passes are avoided. `work_by_part` counts multiply-adds for one step of one sequence:
 
 # %%
 from multires_ref.network.account import work_by_part
@@ -68,8 +69,8 @@ assert work["1x1 maps"] == 10 * 2 * 256 * 256
 # The output wants w_i b_i[n], and b_i is h1 over a_{i-1}. So scale the *filter* instead of the signal: q_i = w_i h1 is K numbers, made once, and
 # b_i is never written down. The skip weight joins in for free: it is added to the first tap of the finest q.
 #
-# By hand, with h1 = (-1, 1), w for b_1 of 2 and a skip of 1: q_1 = (-2 + 1, 2) = (-1, 2). At x = (..., 3, 4): -1 * 4 + 2 * 3 = 2, and the
-# long way: 2 * (3 - 4) + 1 * 4 = 2. (In the call below, `kept=(1,)` says that one detail of level 1 is kept; 7 is the weight of a_1.)
+# By hand, with h1 = (-1, 1), w for b_1 of 2 and a skip of 1: q_1 = (-2 + 1, 2) = (-1, 2). At x = (..., 3, 4): -1 * 4 + 2 * 3 = 2, and the long way:
+# 2 * (3 - 4) + 1 * 4 = 2. (In the call below, `kept=(1,)` says that one detail of level 1 is kept; 7 is the weight of a_1.)
 
 # %%
 from multires_ref.engines.readout import fold
@@ -81,8 +82,8 @@ assert np.array_equal(q[0], [[-1.0, 2.0]]) and w_a == [7.0]
 assert q[0][0] @ [4, 3] == 2 * (3 - 4) + 1 * 4
 
 # %% [markdown]
-# Write ⊛ᵢ for filtering with the dilation of level i, 2^(i-1). Then the layer is: a_0 = x; at each level y += q_i ⊛ᵢ a_{i-1} and a_i = h0 ⊛ᵢ a_{i-1}; at the end y += w_a a_J. Written
-# with the function that we have had since the first notebook:
+# Write ⊛ᵢ for filtering with the dilation of level i, 2^(i-1). Then the layer is: a_0 = x; at each level y += q_i ⊛ᵢ a_{i-1} and a_i = h0 ⊛ᵢ
+# a_{i-1}; at the end y += w_a a_J. Written with the function that we have had since the first notebook:
 
 # %%
 from multires_ref.tree import dilated_conv
@@ -110,7 +111,7 @@ assert np.allclose(folded(x, q, w[0]), reference)
 # %% [markdown]
 # ## Second thought: one long filter, by FFT
 #
-# A layer is linear, causal and the same at all times, so it *is* one filter: its answer to a single 1 (tutorial 4). That filter is as long as the
+# A layer is linear, causal and the same at all times, so it *is* one filter: its answer to a single 1 (notebook 4). That filter is as long as the
 # sequence, and applying it directly would cost L multiplications a sample. But there is a way to convolve with long filters: a convolution of
 # signals is a product of their spectra.
 #
@@ -129,8 +130,8 @@ assert np.allclose(by_fft([1, 2], [3, 4], 2), [11, 10])
 assert np.allclose(by_fft([1, 2], [3, 4], 4), [3, 10, 8, 0])
 
 # %% [markdown]
-# Our layer the same way: its kernel, 200 samples of it, and transforms with room for both. The gradient is a convolution as well (tutorial
-# 5), so it goes through the same door.
+# Our layer the same way: its kernel, 200 samples of it, and transforms with room for both. The gradient is a convolution as well (notebook 5), so
+# it goes through the same door.
 
 # %%
 kernel = equivalent_kernel(**layer)[0]
@@ -139,9 +140,9 @@ assert np.allclose(long_way, reference)
 assert np.allclose(multires_conv(x[None, None], **layer, engine="fft")[0, 0], reference)
 
 # %% [markdown]
-# The cost is that of the transforms, about L log L, *whatever* K and J and the size of the memory are. So this way is the better one, the longer filters or memories
-# are, for example with the uniform memory, whose q_i have many taps. Against the plain tree with its eighty passes it wins already with two taps and the fading memory, as the chart below shows; against
-# the next engine only with much longer ones.
+# The cost is that of the transforms, about L log L, *whatever* K and J and the size of the memory are. So this way is the better one, the longer
+# filters or memories are, for example with the uniform memory, whose q_i have many taps. Against the plain tree with its eighty passes it wins
+# already with two taps and the fading memory, as the chart below shows; against the next engine only with much longer ones.
 #
 # The price: an FFT mixes all samples with each other, so each output gets a rounding error of the size of the *loudest* sample. Where a signal
 # has a peak and then is quiet, the quiet part suffers. Here, in float32, a peak of a million at the start:
@@ -159,9 +160,9 @@ assert off["tree"] < 1e-5 < off["fft"]
 # ## Third thought: stay in the cache
 #
 # A row, one channel of one example, is 1,024 numbers of 4 bytes: 4 KB. That fits many times over in a CPU's nearest cache, whose passes are far
-# cheaper than those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone from the
-# cache. Turn the loops inside out: for each row, *all* levels. Then x is read once and y written once, and the passes in between are
-# in the cache. This is called *fusing*.
+# cheaper than those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone
+# from the cache. Turn the loops inside out: for each row, *all* levels. Then x is read once and y written once, and the passes in between are in
+# the cache. This is called *fusing*.
 #
 # One more turn makes it better still. Going from fine to coarse one must carry two things along: a, and the y summed up so far. Go from
 # coarse to fine, as Horner evaluates a polynomial: 2 + 3 t + 5 t² = 2 + t (3 + t 5), one thing carried along.
@@ -187,8 +188,8 @@ def horner(x, q, w_a):
 assert np.allclose(horner(x, q, w[0]), reference)
 
 # %% [markdown]
-# In Python this would be slow again: 12,800 rows, each with many small calls. The `fused` engine has the same loop compiled by Numba, with rows spread over the
-# cores. (Numba is optional: `pip install numba`.) Long sequences, whose rows do not fit, are first cut into short ones.
+# In Python this would be slow again: 12,800 rows, each with many small calls. The `fused` engine has the same loop compiled by Numba, with rows
+# spread over the cores. (Numba is optional: `pip install numba`.) Long sequences, whose rows do not fit, are first cut into short ones.
 #
 # All engines, both memories, forward and backward, are held to the same numbers by the tests. Here is a glance at it:
 
@@ -234,8 +235,9 @@ print(f"kept beside x, in arrays of its size, y included: {once:.1f} with one ba
 assert once < 1.1 and traced > 2 * 11
 
 # %% [markdown]
-# For a whole network the package counts it beforehand. A block keeps six arrays of the size of its input: the input x, the convolution's output, GELU's output, the two halves of the 1x1 map's output, and GLU's output (each
-# is needed by the backward pass of what follows it). The paper's image network has ten blocks:
+# For a whole network the package counts it beforehand. A block keeps six arrays of the size of its input: the input x, the convolution's output,
+# GELU's output, the two halves of the 1x1 map's output, and GLU's output (each is needed by the backward pass of what follows it). The paper's
+# image network has ten blocks:
 
 # %%
 from multires_ref.network.account import training_memory
@@ -252,9 +254,10 @@ print(f"with every level kept: {as_traced / 2**20:,.0f} MiB")
 #
 # ## The chart
 #
-# `multires-ref bench operator` measures all engines, PyTorch in four formulations where it is installed, and copying. Before anything is timed, all are
-# checked to agree; they take turns; medians are reported. Below is a stored run, `data/bench.json`; the printed lines say on what and at which size. A dot is a median, the line through it reaches from quartile to quartile, and
-# the axis is logarithmic: a step to the next labelled number is a factor of ten. Your own machine will give other numbers: run it.
+# `multires-ref bench operator` measures all engines, PyTorch in four formulations where it is installed, and copying. Before anything is timed, all
+# are checked to agree; they take turns; medians are reported. Below is a stored run, `data/bench.json`; the printed lines say on what and at which
+# size. A dot is a median, the line through it reaches from quartile to quartile, and the axis is logarithmic: a step to the next labelled number is
+# a factor of ten. Your own machine will give other numbers: run it.
 
 # %% tags=["varies"]
 from multires_ref.bench.timing import machine_line
@@ -275,13 +278,15 @@ assert forward["copying x once"]["median"] < forward["fused"]["median"]
 show(plot_times(forward, title="forward"), "time of every engine, of PyTorch's formulations and of copying, forward")
 
 # %% [markdown]
-# "Copying x once" writes into an array that is there already: the limit. (The file has "copying to a new array" too, left out here. It was slower than some engines, because the operating system hands out
-# fresh memory page by page; it measures that.) `PyTorch conv1d` is how the authors' code computes the layer, as dilated depthwise convolutions. In the stored run it is slower, on a
-# CPU, than even our plain tree. `PyTorch compiled` is the tree under `torch.compile`, which fuses too.
+# "Copying x once" writes into an array that is there already: the limit. (The file has "copying to a new array" too, left out here. It was slower
+# than some engines, because the operating system hands out fresh memory page by page; it measures that.) `PyTorch conv1d` is how the authors' code
+# computes the layer, as dilated depthwise convolutions. In the stored run it is slower, on a CPU, than even our plain tree. `PyTorch compiled` is
+# the tree under `torch.compile`, which fuses too.
 #
-# And which one does `engine="auto"` take? It counts the multiplications that a sample costs in the tree. The fading memory: J filters h0 and J filters q of K taps each, and one for w_a, 2 K J + 1 = 41. The uniform one with m = 500: K J = 20 for
-# h0; the 499 details add two taps each to the filters q, 998; and one: 1,019. That is compared with where the transforms were measured to take as long as the *fused* engine: 15 (1 + 3 / B) log2(2 L) multiplications, fitted to measurements on one
-# machine. Ask it:
+# And which one does `engine="auto"` take? It counts the multiplications that a sample costs in the tree. The fading memory: J filters h0 and J
+# filters q of K taps each, and one for w_a, 2 K J + 1 = 41. The uniform one with m = 500: K J = 20 for h0; the 499 details add two taps each to the
+# filters q, 998; and one: 1,019. That is compared with where the transforms were measured to take as long as the *fused* engine: 15 (1 + 3 / B)
+# log2(2 L) multiplications, fitted to measurements on one machine. Ask it:
 
 # %% tags=["varies"]
 from multires_ref.engines import explain_choice
@@ -296,8 +301,9 @@ assert chosen["uniform, m = 500"][0] == "fft"
 # %% [markdown]
 # ## On a GPU
 #
-# The same idea, one size larger: a row stays in the registers and the *shared memory* of one block of threads for all of its levels, so that x is read once from the GPU's memory and y is written once. `engines/gpu.py` and
-# `engines/cuda/` have it; this notebook states no time for it, since it was written where there was no GPU.
+# The same idea, one size larger: a row stays in the registers and the *shared memory* of one block of threads for all of its levels, so that x is
+# read once from the GPU's memory and y is written once. `engines/gpu.py` and `engines/cuda/` have it; this notebook states no time for it, since it
+# was written where there was no GPU.
 #
 # ## Summary
 #
@@ -314,13 +320,13 @@ assert chosen["uniform, m = 500"][0] == "fft"
 #
 # **2** (easy). Evaluate 4 + 3 t + 2 t² + t³ at t = 2 by Horner's scheme.
 #
-# **3** (medium). Which length must the FFT have at least to convolve 1,000 samples with a kernel of 1,000, if the first 1,000 outputs are wanted, and
-# which outputs are spoilt if it has only 1,500?
+# **3** (medium). Which length must the FFT have at least to convolve 1,000 samples with a kernel of 1,000, if the first 1,000 outputs are wanted,
+# and which outputs are spoilt if it has only 1,500?
 #
 # **4** (medium). For the uniform memory with weights (2, 3) on b_1[n] and b_1[n-2] and h1 = (-1, 1): what is q_1?
 #
-# **5** (harder). The kernel's r_{J+1} = w_a x starts from x and not from a_J. Show that h0 applied J times, with all its dilations, is applied to it on
-# the way, so that w_a a_J is in y.
+# **5** (harder). The kernel's r_{J+1} = w_a x starts from x and not from a_J. Show that h0 applied J times, with all its dilations, is applied to
+# it on the way, so that w_a a_J is in y.
 
 # %% [markdown]
 # <details><summary>Solutions</summary>
@@ -329,8 +335,9 @@ assert chosen["uniform, m = 500"][0] == "fft"
 #
 # **2.** 1; 1 * 2 + 2 = 4; 4 * 2 + 3 = 11; 11 * 2 + 4 = 26.
 #
-# **3.** The full convolution has 1,999 samples, 0 to 1,998. With a length of 1,999 none comes round. With 1,998 the last one comes round to 0 and spoils the first output, so 1,999 it must be. With 1,500 the samples 1,500 to 1,998 come round to 0 to 498: these outputs are
-# spoilt, and 499 to 999 are right.
+# **3.** The full convolution has 1,999 samples, 0 to 1,998. With a length of 1,999 none comes round. With 1,998 the last one comes round to 0 and
+# spoils the first output, so 1,999 it must be. With 1,500 the samples 1,500 to 1,998 come round to 0 to 498: these outputs are spoilt, and 499 to
+# 999 are right.
 #
 # **4.** q_1[2 t + k] = w[t] h1[k]: (-2, 2, -3, 3).
 #

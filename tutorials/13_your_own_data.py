@@ -68,9 +68,9 @@ assert classifier.score(X_test, y_test) > 0.95
 # %% [markdown]
 # ## One feature by hand
 #
-# What does it rest on? Two things: networks (of the paper's kind: Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638); notebook 6 explains them), and *features*. A feature is one number about one row of the tree's
-# coefficients. Take x = (1, 3, 2, 6, 5, 5), Haar's details without their factor, b₁[n] = (x[n-1] - x[n]) / 2, and ask: which share of the time is
-# b₁ above a threshold of -0.25?
+# What does it rest on? Two things: networks (of the paper's kind: Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638); notebook
+# 6 explains them), and *features*. A feature is one number about one row of the tree's coefficients. Take x = (1, 3, 2, 6, 5, 5), Haar's details
+# without their factor, b₁[n] = (x[n-1] - x[n]) / 2, and ask: which share of the time is b₁ above a threshold of -0.25?
 #
 # | n | 1 | 2 | 3 | 4 | 5 |
 # |---|---|---|---|---|---|
@@ -196,8 +196,9 @@ print("the same probabilities, bit for bit")
 # %% [markdown]
 # ## Reasons
 #
-# Which scales and lags does a decision rest on? `decision_parts` splits the linear part of the first network's decision for a class by scale and lag of its
-# last layer. Notebook 14 explains it, and what it does not say: the lags count outputs of the layer before, and with two taps the fine scales and the skip can be exchanged for each other.
+# Which scales and lags does a decision rest on? `decision_parts` splits the linear part of the first network's decision for a class by scale and
+# lag of its last layer. Notebook 14 explains it, and what it does not say: the lags count outputs of the layer before, and with two taps the fine
+# scales and the skip can be exchanged for each other.
 
 # %%
 from multires_ref.plots import plot_parts
@@ -215,8 +216,9 @@ show(figure, "one new series, and how much each scale and lag speaks for the fun
 # %% [markdown]
 # ## How good is it?
 #
-# MNIST-1D (Greydanus and Kobak, [arXiv 2011.14439](https://arxiv.org/abs/2011.14439)) has 4,000 training series of 40 samples and ten classes. `multires-ref bench peers` compares the estimators with MiniRocket, RDST and a
-# nearest neighbour under dynamic time warping, on this set and on others. Here are its stored scores on MNIST-1D, beside the published ones:
+# MNIST-1D (Greydanus and Kobak, [arXiv 2011.14439](https://arxiv.org/abs/2011.14439)) has 4,000 training series of 40 samples and ten classes.
+# `multires-ref bench peers` compares the estimators with MiniRocket, RDST and a nearest neighbour under dynamic time warping, on this set and on
+# others. Here are its stored scores on MNIST-1D, beside the published ones:
 
 # %%
 import json
@@ -237,7 +239,8 @@ rows += [[f"{name} (published)", f"{score:.2f}", "", "", ""] for name, score in 
 print(text_table(["method", "mean accuracy", "standard deviation", "seeds", "seconds to fit"], rows))
 
 # %% [markdown]
-# Where it loses: the whole estimator needs minutes, features alone need seconds, and a nearest neighbour needs no fit at all. A nearest neighbour also shows its reason, the neighbour itself, which neither of ours does.
+# Where it loses: the whole estimator needs minutes, features alone need seconds, and a nearest neighbour needs no fit at all. A nearest neighbour
+# also shows its reason, the neighbour itself, which neither of ours does.
 #
 # ## Summary
 #
@@ -262,8 +265,8 @@ print(text_table(["method", "mean accuracy", "standard deviation", "seeds", "sec
 #
 # **2.** From 40; each of the 60 is held out once.
 #
-# **3.** A network with thousands of parameters can be right about all of the series that it has learned from, whatever it knows of others. It would get
-# nearly all of the weight.
+# **3.** A network with thousands of parameters can be right about all of the series that it has learned from, whatever it knows of others. It would
+# get nearly all of the weight.
 #
 # **4.** A bell becomes a funnel and a funnel a bell; a cylinder stays one. The classifier does what it has learned: it calls turned bells funnels.
 #

@@ -14,8 +14,9 @@
 # # 14. Open a trained network
 #
 # A network of the kind of notebook 6 has been trained to read digits. Now we open it and ask: what did your filters become, which scale do your
-# decisions rest on, and what are you without it? It is the paper's network (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)), small: two blocks of 16 channels. So
-# that every number below stands still, its parameters are stored (`data/README.md` says by which command they were trained).
+# decisions rest on, and what are you without it? It is the paper's network (Shi, Wang and Fox, [arXiv
+# 2305.01638](https://arxiv.org/abs/2305.01638)), small: two blocks of 16 channels. So that every number below stands still, its parameters are
+# stored (`data/README.md` says by which command they were trained).
 
 # %%
 import copy
@@ -36,9 +37,9 @@ print(f"right on the test part: {accuracy:.1%}")
 # %% [markdown]
 # ## What the filters became
 #
-# A filter of two taps is two numbers, and there is a way to choose them that shows what the filter does. Send it a constant signal 1, 1, 1, ...: out comes
-# h[0] + h[1]. Send it the fastest alternation 1, -1, 1, ...: out comes h[0] - h[1], alternating. Those two gains *are* the filter.
-# For example (0.5, 0.5) has gains 1 and 0: it lets the slow pass and stops the fast, a low-pass filter. (0.5, -0.5) has 0 and 1.
+# A filter of two taps is two numbers, and there is a way to choose them that shows what the filter does. Send it a constant signal 1, 1, 1, ...:
+# out comes h[0] + h[1]. Send it the fastest alternation 1, -1, 1, ...: out comes h[0] - h[1], alternating. Those two gains *are* the filter. For
+# example (0.5, 0.5) has gains 1 and 0: it lets the slow pass and stops the fast, a low-pass filter. (0.5, -0.5) has 0 and 1.
 
 # %%
 from multires_ref.plots.filters import plot_learned_filters, two_gains
@@ -50,10 +51,10 @@ assert np.array_equal(two_gains(np.array([0.5, 0.5])), [1, 0])
 assert np.array_equal(two_gains(np.array([0.5, -0.5])), [0, 1])
 
 # %% [markdown]
-# So a filter is a point in a plane: across its gain for a constant, up its gain for alternation. Below, each line begins where a
-# channel's filter was drawn at random, and ends with a marker where training left it. The stars are Haar's filters: h0 on the horizontal axis, h1
-# on the vertical one. (The opposite point would do as well: w can undo a sign.) If training made wavelets, the markers would gather at the stars and opposite them. Nothing in the loss asks
-# for that, and they do not.
+# So a filter is a point in a plane: across its gain for a constant, up its gain for alternation. Below, each line begins where a channel's filter
+# was drawn at random, and ends with a marker where training left it. The stars are Haar's filters: h0 on the horizontal axis, h1 on the vertical
+# one. (The opposite point would do as well: w can undo a sign.) If training made wavelets, the markers would gather at the stars and opposite them.
+# Nothing in the loss asks for that, and they do not.
 
 # %%
 figure, (axes,) = new_figure(9, 4.4, columns=2)
@@ -81,8 +82,8 @@ for n, (a, b) in enumerate(zip(start, end, strict=True)):
 assert lowness(np.array([[1.0, 1.0]])) == 1 and lowness(np.array([[1.0, -1.0]])) == 0
 
 # %% [markdown]
-# How far did they go towards a wavelet? Hardly at all. The h0 moved from below a half to about a half, which is neither low nor high, and
-# the h1 of layer 2 even went the low-pass way. The two filters of a channel serve the task, and not the names that we gave them.
+# How far did they go towards a wavelet? Hardly at all. The h0 moved from below a half to about a half, which is neither low nor high, and the h1 of
+# layer 2 even went the low-pass way. The two filters of a channel serve the task, and not the names that we gave them.
 #
 # How much does each scale weigh in a layer? Feed the layer white noise of standard deviation 1: row r of the memory then adds to the output
 # a standard deviation of |w[r]| times the norm of that row's response. In percent of the layer's total, averaged over channels, before
@@ -99,10 +100,10 @@ show(figure, "the share of each scale in each layer, before and after training")
 # %% [markdown]
 # ## Which scale a decision rests on
 #
-# The layer is *linear*. So one output y[n] is a plain sum of contributions, and we may sort the terms as we like: by row of the
-# memory (the scale), and by how old the sample was (the lag). A worked number with sum and fall, J = 2: for
-# x = (1, 2, 3, 4) at n = 3 the memory is a_2 = 10, b_2 = (1 + 2) - (3 + 4) = -4, b_1 = 3 - 4 = -1. With w = (1, 0, 2) and a skip
-# of 0.5 the output is 10 + 0 - 2 + 0.5 * 4 = 10. Of the 10 of a_2, the newest sample gave 4 and the oldest 1.
+# The layer is *linear*. So one output y[n] is a plain sum of contributions, and we may sort the terms as we like: by row of the memory (the scale),
+# and by how old the sample was (the lag). A worked number with sum and fall, J = 2: for x = (1, 2, 3, 4) at n = 3 the memory is a_2 = 10,
+# b_2 = (1 + 2) - (3 + 4) = -4, b_1 = 3 - 4 = -1. With w = (1, 0, 2) and a skip of 0.5 the output is 10 + 0 - 2 + 0.5 * 4 = 10. Of the 10 of a_2, the newest
+# sample gave 4 and the oldest 1.
 
 # %%
 from multires_ref.plots.analysis import split_output
@@ -114,8 +115,9 @@ assert split.sum() == 10 and np.array_equal(split.sum(axis=1), [10, 0, -2, 2])
 assert np.array_equal(split[0], [4, 3, 2, 1])
 
 # %% [markdown]
-# **A warning: with two taps the split is not unique.** Notebook 4 (exercise 5) found that the scales and the skip depend on each other, a₂ - b₂ - 2 b₁ - 4 skip = 0. So the weights
-# (1, 0, 2) and 0.5 can be exchanged for (1, 0, 2) + (1, -1, -2) = (2, -1, 0) and 0.5 - 4 = -3.5, and the layer stays the same filter. Its split does not:
+# **A warning: with two taps the split is not unique.** Notebook 4 (exercise 5) found that the scales and the skip depend on each other, a₂ - b₂ - 2
+# b₁ - 4 skip = 0. So the weights (1, 0, 2) and 0.5 can be exchanged for (1, 0, 2) + (1, -1, -2) = (2, -1, 0) and 0.5 - 4 = -3.5, and the layer
+# stays the same filter. Its split does not:
 
 # %%
 other, _ = split_output(np.array([1.0, 2.0, 3.0, 4.0]), *fall, np.array([2.0, -1.0, 0.0]), -3.5, n=3)
@@ -123,8 +125,9 @@ print("one set of weights:", split.sum(axis=1), " the other:", other.sum(axis=1)
 assert np.allclose(split.sum(axis=0), other.sum(axis=0))  # lag by lag the two agree
 
 # %% [markdown]
-# Lag by lag the two agree, since the filter is the same; scale by scale they do not. Parts that are large, of opposite sign and at the same lag, as +3, +3, -6, are this freedom and
-# no finding. With K = 2 there is one such combination in every layer; filters of three or more taps, drawn at random, have none:
+# Lag by lag the two agree, since the filter is the same; scale by scale they do not. Parts that are large, of opposite sign and at the same lag, as
+# +3, +3, -6, are this freedom and no finding. With K = 2 there is one such combination in every layer; filters of three or more taps, drawn at
+# random, have none:
 
 # %%
 for K in (2, 3, 4):
@@ -134,8 +137,8 @@ for K in (2, 3, 4):
     print(f"K = {K}: {len(rows)} rows, {np.linalg.matrix_rank(rows)} of them independent")
 
 # %% [markdown]
-# Now our trained network's first layer, one channel, at the last pixel of a digit. The split of a layer's output is *exact*: the sum of all
-# parts is the output, to rounding.
+# Now our trained network's first layer, one channel, at the last pixel of a digit. The split of a layer's output is *exact*: the sum of all parts
+# is the output, to rounding.
 
 # %%
 seen = {}
@@ -146,13 +149,14 @@ print(dict(zip(names, split.sum(axis=1).round(2).tolist(), strict=True)))
 assert np.isclose(split.sum(), seen["blocks.0.conv"][0, 3, 63], atol=1e-5)
 
 # %% [markdown]
-# From an output to a *decision* there is more on the way: GELU, gate, norm, the mean over time. Those are not linear. But at a given
-# example we can ask how the decision would change with each output of the last layer, which is a gradient g, and carry the exact
-# split through it. The decision is measured by its margin: the logit of the class less the mean of the other logits. What is split is g · c, the *linear part* of the last
-# layer's say.
+# From an output to a *decision* there is more on the way: GELU, gate, norm, the mean over time. Those are not linear. But at a given example we can
+# ask how the decision would change with each output of the last layer, which is a gradient g, and carry the exact split through it. The decision is
+# measured by its margin: the logit of the class less the mean of the other logits. What is split is g · c, the *linear part* of the last layer's
+# say.
 #
-# When would that be the margin itself? Only if everything behind the layer were linear: without GELU, gate and norm the margin is g · c plus a constant, and the split is exact.
-# With them it holds to first order, for small changes of c. So it is an honest sum, and no proof of cause; for that we shall switch scales off in a moment.
+# When would that be the margin itself? Only if everything behind the layer were linear: without GELU, gate and norm the margin is g · c plus a
+# constant, and the split is exact. With them it holds to first order, for small changes of c. So it is an honest sum, and no proof of cause; for
+# that we shall switch scales off in a moment.
 
 # %%
 from multires_ref.plots.attribution import decision_parts, last_layer, margin_gradient
@@ -172,11 +176,12 @@ plot_parts(parts_of, names, wide, title=f"what speaks for {said} (yellow) and ag
 show(figure, "a digit, and the parts of the decision by scale and by lag")
 
 # %% [markdown]
-# Rows are scales, the coarsest on top; columns are lags, in octaves, each column summed over all times n. A coarse row spreads over long lags, a fine row sits at
-# short ones.
+# Rows are scales, the coarsest on top; columns are lags, in octaves, each column summed over all times n. A coarse row spreads over long lags, a
+# fine row sits at short ones.
 #
-# Two warnings. The lags are those of the *last* layer, and what it looks back at is not the pixels but the output of layer 1, which is itself a mix of up to 64 pixels. So lag
-# 8 is not "the pixel above": it is what layer 1 said eight steps ago. And at lags 0 and 1 the parts of the fine scales and of the skip may cancel, as above.
+# Two warnings. The lags are those of the *last* layer, and what it looks back at is not the pixels but the output of layer 1, which is itself a mix
+# of up to 64 pixels. So lag 8 is not "the pixel above": it is what layer 1 said eight steps ago. And at lags 0 and 1 the parts of the fine scales
+# and of the skip may cancel, as above.
 #
 # Two more digits, one of them misread; in a running notebook the knob counts through the test part.
 
@@ -221,14 +226,16 @@ print({name: round(float(a), 3) for name, a in lost.items()})
 show(plot_runs({name: [a] for name, a in lost.items()}), "test accuracy with one scale switched off in both layers")
 
 # %% [markdown]
-# Which scale does this network need most? Compare with the percentages further up: what a scale weighs on noise is not what it weighs in a decision. And another warning: a network that had
-# been *trained* without the scale might do well. Switching off asks what this network relies on; only training anew, as in notebook 15, asks what is needed.
+# Which scale does this network need most? Compare with the percentages further up: what a scale weighs on noise is not what it weighs in a
+# decision. And another warning: a network that had been *trained* without the scale might do well. Switching off asks what this network relies on;
+# only training anew, as in notebook 15, asks what is needed.
 #
 # ## Summary
 #
 # - Learned filters need not be a wavelet's. At the start the coarse scales are hardly heard; training makes them heard.
 # - A layer's output splits exactly into scales and lags; with two taps the split by scale is not unique, the one by lag is.
-# - The split of a decision is its linear part: exact only where everything behind the layer is linear. Its lags count outputs of the layer before, not samples.
+# - The split of a decision is its linear part: exact only where everything behind the layer is linear. Its lags count outputs of the layer before,
+#   not samples.
 # - Switching a scale off shows what the network relied on.
 #
 # ## Exercises
@@ -244,8 +251,8 @@ show(plot_runs({name: [a] for name, a in lost.items()}), "test accuracy with one
 # %% [markdown]
 # <details><summary>Solutions</summary>
 #
-# **1.** (1, 0) has gains 1 and 1: it passes everything, it is the identity. (0, 1) has 1 and -1: it passes everything too, one step late, and
-# a step turns 1, -1, 1 into -1, 1, -1.
+# **1.** (1, 0) has gains 1 and 1: it passes everything, it is the identity. (0, 1) has 1 and -1: it passes everything too, one step late, and a
+# step turns 1, -1, 1 into -1, 1, -1.
 #
 # **2.** x[1] is two samples old at n = 3. It has weight 1 in a₂, 1 in b₂, 0 in b₁ and the skip: 1 · 1 · 2 + 0 = 2, all through a₂.
 #

@@ -13,9 +13,10 @@
 # %% [markdown]
 # # 15. Ablations
 #
-# Would untied filters, a pair for each level, be better? Is the fading memory better than the uniform one? Should one start from a wavelet? How deep must the tree be? These are the questions on which people
-# guess most, and the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) asks some of them too. Each is answered by training the network of notebook 6 with one thing changed and everything
-# else as it was.
+# Would untied filters, a pair for each level, be better? Is the fading memory better than the uniform one? Should one start from a wavelet? How
+# deep must the tree be? These are the questions on which people guess most, and the paper (Shi, Wang and Fox, [arXiv
+# 2305.01638](https://arxiv.org/abs/2305.01638)) asks some of them too. Each is answered by training the network of notebook 6 with one thing
+# changed and everything else as it was.
 #
 # There is a trap. The same network, trained from another seed, ends with another accuracy. If two variants differ by less than two seeds
 # of *one* variant do, then one run each says nothing. So every variant was trained with several seeds, by `data/ablations.py`, and
@@ -72,8 +73,8 @@ assert max(abs(means[name] - means["base"]) for name in ("untied filters", "unif
 # %% [markdown]
 # What was measured, for this small network on these small images, and no more than that:
 #
-# - **Depth.** Up to depth 4 each level is worth points. Depth 4 and depth 6 do not differ measurably: with depth 4 the two layers see 31 pixels, almost
-#   four rows, and more does not show in this score.
+# - **Depth.** Up to depth 4 each level is worth points. Depth 4 and depth 6 do not differ measurably: with depth 4 the two layers see 31 pixels,
+#   almost four rows, and more does not show in this score.
 # - **Untied filters** scored higher, by more than two and a half errors, with more parameters. The paper's own ablation, on sequential CIFAR-10
 #   and ListOps, found the opposite: tied 93.15 against untied 92.16 %, and 62.75 against 61.85 %. So this is a matter of the task and the
 #   size, and not a law in either direction.
@@ -105,12 +106,13 @@ assert again["test_accuracy"] < 0.75 < scores["base"].min()
 #
 # **1** (easy). Two variants, with scores 0.90, 0.94 and 0.95, 0.97. What is the difference of the means in units of its standard error?
 #
-# **2** (easy). A network of two layers must see two rows of an image of 8 x 8 pixels at once, that is, nine pixels. Which depth does each layer need at least?
+# **2** (easy). A network of two layers must see two rows of an image of 8 x 8 pixels at once, that is, nine pixels. Which depth does each layer
+# need at least?
 #
 # **3** (medium). Twenty variants that are all equal are compared with the base. How many will be beyond two standard errors by chance, roughly?
 #
-# **4** (harder). Somebody reports the best of five seeds of the new variant, and the mean of five of the old one. The two are equal in truth, with standard deviation s. By how
-# much does the new one seem better?
+# **4** (harder). Somebody reports the best of five seeds of the new variant, and the mean of five of the old one. The two are equal in truth, with
+# standard deviation s. By how much does the new one seem better?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # 16. Draw from a network
 #
-# The paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) also trains networks that say how probable an image is. From such a network one can draw new images, pixel by pixel, and for that the
-# recurrence of notebook 8 is made. We score one, draw from it, turn its temperature, and count what a drawing costs.
+# The paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) also trains networks that say how probable an image is. From
+# such a network one can draw new images, pixel by pixel, and for that the recurrence of notebook 8 is made. We score one, draw from it, turn its
+# temperature, and count what a drawing costs.
 
 # %%
 import json
@@ -26,23 +27,23 @@ from scipy.special import softmax
 from multires_ref import load_model
 from multires_ref.plots.sequences import plot_images
 from multires_ref.plots.style import new_figure, show
-from multires_ref.tasks.task import LoadOptions
 
 # %% [markdown]
 # ## A density model
 #
-# A *density model* says how probable a sequence is. It does so one sample at a time: the probability of the first, times that of the second given the first, and so on. The network for it
-# is *autoregressive*: it gives, at each time n, a distribution of x[n] from the samples before it. (It reads the input one step late, so that it cannot peek.) Its outputs at n are the
-# parameters of a mixture of five bell-shaped curves: five logits, which are weights after a softmax, five means, five logarithms of widths. What lies within a half step of a pixel's value is that value's probability.
-# Its blocks have a second 1x1 map (`mix2` in the drawing of notebook 6).
+# A *density model* says how probable a sequence is. It does so one sample at a time: the probability of the first, times that of the second given
+# the first, and so on. The network for it is *autoregressive*: it gives, at each time n, a distribution of x[n] from the samples before it. (It
+# reads the input one step late, so that it cannot peek.) Its outputs at n are the parameters of a mixture of five bell-shaped curves: five logits,
+# which are weights after a softmax, five means, five logarithms of widths. What lies within a half step of a pixel's value is that value's
+# probability. Its blocks have a second 1x1 map (`mix2` in the drawing of notebook 6).
 #
 # Our small density model has 4 layers of 32 channels (`data/README.md` says how it was trained). First, is it any good? Its score is
 # in *bits per pixel*: how many bits one needs, on average, to say a pixel to somebody who has the model. A pixel has 17 levels,
 # so knowing nothing costs log2 17 = 4.09 bits. Knowing how often each level occurs at each place, counted in the training part,
 # costs less. A model must beat both.
-
 # %%
 from multires_ref.tasks import get_task
+from multires_ref.tasks.task import LoadOptions
 from multires_ref.training.evaluate import evaluate
 from multires_ref.training.objectives import get_objective
 
@@ -60,10 +61,11 @@ assert score < by_place < np.log2(17)
 # %% [markdown]
 # ## Drawing
 #
-# To draw: ask for the distribution of the first pixel, roll the dice, feed the pixel back, ask for
-# the next. Here the recurrence is not a luxury: without it every pixel costs a run of the whole network.
+# To draw: ask for the distribution of the first pixel, roll the dice, feed the pixel back, ask for the next. Here the recurrence is not a luxury:
+# without it every pixel costs a run of the whole network.
 #
-# Above are real digits, below is what the network drew, all of it, none left out. Many can be read, and some are no digits: the network knows strokes and their places better than it knows ten shapes.
+# Above are real digits, below is what the network drew, all of it, none left out. Many can be read, and some are no digits: the network knows
+# strokes and their places better than it knows ten shapes.
 
 # %%
 from multires_ref.network.sampling import sample, sample_by_recomputing
@@ -89,8 +91,9 @@ show(plot_images(np.concatenate(rows)[:, 0], columns=6), "three digits, each fol
 #
 # ## Temperature
 #
-# A number T, the *temperature*, makes the dice braver or more timid: the logits of the mixture are divided by T, and the widths of its curves are multiplied by T. 1 is the model itself. With two logits 2 and 0, T = 1 gives the weights
-# 0.88 and 0.12, T = 1/2 gives 0.98 and 0.02: below 1 the likelier becomes likelier still. At T = 0 nothing is left to chance.
+# A number T, the *temperature*, makes the dice braver or more timid: the logits of the mixture are divided by T, and the widths of its curves are
+# multiplied by T. 1 is the model itself. With two logits 2 and 0, T = 1 gives the weights 0.88 and 0.12, T = 1/2 gives 0.98 and 0.02: below 1 the
+# likelier becomes likelier still. At T = 0 nothing is left to chance.
 
 # %%
 for T in (1, 0.5):
@@ -107,7 +110,8 @@ for (ax,), (T, x) in zip(axes, moods.items(), strict=True):
 show(figure, "ten samples each at temperatures 0.5, 1 and 1.5")
 
 # %% [markdown]
-# The three rows do not differ as much as one may expect. In the printed spread, the standard deviation of a pixel over the ten samples, they do: more timid samples are more alike. In a running notebook the next cell has knobs.
+# The three rows do not differ as much as one may expect. In the printed spread, the standard deviation of a pixel over the ten samples, they do:
+# more timid samples are more alike. In a running notebook the next cell has knobs.
 
 # %%
 from ipywidgets import interact
@@ -124,9 +128,10 @@ knobs = interact(samples_at, temperature=(0.0, 2.0, 0.1), seed=(0, 20))
 # %% [markdown]
 # ## What a step costs
 #
-# Count multiplications. One step of one sequence costs the same whatever came before (notebook 8): the tree 2 K J + 1 a channel, the two 1x1 maps 2 D² and D² a block, encoder and decoder D times their channels. The
-# recurrence does L steps. A sampler without one runs the whole network anew for every pixel, L runs of L steps each: L times more. (It could run over the pixels so far only, which would halve that.) For our
-# 64 pixels that is a factor of 64. For a CIFAR-10 image it is 1,024. The results are the same draws:
+# Count multiplications. One step of one sequence costs the same whatever came before (notebook 8): the tree 2 K J + 1 a channel, the two 1x1 maps 2
+# D² and D² a block, encoder and decoder D times their channels. The recurrence does L steps. A sampler without one runs the whole network anew for
+# every pixel, L runs of L steps each: L times more. (It could run over the pixels so far only, which would halve that.) For our 64 pixels that is a
+# factor of 64. For a CIFAR-10 image it is 1,024. The results are the same draws:
 
 # %%
 from multires_ref.diagnose.record import cast_model
@@ -152,8 +157,9 @@ print(f"one step: {step:,} multiply-adds; an image by recurrence: {64 * step:,};
 assert step == tree + maps + ends
 
 # %% [markdown]
-# Counting is not measuring. A single step is far too little work for NumPy to be quick at: nearly all of its time goes into the calls around the numbers, while a whole run computes long arrays at full speed. Here is
-# what was measured, once, with `data/cost_per_step.py`, for networks like this one, made for ever longer sequences: seconds of one CPU core for one sequence.
+# Counting is not measuring. A single step is far too little work for NumPy to be quick at: nearly all of its time goes into the calls around the
+# numbers, while a whole run computes long arrays at full speed. Here is what was measured, once, with `data/cost_per_step.py`, for networks like
+# this one, made for ever longer sequences: seconds of one CPU core for one sequence.
 
 # %%
 from multires_ref.plots.speed import plot_costs
@@ -189,7 +195,8 @@ show(
 #
 # **2** (easy). Two logits, 3 and 1. Which weights do they have at T = 1, and at T = 2?
 #
-# **3** (medium). A model gives a pixel's true value probability 1/2 in half of the cases, and 1/8 in the other half. What is its score in bits per pixel?
+# **3** (medium). A model gives a pixel's true value probability 1/2 in half of the cases, and 1/8 in the other half. What is its score in bits per
+# pixel?
 #
 # **4** (medium). How many multiplications does the from-scratch sampler save if it runs over the pixels so far only?
 

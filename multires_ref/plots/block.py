@@ -48,8 +48,8 @@ def plot_block(config: NetworkConfig | None = None, ax: Axes | None = None) -> A
     """A block of the network, left to right: its steps, their equations, the names and shapes of its parameters.
 
     Below each box stand its parameters as they are called in ``params["blocks"][i]``, and above it the name by which a hook is
-    given its output. σ is 1 / (1 + exp(-u)), Φ the distribution function of the normal distribution; u₁ are the first D channels of
-    u, u₂ the last D.
+    given its output. σ is 1 / (1 + exp(-u)), Φ the distribution function of the normal distribution; u₁ are the first D channels
+    of u, u₂ the last D.
 
     Parameters
     ----------

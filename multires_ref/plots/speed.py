@@ -21,7 +21,9 @@ LIMITS = ("copying x once", "copying to a new array", "matrix products")
 
 @styled
 def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: str = "") -> Axes:
-    """Medians as dots on a logarithmic axis of milliseconds, where lengths of bars would mean nothing; quartiles as whiskers; fastest first.
+    """Medians as dots on a logarithmic axis of milliseconds, quartiles as whiskers; fastest first.
+
+    There are no bars, as their lengths would mean nothing on such an axis.
 
     Parameters
     ----------
