@@ -1,4 +1,4 @@
-"""The exam in the tutorials' README: twelve questions, and the code of every answer gives the number that is printed."""
+"""The exam in the tutorials' README: twenty questions, and the code of every answer gives the number that is printed."""
 
 import ast
 import re
@@ -11,8 +11,8 @@ MAP, EXAM = README.split("## The exam")
 QUESTIONS = re.split(r"^### Question ", EXAM, flags=re.M)[1:]
 
 
-def test_there_are_twelve_questions_in_order():
-    assert [int(text.split(":")[0]) for text in QUESTIONS] == list(range(1, 13))
+def test_there_are_twenty_questions_in_order():
+    assert [int(text.split(":")[0]) for text in QUESTIONS] == list(range(1, 21))
 
 
 @pytest.mark.parametrize("text", QUESTIONS, ids=[text.split("\n")[0] for text in QUESTIONS])

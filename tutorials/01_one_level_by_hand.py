@@ -13,8 +13,8 @@
 # %% [markdown]
 # # 1. One level by hand
 #
-# This package is about one layer for long sequences, from the paper *Sequence Modeling with Multiresolution Convolutional Memory* by Shi, Wang
-# and Fox (ICML 2023, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)), which all notebooks call "the paper". Where all this goes, in one line:
+# This package is about one layer for long sequences, from the paper *Sequence Modeling with Multiresolution Convolutional Memory* by Shi, Wang and
+# Fox (ICML 2023, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)), which all notebooks call "the paper". Where all this goes, in one line:
 #
 # samples x[n] → a **tree** of sums and differences → a **memory**, a few numbers z_n picked from it → the **output** y[n], their weighted sum.
 #
@@ -43,11 +43,12 @@ from multires_ref.plots import ecg, plot_levels, show
 # - their **sum**, a[n] = x[n] + x[n-1]. It says how high the signal is around here. It is called the *approximation*.
 # - by how much it **fell**, b[n] = x[n-1] - x[n]. It says what the sum does not: how the two differ. It is called the *detail*.
 #
-# At n = 1 the two samples are 5 and 3: the sum is 8, and the fall is 3 - 5 = -2 (it rose). At n = 6 they are 1 and 6: sum 7, fall 5.
-# At n = 0 there is no sample before the first. We take it to be zero, here and in the whole package: *zero history*. Both numbers look at the present
-# and the past only, never ahead: such a step is called **causal**.
+# At n = 1 the two samples are 5 and 3: the sum is 8, and the fall is 3 - 5 = -2 (it rose). At n = 6 they are 1 and 6: sum 7, fall 5. At n = 0 there
+# is no sample before the first. We take it to be zero, here and in the whole package: *zero history*. Both numbers look at the present and the past
+# only, never ahead: such a step is called **causal**.
 #
-# (Whether b is the fall or the rise is free: the other sign would carry the same knowledge. We take the fall, as PyWavelets does, in *all* notebooks.)
+# (Whether b is the fall or the rise is free: the other sign would carry the same knowledge. We take the fall, as PyWavelets does, in *all*
+# notebooks.)
 #
 # Take a pencil and fill in the two missing rows before you run the next cell.
 #
@@ -63,9 +64,9 @@ b_by_hand = np.array([-3.0, -2.0, 1.0, 0.0, -4.0, 2.0, 5.0, 0.0])
 assert a_by_hand[6] == x[6] + x[5] and b_by_hand[6] == x[5] - x[6]
 
 # %% [markdown]
-# In the picture below the signal is at the bottom. The approximation, at the top, has the signal's shape, half a sample later and twice as high. The
-# detail, in the middle, is near zero where the signal is level and large where it jumps. Each row is drawn to its own scale: the number at its right
-# is the largest magnitude in it.
+# In the picture below the signal is at the bottom. The approximation, at the top, has the signal's shape, half a sample later and twice as high.
+# The detail, in the middle, is near zero where the signal is level and large where it jumps. Each row is drawn to its own scale: the number at its
+# right is the largest magnitude in it.
 
 # %%
 show(plot_levels(x, [(a_by_hand, b_by_hand)]), "the signal, its detail and its approximation over time")
@@ -140,9 +141,9 @@ assert np.array_equal(filter_line(x, h0), a_by_hand)
 assert np.array_equal(filter_line(x, h1), b_by_hand)
 
 # %% [markdown]
-# This is all that a *causal convolution* is. `np.convolve(x, h)` is the same sum; it only runs on after the end of the signal, as if zeros followed. The
-# package has the loop in `definition.py`, where it is slow on purpose and every faster way is held to it by the tests, and our line in `tree.py`, as
-# `dilated_conv`. Both have one more argument, the *dilation*: 1 here, and the subject of the next notebook.
+# This is all that a *causal convolution* is. `np.convolve(x, h)` is the same sum; it only runs on after the end of the signal, as if zeros
+# followed. The package has the loop in `definition.py`, where it is slow on purpose and every faster way is held to it by the tests, and our line
+# in `tree.py`, as `dilated_conv`. Both have one more argument, the *dilation*: 1 here, and the subject of the next notebook.
 
 # %%
 from multires_ref.tree import dilated_conv
@@ -178,9 +179,9 @@ assert np.allclose(a, a_by_hand / np.sqrt(2)) and np.allclose(b, b_by_hand / np.
 # %% [markdown]
 # ## A longer filter, and a real signal
 #
-# Nothing above needs two taps. Another wavelet, `db2`, has four. A filter like our sum, which lets what changes slowly pass and stops what changes fast, is
-# called **low-pass**; one like our fall, which does the opposite, **high-pass**. db2's low-pass filter still sums (its weights add up to √2). Its
-# high-pass filter still answers zero to a level signal (its weights add up to 0), and answers zero to a steadily rising one too.
+# Nothing above needs two taps. Another wavelet, `db2`, has four. A filter like our sum, which lets what changes slowly pass and stops what changes
+# fast, is called **low-pass**; one like our fall, which does the opposite, **high-pass**. db2's low-pass filter still sums (its weights add up to
+# √2). Its high-pass filter still answers zero to a level signal (its weights add up to 0), and answers zero to a steadily rising one too.
 
 # %%
 db2 = pywt.Wavelet("db2")
@@ -191,8 +192,8 @@ assert np.isclose(lo.sum(), np.sqrt(2)) and np.allclose(filter_line(ramp, hi)[3:
 
 # %% [markdown]
 # Here is one step of `db2` on an electrocardiogram that comes with PyWavelets. Three beats. The detail wakes at each of them, and hears the fine
-# noise of the recording in between. Look at the scales at the right: the detail's row is drawn many times larger than the signal's, so its noise, which
-# looks as large as a beat, is small.
+# noise of the recording in between. Look at the scales at the right: the detail's row is drawn many times larger than the signal's, so its noise,
+# which looks as large as a beat, is small.
 
 # %%
 heart = ecg()

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 2. The tree
 #
-# One step split a signal into what is there (a) and what changes (b). Now we take the step again, on a, and again on what comes out
-# of that. Each round sees twice as far into the past. That is the whole tree of the paper (Shi, Wang and Fox,
-# [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)).
+# One step split a signal into what is there (a) and what changes (b). Now we take the step again, on a, and again on what comes out of that. Each
+# round sees twice as far into the past. That is the whole tree of the paper (Shi, Wang and Fox, [arXiv
+# 2305.01638](https://arxiv.org/abs/2305.01638)).
 #
 # In the last notebook everything happened at one time scale. Here we shall see why dilation takes the place of down-sampling, how
 # far the tree sees, why one pair of filters is enough for all its levels, where PyWavelets keeps the same numbers, and how to go back.
@@ -98,8 +98,8 @@ assert b2[7] == 12 and b3[7] == x[:4].sum() - x[4:].sum()
 show(plot_tree(3, 2, None), "a tree of three levels over eight samples")
 
 # %% [markdown]
-# With more taps the branches overlap, and nothing else changes. (In a running notebook the next cell has two knobs, for J and K. The picture below it is
-# one of their positions.)
+# With more taps the branches overlap, and nothing else changes. (In a running notebook the next cell has two knobs, for J and K. The picture below
+# it is one of their positions.)
 
 # %% tags=["varies"]
 knobs = interact(lambda depth, taps: show(plot_tree(depth, taps, None)), depth=(1, 5), taps=(2, 4))
@@ -107,8 +107,9 @@ knobs = interact(lambda depth, taps: show(plot_tree(depth, taps, None)), depth=(
 show(plot_tree(2, 4, None), "a tree of two levels with four taps")
 
 # %% [markdown]
-# Follow a black circle in the middle upwards: there are two ways from it to a₂, through two different coefficients of level 1. A sample's weight in a₂ is the sum
-# over its ways of the products of taps. With all taps 1 that is simply the number of ways: one for each sample when K = 2, up to two here.
+# Follow a black circle in the middle upwards: there are two ways from it to a₂, through two different coefficients of level 1. A sample's weight in
+# a₂ is the sum over its ways of the products of taps. With all taps 1 that is simply the number of ways: one for each sample when K = 2, up to two
+# here.
 
 # %%
 for K in (2, 4):
@@ -161,16 +162,16 @@ b2, b2_late = pyramid(heart, *haar, 2)[1][1], pyramid(late, *haar, 2)[1][1]
 assert np.array_equal(b2_late[1:], b2[:-1])
 
 # %% [markdown]
-# So dilation is down-sampling without the throwing away: at level i there are 2^i interleaved down-sampled transforms, one for
-# each starting point (`wavedec` keeps every 2^i-th number, so 2^i of them fit between). The price is more numbers, J pairs for each sample, and we shall pay it only on paper: the next notebook keeps
-# just a few of them at each time, and the fast engines never store the others.
+# So dilation is down-sampling without the throwing away: at level i there are 2^i interleaved down-sampled transforms, one for each starting point
+# (`wavedec` keeps every 2^i-th number, so 2^i of them fit between). The price is more numbers, J pairs for each sample, and we shall pay it only on
+# paper: the next notebook keeps just a few of them at each time, and the fast engines never store the others.
 #
 # ## One pair of filters for all levels
 #
-# Level 2 asks of the signal at half speed what level 1 asks of the signal itself. Is it not better to learn a pair of filters for each
-# level? It costs more parameters, and the published ablation of the paper found it no better (notebook 6 measures it on the digits).
-# There is a good reason to share: slow down a signal by two, and the tree with shared filters sees *the same numbers one level
-# higher*. A pattern, learned at one speed, is then known at all speeds.
+# Level 2 asks of the signal at half speed what level 1 asks of the signal itself. Is it not better to learn a pair of filters for each level? It
+# costs more parameters, and the published ablation of the paper found it no better (notebook 15 measures it on the digits). There is a good reason
+# to share: slow down a signal by two, and the tree with shared filters sees *the same numbers one level higher*. A pattern, learned at one speed,
+# is then known at all speeds.
 #
 # We slow the heart down by holding each sample twice; the Haar tree then shows the old level 1 at level 2, at every second time, doubled
 # since it sums twice as many samples.
@@ -187,8 +188,8 @@ for i in range(3):
 #
 # ## Where PyWavelets keeps the same numbers
 #
-# Three letters change here, since PyWavelets and its literature use others: F is the number of taps (our K), j is the level (our i), and the details are
-# d_j = b_j. The filters that PyWavelets calls `dec_lo` and `dec_hi` are our h0 and h1 in lag order, as they stand. With them:
+# Three letters change here, since PyWavelets and its literature use others: F is the number of taps (our K), j is the level (our i), and the
+# details are d_j = b_j. The filters that PyWavelets calls `dec_lo` and `dec_hi` are our h0 and h1 in lag order, as they stand. With them:
 #
 # - **`wavedec(mode="zero")`** keeps our coefficients at every 2^j-th time, the moment when a block of 2^j samples is complete:
 #   `cD_j[m] = d_j[2^j (m + 1) - 1]`.
@@ -197,8 +198,8 @@ for i in range(3):
 #   taps (in NumPy: `np.roll(d_j, -S_j)`).
 #
 # Where does S_j come from? We put a coefficient where its *newest* sample is. `swt` puts it in the middle: its level-1 filter is laid F/2 samples
-# ahead, `cD_1[n] = sum_k h1[k] x[n + F/2 - k]`. At level i the taps stand 2^(i-1) apart, and so it is 2^(i-1) F/2 ahead of the level below. Added up over the
-# levels 1 to j: (1 + 2 + ... + 2^(j-1)) F/2 = (2^j - 1) F/2.
+# ahead, `cD_1[n] = sum_k h1[k] x[n + F/2 - k]`. At level i the taps stand 2^(i-1) apart, and so it is 2^(i-1) F/2 ahead of the level below. Added
+# up over the levels 1 to j: (1 + 2 + ... + 2^(j-1)) F/2 = (2^j - 1) F/2.
 #
 # Worked for Haar (F = 2) and level 2: S = 3. PyWavelets' coefficient 0 is made of the samples 0, 1, 2, 3, in its own numbering "looking
 # forward"; ours with the same four samples stands at time 3, the earliest at which a causal program can know it.
@@ -222,21 +223,21 @@ for j, cD in zip((3, 2, 1), coefficients[1:], strict=True):
 # %% [markdown]
 # ## The way back
 #
-# Sum and fall gave back both samples: (a - b) / 2 is the newest, (a + b) / 2 the one before. A tree is undone from the top: a_J and b_J
-# give a_{J-1}, this and b_{J-1} give a_{J-2}, and so on. At each level every sample is found twice: at once, as the newest of a pair, (a[n] - b[n]) / 2,
-# and one dilation later, as the older of the next, (a[n+1] + b[n+1]) / 2. They agree as long as nobody has changed the coefficients (notebook 11 does, to
-# remove noise), so the inverse takes the mean of the two:
+# Sum and fall gave back both samples: (a - b) / 2 is the newest, (a + b) / 2 the one before. A tree is undone from the top: a_J and b_J give
+# a_{J-1}, this and b_{J-1} give a_{J-2}, and so on. At each level every sample is found twice: at once, as the newest of a pair, (a[n] - b[n]) / 2,
+# and one dilation later, as the older of the next, (a[n+1] + b[n+1]) / 2. They agree as long as nobody has changed the coefficients (notebook 11
+# does, to remove noise), so the inverse takes the mean of the two:
 #
 # $$x[n] = \tfrac14\,\bigl(a[n] - b[n] + a[n+1] + b[n+1]\bigr)$$
 #
 # Look at the signs: they are the taps. x[n] went into a[n] with weight 1 and into b[n] with -1, into a[n+1] with 1 and into b[n+1] with 1. **Every
-# coefficient that x[n] went into gives it back with the weight with which it went in.** Four taps are undone in the same way. There x[n] stands in four
-# pairs, of the times n to n + 3, and no single pair can give it at once:
+# coefficient that x[n] went into gives it back with the weight with which it went in.** Four taps are undone in the same way. There x[n] stands in
+# four pairs, of the times n to n + 3, and no single pair can give it at once:
 #
 # $$x[n] = \tfrac12 \sum_{k=0}^{F-1} \bigl(h_0[k]\,a[n+k] + h_1[k]\,b[n+k]\bigr)$$
 #
-# (1/2 is right for filters that are divided by √2 as PyWavelets' are, and orthogonal as Haar's and db2's. Other wavelets, such as bior2.2, use a second pair of filters
-# for the way back.)
+# (1/2 is right for filters that are divided by √2 as PyWavelets' are, and orthogonal as Haar's and db2's. Other wavelets, such as bior2.2, use a
+# second pair of filters for the way back.)
 
 # %%
 lo, hi = wavelet_filters("db2")
@@ -246,8 +247,9 @@ print("found", (sum(lo[k] * a[n + k] + hi[k] * b[n + k] for k in range(4)) / 2).
 assert np.isclose(sum(lo[k] * a[n + k] + hi[k] * b[n + k] for k in range(4)) / 2, heart[n])
 
 # %% [markdown]
-# This needs the coefficients at n + 1, ..., n + F - 1. A program that may not look ahead must wait for them: it is **late** by F - 1 samples at level 1, by
-# 2 (F - 1) at level 2, where the taps stand two apart, all in all by (2^J - 1)(F - 1). For db2 and three levels that is 7 · 3 = 21 samples.
+# This needs the coefficients at n + 1, ..., n + F - 1. A program that may not look ahead must wait for them: it is **late** by F - 1 samples at
+# level 1, by 2 (F - 1) at level 2, where the taps stand two apart, all in all by (2^J - 1)(F - 1). For db2 and three levels that is 7 · 3 = 21
+# samples.
 
 # %%
 coefficients = causal_swt(heart, "db2", 3)
@@ -258,9 +260,9 @@ assert wait == (2**3 - 1) * (4 - 1)
 assert np.allclose(back[wait:], heart[:-wait], atol=1e-9) and np.allclose(back[:wait], 0, atol=1e-9)
 
 # %% [markdown]
-# Nothing was lost: the tree holds all of the signal, at each time, in all of its levels together. Here they are over the heart beat, each row to its
-# own scale (at its right). Every level answers a beat at once, since its newest pair holds the newest sample. The fine ones answer briefly, the coarse ones for
-# long: until the beat has left all of their samples.
+# Nothing was lost: the tree holds all of the signal, at each time, in all of its levels together. Here they are over the heart beat, each row to
+# its own scale (at its right). Every level answers a beat at once, since its newest pair holds the newest sample. The fine ones answer briefly, the
+# coarse ones for long: until the beat has left all of their samples.
 
 # %%
 show(plot_levels(heart, pyramid(heart, *haar, 6)), "six levels of the tree over an electrocardiogram")
@@ -281,8 +283,8 @@ show(plot_levels(heart, pyramid(heart, *haar, 6)), "six levels of the tree over 
 #
 # **2** (easy). How many levels does a tree of four taps need for 2,048 samples? How far does it then see?
 #
-# **3** (medium). Somebody forgets the dilation (leaves it at 1), with h0 = (1, 1). Which samples does a₃ at time n then weigh more than once, and how
-# often? Write down the weights.
+# **3** (medium). Somebody forgets the dilation (leaves it at 1), with h0 = (1, 1). Which samples does a₃ at time n then weigh more than once, and
+# how often? Write down the weights.
 #
 # **4** (medium). At which time stands the Haar coefficient `pywt.wavedec(x, "haar", mode="zero", level=3)[1][2]` in our tree?
 #

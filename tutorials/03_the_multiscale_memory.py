@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 3. The multiscale memory
 #
-# The tree holds everything, and that is too much: at each time n as many numbers as there were samples. The layer keeps a handful of
-# them, m numbers, called the **memory** z_n. Its output is a weighted sum of them, and of the newest sample. This is the whole **layer** of the paper
-# (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)):
+# The tree holds everything, and that is too much: at each time n as many numbers as there were samples. The layer keeps a handful of them, m
+# numbers, called the **memory** z_n. Its output is a weighted sum of them, and of the newest sample. This is the whole **layer** of the paper (Shi,
+# Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)):
 #
 # $$y[n] = \sum_{r=0}^{m-1} w[r]\, z_n[r] + w_{\text{skip}}\, x[n]$$
 #
-# The weights w stand in the order of the memory: a_J first, then the details from coarse to fine, b_J, b_{J-1}, ..., b_1, and within a level the newest first.
-# A layer learns h0, h1, w and w_skip, for each channel. So y can only use what z_n holds. Which numbers are kept? And what is left of the past in so few?
-# This notebook answers with a pencil first, with linear algebra then, and at last with a heart beat.
+# The weights w stand in the order of the memory: a_J first, then the details from coarse to fine, b_J, b_{J-1}, ..., b_1, and within a level the
+# newest first. A layer learns h0, h1, w and w_skip, for each channel. So y can only use what z_n holds. Which numbers are kept? And what is left of
+# the past in so few? This notebook answers with a pencil first, with linear algebra then, and at last with a heart beat.
 
 # %%
 import numpy as np
@@ -109,27 +109,27 @@ assert np.isclose(newest_first @ newest_first, recovered @ recovered + forgotten
 # The paper gives two rules for which coefficients to keep. They are called **TreeSelect**.
 #
 # - **fading** ("resolution fading"): the newest detail of every level, and a_J. That is m = J + 1 numbers; it is what we did.
-# - **uniform** ("uniform over time"): m is given. Begin at the top with a_J and the newest b_J, and go down level by level, until m numbers are spent (the
-#   last level is cut to what is left, newest first). From each level take the details that stand beside the approximations which the kept coefficients of
-#   the level above were *made from*.
+# - **uniform** ("uniform over time"): m is given. Begin at the top with a_J and the newest b_J, and go down level by level, until m numbers are
+#   spent (the last level is cut to what is left, newest first). From each level take the details that stand beside the approximations which the
+#   kept coefficients of the level above were *made from*.
 #
 # How many are those? One coefficient is made from K of the level below, 2^i apart if that is level i. t of them, side by side, are made from
 #
 # $$t \;\to\; 2\,(t - 1) + K$$
 #
-# since each further one reaches two places further. With K = 2 that is 1, 2, 4, 8, ...; with K = 3 it is 1, 3, 7, 15, .... At level i they are 2^i samples apart: the
-# newest, the one 2^i ago, 2 · 2^i ago, and so on.
+# since each further one reaches two places further. With K = 2 that is 1, 2, 4, 8, ...; with K = 3 it is 1, 3, 7, 15, .... At level i they are 2^i
+# samples apart: the newest, the one 2^i ago, 2 · 2^i ago, and so on.
 #
-# By hand for K = 3, J = 3 and m = 9: a₃ and b₃ are two numbers. Then level 2 gives three: b₂ now, 4 and 8 samples ago. That makes five. Level 1 would
-# give seven; four are left: b₁ now, 2, 4 and 6 samples ago.
+# By hand for K = 3, J = 3 and m = 9: a₃ and b₃ are two numbers. Then level 2 gives three: b₂ now, 4 and 8 samples ago. That makes five. Level 1
+# would give seven; four are left: b₁ now, 2, 4 and 6 samples ago.
 
 # %%
 print([f"{row.kind}{row.level}, {row.lag} ago" for row in memory_rows(3, 3, "uniform", size=9)])
 print("unused of m = 20:", [row.kind for row in memory_rows(3, 3, "uniform", size=20)].count("unused"))
 
 # %% [markdown]
-# (If m is larger than the whole tree, here 1 + 1 + 3 + 7 = 12, the numbers left over are **unused**: they are always 0, their weights do nothing, and the gradients of
-# those weights are 0. The authors' code does the same.)
+# (If m is larger than the whole tree, here 1 + 1 + 3 + 7 = 12, the numbers left over are **unused**: they are always 0, their weights do nothing,
+# and the gradients of those weights are 0. The authors' code does the same.)
 #
 # Both rules outlined in the tree, with five numbers each:
 
@@ -137,8 +137,8 @@ print("unused of m = 20:", [row.kind for row in memory_rows(3, 3, "uniform", siz
 show(tree_figure(), "the tree with the fading memory outlined, and with the uniform memory outlined")
 
 # %% [markdown]
-# And as what each number has seen. A bar is the part of the past that a coefficient depends on; the white marks are the coefficients of the level below that it
-# is made from.
+# And as what each number has seen. A bar is the part of the past that a coefficient depends on; the white marks are the coefficients of the level
+# below that it is made from.
 
 # %%
 show(plot_lags(4, 2, "fading"), "receptive fields of the fading memory")
@@ -173,12 +173,12 @@ show(memory_figure(), "an electrocardiogram and its memory over time")
 # A beat arrives and every level notices at once, since each keeps its *newest* coefficient. The fine levels have forgotten it a few
 # samples later, b₆ after 64, b₉ after 512.
 #
-# Why then do the yellow stripes climb? b_i is the older half of its 2^i samples minus the newer half. While the beat is in the newer half, for 2^(i-1)
-# samples, b_i is negative (blue); then it is in the older half for as long, and b_i is positive (yellow); then it is gone. So the change of sign comes
-# at age 2^(i-1), one level after the other: the *sign* moves up the levels, and tells how old the beat is.
+# Why then do the yellow stripes climb? b_i is the older half of its 2^i samples minus the newer half. While the beat is in the newer half, for
+# 2^(i-1) samples, b_i is negative (blue); then it is in the older half for as long, and b_i is positive (yellow); then it is gone. So the change of
+# sign comes at age 2^(i-1), one level after the other: the *sign* moves up the levels, and tells how old the beat is.
 #
-# (Two kinds of time axis are used in this notebook. Pictures of the signal run from the past at the left to the present at the right. Curves of forgetting
-# count backwards from the present, which is at their left.)
+# (Two kinds of time axis are used in this notebook. Pictures of the signal run from the past at the left to the present at the right. Curves of
+# forgetting count backwards from the present, which is at their left.)
 
 # %%
 heart, haar = ecg(), wavelet_filters("haar")
@@ -199,8 +199,8 @@ assert alive == [2**row.level for row in rows]
 show(recovered_figure(), "the past recovered from the fading memory, the uniform memory and the last ten samples")
 
 # %% [markdown]
-# - **fading** (top): the newest samples exactly, the beat that just passed as a block of eight. The beat before is somewhere in the older half, which is
-#   remembered as one mean of 256 samples: a flat line, a little above zero. Near sharp, far coarse.
+# - **fading** (top): the newest samples exactly, the beat that just passed as a block of eight. The beat before is somewhere in the older half,
+#   which is remembered as one mean of 256 samples: a flat line, a little above zero. Near sharp, far coarse.
 # - **uniform** (middle): the beat 340 samples ago is there, as a hump of 64 samples, and the one just passed as one of 32.
 # - **last ten samples** (bottom): perfect, and blind to everything else.
 #
@@ -243,10 +243,10 @@ assert np.allclose(forgetting_curve(M), np.diag(np.linalg.pinv(M) @ M))
 assert np.allclose(forgetting_curve(M), [1, 1, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4, 1 / 4])
 
 # %% [markdown]
-# Look at the sum: 1 + 1 + 1/2 + 1/2 + 4/4 = 4. It is the number of numbers kept, and that is a law: the trace of a projection is its rank.
-# **A memory of m numbers has m samples' worth of knowledge; it can only choose where to spend it.** The last m samples spend all on the
-# newest. Uniform spends it nearly evenly: here the older 384 samples are known in blocks of 64 (shares of 1/64), and the newest 128 in blocks of 32, because
-# its last two numbers went there. Fading gives each octave of the past the same share, one sample's worth.
+# Look at the sum: 1 + 1 + 1/2 + 1/2 + 4/4 = 4. It is the number of numbers kept, and that is a law: the trace of a projection is its rank. **A
+# memory of m numbers has m samples' worth of knowledge; it can only choose where to spend it.** The last m samples spend all on the newest. Uniform
+# spends it nearly evenly: here the older 384 samples are known in blocks of 64 (shares of 1/64), and the newest 128 in blocks of 32, because its
+# last two numbers went there. Fading gives each octave of the past the same share, one sample's worth.
 
 # %%
 curves = {name: forgetting_curve(M) for name, M in memories.items()}
@@ -287,7 +287,8 @@ show(plot_forgetting(measured), "forgetting curves of three memories, measured o
 # - It is linear, z_n = M p_n, and the least-squares reconstruction pinv(M) z_n is what can be recovered from it: near sharp, far coarse.
 # - Of each past sample a share is known, the diagonal of pinv(M) M, and the shares sum to m.
 # - Fading gives every octave of the past one number; uniform gives every stretch of time nearly the same.
-# - The layer's output is a weighted sum of the memory and the newest sample, y[n] = sum_r w[r] z_n[r] + w_skip x[n]. The next notebook listens to it.
+# - The layer's output is a weighted sum of the memory and the newest sample, y[n] = sum_r w[r] z_n[r] + w_skip x[n]. The next notebook listens to
+#   it.
 #
 # ## Exercises
 #

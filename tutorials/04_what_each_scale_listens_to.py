@@ -12,9 +12,9 @@
 # %% [markdown]
 # # 4. What each scale listens to
 #
-# The tree is linear, causal, and does the same at every time. Such a thing is known completely by its answer to one click: a single 1,
-# then silence. From that answer we read off what every level hears, first over time, then over pitch; and we find the one long filter
-# that a whole layer of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) is equal to.
+# The tree is linear, causal, and does the same at every time. Such a thing is known completely by its answer to one click: a single 1, then
+# silence. From that answer we read off what every level hears, first over time, then over pitch; and we find the one long filter that a whole layer
+# of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) is equal to.
 
 # %%
 import numpy as np
@@ -60,10 +60,10 @@ for (a, b), (g, d) in zip(pyramid(heart, *haar, 6), impulse_responses(*haar, 6),
 # %% [markdown]
 # ## Pitch
 #
-# How loud does a filter answer to a pure tone? A tone of f cycles per sample is written exp(2πi f n): a point that goes round the unit circle, f turns each
-# sample. (Its real part is the cosine that one hears.) With f = 1/4 it is at 1, i, -1, -i, 1, ... Put two samples of it into the sum: at n = 0 the newest is 1 and
-# the one before was -i, so out comes 1 - i; at n = 1 it is i + 1, which is i times as much. So the answer turns with the tone, and is the tone multiplied by
-# 1 - i, a number of length √2. In general: put the tone in, and out comes the same tone, multiplied by
+# How loud does a filter answer to a pure tone? A tone of f cycles per sample is written exp(2πi f n): a point that goes round the unit circle, f
+# turns each sample. (Its real part is the cosine that one hears.) With f = 1/4 it is at 1, i, -1, -i, 1, ... Put two samples of it into the sum: at
+# n = 0 the newest is 1 and the one before was -i, so out comes 1 - i; at n = 1 it is i + 1, which is i times as much. So the answer turns with the
+# tone, and is the tone multiplied by 1 - i, a number of length √2. In general: put the tone in, and out comes the same tone, multiplied by
 #
 # $$H(f) = \sum_k h[k]\, e^{-2\pi i f k}$$
 #
@@ -80,9 +80,9 @@ tone = np.cos(2 * np.pi * np.arange(100) / 4)
 assert np.isclose(abs(pyramid(tone, h0, h1, 1)[0][0][1:]).max(), 1) and np.isclose(np.hypot(1, 1), abs(A1[1]))
 
 # %% [markdown]
-# (The tone cos(πn/2) sampled at 1, 0, -1, 0 has amplitude 1; the sum of neighbours is 1, -1, -1, 1, an amplitude of √2 seen 45 degrees
-# off its peaks.) Here are four pairs of filters, their taps above, their gains below. ("Minimum delay" is db4 with its low-pass filter the other way round in
-# time; what that is for comes further down. The gains do not change.)
+# (The tone cos(πn/2) sampled at 1, 0, -1, 0 has amplitude 1; the sum of neighbours is 1, -1, -1, 1, an amplitude of √2 seen 45 degrees off its
+# peaks.) Here are four pairs of filters, their taps above, their gains below. ("Minimum delay" is db4 with its low-pass filter the other way round
+# in time; what that is for comes further down. The gains do not change.)
 
 # %%
 show(filters_figure(), "four pairs of filters in time and in frequency")
@@ -110,12 +110,12 @@ assert np.allclose(spectrum, pairs[-1][1])
 #
 # > **Level i hears from 2^-(i+1) to 2^-i cycles per sample. A tone of period P samples is heard best by the level i with 2^i ≤ P ≤ 2^(i+1).**
 #
-# A worked tone: 20 Hz in a recording of 360 samples a second. Its period is 360 / 20 = 18 samples, and 16 ≤ 18 ≤ 32: level 4. (Or: 20 / 360 = 0.056 cycles per sample
-# lies between 1/32 and 1/16.)
+# A worked tone: 20 Hz in a recording of 360 samples a second. Its period is 360 / 20 = 18 samples, and 16 ≤ 18 ≤ 32: level 4. (Or: 20 / 360 = 0.056
+# cycles per sample lies between 1/32 and 1/16.)
 #
-# One thing must be known before levels can be compared: **gains grow by √2 a level.** A low-pass filter of PyWavelets has taps that sum to √2, so a constant comes out of a_i
-# with gain 2^(i/2), and the details grow alike. (Sum and fall, without the factor 1/√2, grow by 2 a level: hence the 2√2 above.) To compare levels fairly one divides
-# b_i by 2^(i/2). That is done here and in all pictures of this notebook.
+# One thing must be known before levels can be compared: **gains grow by √2 a level.** A low-pass filter of PyWavelets has taps that sum to √2, so a
+# constant comes out of a_i with gain 2^(i/2), and the details grow alike. (Sum and fall, without the factor 1/√2, grow by 2 a level: hence the 2√2
+# above.) To compare levels fairly one divides b_i by 2^(i/2). That is done here and in all pictures of this notebook.
 
 # %%
 tone = np.sin(2 * np.pi * 20 / 360 * np.arange(2000))
@@ -125,23 +125,24 @@ print("amplitude of b_1 ... b_6, divided by the growth:", np.round(heard, 2))
 assert int(np.argmax(heard)) + 1 == 4
 
 # %% [markdown]
-# In the pictures gains are printed in **decibels**, dB: 20 log10 of the ratio to the loudest. 0 dB is the loudest itself, -6 dB is half of it, -20 dB a tenth.
+# In the pictures gains are printed in **decibels**, dB: 20 log10 of the ratio to the loudest. 0 dB is the loudest itself, -6 dB is half of it, -20
+# dB a tenth.
 #
-# On a logarithmic axis, on which every octave is as wide as the next, the details stand side by side, one octave to each level, and a_J takes
-# what is left below. The picture has the impulse responses at the left (each row to its own scale), lags in octaves too. Both say the same: **twice as long,
-# twice as low**.
+# On a logarithmic axis, on which every octave is as wide as the next, the details stand side by side, one octave to each level, and a_J takes what
+# is left below. The picture has the impulse responses at the left (each row to its own scale), lags in octaves too. Both say the same: **twice as
+# long, twice as low**.
 
 # %%
 show(responses_figure(), "impulse and frequency responses of each scale for haar, db4 and random filters")
 
 # %% [markdown]
-# Look at the rows. Haar's two taps make sharp edges in time and poor separation in pitch: b₁ still hears a lot of what belongs to b₂. `db4`
-# has eight taps and separates cleanly. Random filters, with which a network begins unless a wavelet is given, have no such order, but the
-# dilation alone already gives each level something of its own: level i hears through the gain of h1 squeezed by 2^(i-1), an octave lower
-# for each level. What training makes of it is in notebook 6.
+# Look at the rows. Haar's two taps make sharp edges in time and poor separation in pitch: b₁ still hears a lot of what belongs to b₂. `db4` has
+# eight taps and separates cleanly. Random filters, with which a network begins unless a wavelet is given, have no such order, but the dilation
+# alone already gives each level something of its own: level i hears through the gain of h1 squeezed by 2^(i-1), an octave lower for each level.
+# What training makes of it is in notebook 14.
 #
-# Where is each level loudest? For db4 the peaks step down an octave at a time, from level 2 on. (Level 1 is left out of the ratios: nothing cuts its octave off
-# above, so it is loudest at the end of the axis, f = 1/2, and not somewhere within its octave as the others.)
+# Where is each level loudest? For db4 the peaks step down an octave at a time, from level 2 on. (Level 1 is left out of the ratios: nothing cuts
+# its octave off above, so it is loudest at the end of the axis, f = 1/2, and not somewhere within its octave as the others.)
 
 # %%
 db4 = wavelet_filters("db4", order="minimum_delay")
@@ -206,9 +207,9 @@ for order in ("analysis", "reversed", "minimum_delay"):
 # every level, since there the low-pass filters' gain meets a high-pass filter that has become late. Turned round one by one, both filters
 # are early, and so is every coefficient. The gains are the same in all three; a network that learns its filters can leave any of them.
 #
-# So why is `minimum_delay` not the default? Because turning round *one* of the two breaks the pair. db8's filters fit together: h0 and h1, laid over each other at any even
-# distance, have inner product 0 (they are *orthogonal*), and that is what lets `dwt` and `wavedec` throw every second number away and still go back.
-# (1, 1) reversed is (1, 1), so for Haar nothing is lost. For db8 something is:
+# So why is `minimum_delay` not the default? Because turning round *one* of the two breaks the pair. db8's filters fit together: h0 and h1, laid
+# over each other at any even distance, have inner product 0 (they are *orthogonal*), and that is what lets `dwt` and `wavedec` throw every second
+# number away and still go back. (1, 1) reversed is (1, 1), so for Haar nothing is lost. For db8 something is:
 
 
 # %%
@@ -223,9 +224,9 @@ for order in ("analysis", "reversed", "minimum_delay"):
     print(f"{order:14} largest inner product of h0 and h1: {max(map(abs, inner_products(*wavelet_filters('db8', order)))):.2f}")
 
 # %% [markdown]
-# So with `minimum_delay` the coefficients are no longer those of PyWavelets' db8: they cannot be compared with `wavedec` and `swt` number by number, and every
-# second of them is no longer enough to go back. What the *layer* needs is kept: it has a coefficient at every time, and then only the gains count. The default is
-# what PyWavelets has, so that numbers can be compared.
+# So with `minimum_delay` the coefficients are no longer those of PyWavelets' db8: they cannot be compared with `wavedec` and `swt` number by
+# number, and every second of them is no longer enough to go back. What the *layer* needs is kept: it has a coefficient at every time, and then only
+# the gains count. The default is what PyWavelets has, so that numbers can be compared.
 
 # %%
 show(plot_impulse_responses(*wavelet_filters("db8"), 5, title="db8 as PyWavelets has it: late"), "impulse responses, late")
@@ -244,8 +245,8 @@ show(
 # The layer's output is a weighted sum of the memory and the newest sample, y[n] = Σ w[r] z_n[r] + w_skip x[n]. Every row of the memory is a filter
 # of the past. A weighted sum of filters is a filter. So the whole layer is **one causal filter**, as long as the receptive field.
 #
-# By hand: sum-and-fall, two levels, w = (1, 1, 2) for (a₂, b₂, b₁), w_skip = 5. The responses are a₂: (1, 1, 1, 1), b₂: (-1, -1, 1, 1), b₁: (-1, 1, 0, 0),
-# and the skip's is (1, 0, 0, 0). Added up with their weights: (1 - 1 - 2 + 5, 1 - 1 + 2, 1 + 1, 1 + 1) = (3, 2, 2, 2).
+# By hand: sum-and-fall, two levels, w = (1, 1, 2) for (a₂, b₂, b₁), w_skip = 5. The responses are a₂: (1, 1, 1, 1), b₂: (-1, -1, 1, 1), b₁: (-1, 1,
+# 0, 0), and the skip's is (1, 0, 0, 0). Added up with their weights: (1 - 1 - 2 + 5, 1 - 1 + 2, 1 + 1, 1 + 1) = (3, 2, 2, 2).
 
 # %%
 w, w_skip = np.array([[1.0, 1.0, 2.0]]), np.array([5.0])  # one channel
@@ -258,9 +259,9 @@ assert np.allclose(y[0, 0], np.convolve(heart, kernel[0])[:1024])
 
 # %% [markdown]
 # Why then all the trouble with a tree? For the numbers. A free filter over 1,024 samples has 1,024 weights in every channel; the layer makes one
-# from 2 K + m + 1: two filters of K taps, m weights, one skip weight. For K = 2 and ten levels that is 4 + 11 + 1 = 16. It is a filter with fine detail near the present and broad strokes further back,
-# drawn here for db4 with random weights. The kernel stands at the top; the rows below add up to it. All rows
-# have one scale, so the tall ones are those that matter at a lag.
+# from 2 K + m + 1: two filters of K taps, m weights, one skip weight. For K = 2 and ten levels that is 4 + 11 + 1 = 16. It is a filter with fine
+# detail near the present and broad strokes further back, drawn here for db4 with random weights. The kernel stands at the top, and the rows below it add up to it. All
+# rows have one scale, so the tall ones are those that matter at a lag.
 
 # %%
 show(kernel_figure(), "the equivalent kernel of a layer and the scales it is the sum of")
@@ -269,7 +270,8 @@ show(kernel_figure(), "the equivalent kernel of a layer and the scales it is the
 # ## Summary
 #
 # - A coefficient is the past weighed by the level's **impulse response**, which is as long as its receptive field.
-# - Over frequency the levels multiply: `A_i(f) = H0(f) H0(2f) ... H0(2^(i-1) f)`. Level i hears the octave from 2^-(i+1) to 2^-i, and gains grow by √2 a level.
+# - Over frequency the levels multiply: `A_i(f) = H0(f) H0(2f) ... H0(2^(i-1) f)`. Level i hears the octave from 2^-(i+1) to 2^-i, and gains grow by
+#   √2 a level.
 # - The same gain can come early or late. For a causal tree the order of a wavelet's taps decides how late the trend is, and how late the details.
 # - A layer equals **one long causal filter** made of few numbers.
 #
@@ -292,14 +294,13 @@ show(kernel_figure(), "the equivalent kernel of a layer and the scales it is the
 #
 # **2.** 4 and 0: 1 + 2 + 1 and 1 - 2 + 1.
 #
-# **3.** 50 / 400 = 1/8 cycles per sample. By the octave rule 1/8 is the border of levels 2 (1/8 to 1/4) and 3 (1/16 to 1/8).
-# Both hear it.
+# **3.** 50 / 400 = 1/8 cycles per sample. By the octave rule 1/8 is the border of levels 2 (1/8 to 1/4) and 3 (1/16 to 1/8). Both hear it.
 #
 # **4.** There are none. See 5.
 #
-# **5.** The weights of lags 2 and 3 are always equal, since all four responses have equal entries there. So three numbers can be chosen freely, not four, and the four responses
-# depend on each other: a₂ - b₂ - 2 b₁ - 4 skip = 0. With the skip the layer has one weight too many: many sets of weights make the same filter. (Notebook 14 meets
-# this again, where a decision is split among these four.)
+# **5.** The weights of lags 2 and 3 are always equal, since all four responses have equal entries there. So three numbers can be chosen freely, not
+# four, and the four responses depend on each other: a₂ - b₂ - 2 b₁ - 4 skip = 0. With the skip the layer has one weight too many: many sets of
+# weights make the same filter. (Notebook 14 meets this again, where a decision is split among these four.)
 # </details>
 
 # %% jupyter={"source_hidden": true} tags=["solution"]

@@ -12,10 +12,10 @@
 # %% [markdown]
 # # 5. Gradients
 #
-# To train the layer we must know how its output changes with each of its numbers. There is one good thing to know about convolutions: the
-# gradient of a convolution is made of convolutions. We find them by hand, check them by moving things a little, let autograd find them too,
-# plant an error and catch it, and end with the backward pass of the paper's layer (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)), written
-# out whole in NumPy: the tree run backwards, with nothing stored but x.
+# To train the layer we must know how its output changes with each of its numbers. There is one good thing to know about convolutions: the gradient
+# of a convolution is made of convolutions. We find them by hand, check them by moving things a little, let autograd find them too, plant an error
+# and catch it, and end with the backward pass of the paper's layer (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)),
+# written out whole in NumPy: the tree run backwards, with nothing stored but x.
 
 # %%
 import numpy as np
@@ -107,11 +107,13 @@ assert np.isclose(forward, np.sum(dilated_correlate(g, h, 4) * a), rtol=1e-12)
 assert np.isclose(forward, np.sum(dilated_taps(g, a, 4, 4) * h), rtol=1e-12)
 
 # %% [markdown]
-# The same number three ways: g · out is linear in each of g, a and h. Its gradient in g is conv(a, h), in a it is correlate(g, h), in h it is taps(g, a).
+# The same number three ways: g · out is linear in each of g, a and h. Its gradient in g is conv(a, h), in a it is correlate(g, h), in h it is
+# taps(g, a).
 #
-# And what are the gradients of *these* functions, as second derivatives ask? Take taps(g, a), the gradient in h, and let v (shaped as h) come back to it. Then
-# v · taps(g, a) is again the same number, with v in the place of h: so its gradient in g is conv(a, v), and in a it is correlate(g, v). In the numbers from
-# above, g = (1, 0, 0, 2), a = (1, 2, 3, 4) and v = (1, 0), so that we ask for h₀'s gradient alone, which is g · a: its gradient in g is a, and conv(a, (1, 0)) = a.
+# And what are the gradients of *these* functions, as second derivatives ask? Take taps(g, a), the gradient in h, and let v (shaped as h) come back
+# to it. Then v · taps(g, a) is again the same number, with v in the place of h: so its gradient in g is conv(a, v), and in a it is correlate(g, v).
+# In the numbers from above, g = (1, 0, 0, 2), a = (1, 2, 3, 4) and v = (1, 0), so that we ask for h₀'s gradient alone, which is g · a: its gradient
+# in g is a, and conv(a, (1, 0)) = a.
 #
 # | of | in its first argument | in its second |
 # |---|---|---|
@@ -133,10 +135,10 @@ assert np.allclose(grad(lambda h: np.sum(u * dilated_correlate(g, h, 4)))(h), di
 # %% [markdown]
 # ## Move it a little
 #
-# The adjoint test knows that things are linear. The general test of any gradient is to move one number by a small ε both ways, and to look:
-# (f(x + ε) - f(x - ε)) / 2ε. How small should ε be? Too large, and the curve bends between the two points; too small, and the two values agree in nearly all of
-# their digits, so that their difference is rounding. In double precision the best is around 10⁻⁵ to 10⁻⁶, where some nine digits can be trusted *if* the numbers are of size 1
-# or so. (Where f is a million and its slope 1, six of them are gone.)
+# The adjoint test knows that things are linear. The general test of any gradient is to move one number by a small ε both ways, and to look: (f(x +
+# ε) - f(x - ε)) / 2ε. How small should ε be? Too large, and the curve bends between the two points; too small, and the two values agree in nearly
+# all of their digits, so that their difference is rounding. In double precision the best is around 10⁻⁵ to 10⁻⁶, where some nine digits can be
+# trusted *if* the numbers are of size 1 or so. (Where f is a million and its slope 1, six of them are gone.)
 
 # %%
 loss = lambda h: np.sum(np.tanh(dilated_conv(a, h, 4)))  # noqa: E731
@@ -159,12 +161,12 @@ assert off(1e-5) < 1e-7 < min(off(1e-1), off(1e-13))
 # ## The tape
 #
 # Nobody wants to do a whole network by hand. **autograd** does it: it runs the function with boxes in place of arrays, each box writes down what
-# was done to it (the *tape*), and then the tape is played backwards, one adjoint after the other. A function that runs on such boxes is called *traced*. To be
-# played, an operation must have registered its adjoints with autograd. Ours do so in `ops/`, in the file of each operation.
+# was done to it (the *tape*), and then the tape is played backwards, one adjoint after the other. A function that runs on such boxes is called
+# *traced*. To be played, an operation must have registered its adjoints with autograd. Ours do so in `ops/`, in the file of each operation.
 #
-# Three words that autograd's documentation uses: a **primitive** is an operation that is written on the tape as one entry; what comes back from downstream, our g, is its
-# **cotangent**; and the rule that turns the cotangent of an output into that of an input is a **vjp** (vector-Jacobian product): our Cᵀ g. `defvjp` registers such
-# rules, one for each argument.
+# Three words that autograd's documentation uses: a **primitive** is an operation that is written on the tape as one entry; what comes back from
+# downstream, our g, is its **cotangent**; and the rule that turns the cotangent of an output into that of an input is a **vjp** (vector-Jacobian
+# product): our Cᵀ g. `defvjp` registers such rules, one for each argument.
 
 # %%
 import autograd.numpy as anp
@@ -234,8 +236,8 @@ assert np.allclose(per_level.sum(axis=0), by_tape[1])
 # %% [markdown]
 # ## The layer's own backward pass, by hand
 #
-# What does each level send? The smallest layer: one level, two samples. x = (1, 2), sum and fall, w = (1, 2) for (a₁, b₁), w_skip = 3. Forward: a₁ = (1, 3),
-# b₁ = (-1, -1), y = a₁ + 2 b₁ + 3 x = (2, 7). Let g = (0, 1): the loss is y[1] = 7. Read off, as at the beginning, from
+# What does each level send? The smallest layer: one level, two samples. x = (1, 2), sum and fall, w = (1, 2) for (a₁, b₁), w_skip = 3. Forward: a₁
+# = (1, 3), b₁ = (-1, -1), y = a₁ + 2 b₁ + 3 x = (2, 7). Let g = (0, 1): the loss is y[1] = 7. Read off, as at the beginning, from
 #
 # $$y[1] = w_a\,(h_0[0]\,x_1 + h_0[1]\,x_0) + w_b\,(h_1[0]\,x_1 + h_1[1]\,x_0) + w_{\text{skip}}\,x_1$$
 #
@@ -260,8 +262,8 @@ assert np.allclose(per_level.sum(axis=0), by_tape[1])
 #
 # $$\sum_n g[n]\,w_i\,b_i[n] = \sum_n g[n] \sum_k q_i[k]\; a_{i-1}[n - k\,2^{i-1}]$$
 #
-# and b_i need never be written down. The skip weight is one more number on the first tap of q₁. If the memory keeps t details of a level, 2^i apart, the
-# one that is r places old has its taps 2 r places further: q_i[2 r + k] += w_i[r] h1[k]. So both TreeSelects are the same few lines.
+# and b_i need never be written down. The skip weight is one more number on the first tap of q₁. If the memory keeps t details of a level, 2^i
+# apart, the one that is r places old has its taps 2 r places further: q_i[2 r + k] += w_i[r] h1[k]. So both TreeSelects are the same few lines.
 #
 # Backwards, dq_i = taps(g, a_{i-1}) is one filter's gradient, and the chain rule takes it apart, by the same line read the other way:
 #
@@ -269,8 +271,8 @@ assert np.allclose(per_level.sum(axis=0), by_tape[1])
 # - dw_i[r] = Σ_k h1[k] dq_i[2 r + k],
 # - dw_skip = dq₁[0].
 #
-# In the numbers from above: q₁ = (2 · (-1) + 3, 2 · 1) = (1, 2), and dq₁ = (g · x, Σ g[n] x[n-1]) = (2, 1). So dh1 = 2 (2, 1) = (4, 2), dw_b = -2 + 1 = -1,
-# dw_skip = 2, as before.
+# In the numbers from above: q₁ = (2 · (-1) + 3, 2 · 1) = (1, 2), and dq₁ = (g · x, Σ g[n] x[n-1]) = (2, 1). So dh1 = 2 (2, 1) = (4, 2), dw_b = -2 +
+# 1 = -1, dw_skip = 2, as before.
 
 
 # %%
@@ -292,8 +294,8 @@ def unfold(dq, h1, w_i):  # what comes back to q_i -> what comes back to h1 and 
 
 
 # %% [markdown]
-# Now the whole pass. `kept` says how many details each level keeps, fine to coarse: (1, 1, ..., 1) for the fading memory. Forward again first, for the approximations; then
-# down from the top. Nothing but x came from the forward pass.
+# Now the whole pass. `kept` says how many details each level keeps, fine to coarse: (1, 1, ..., 1) for the fading memory. Forward again first, for
+# the approximations; then down from the top. Nothing but x came from the forward pass.
 
 
 # %%
@@ -324,8 +326,8 @@ for name, d in zip(("x", "h0", "h1", "w", "w_skip"), backward_pass(np.array([[[0
     print(f"{name:6}", d.ravel())
 
 # %% [markdown]
-# The numbers that we had by hand. And the big ones: against the tape, against the package, and against the oracle, the loops of the definition, each of whose numbers
-# is moved a little.
+# The numbers that we had by hand. And the big ones: against the tape, against the package, and against the oracle, the loops of the definition,
+# each of whose numbers is moved a little.
 
 
 # %%
@@ -369,8 +371,8 @@ print("uniform, too:", agreement(backward_pass(far, *uniform, kept=(1, 2, 1)), s
 assert agreement(backward_pass(far, *uniform, kept=(1, 2, 1)), slopes) < 1e-7
 
 # %% [markdown]
-# In the picture, what the gradient in one sample x[n] is collected from. It is the tree of notebook 2 seen in a mirror: where the tree reaches back from one
-# output, the gradient reaches ahead from one sample.
+# In the picture, what the gradient in one sample x[n] is collected from. It is the tree of notebook 2 seen in a mirror: where the tree reaches back
+# from one output, the gradient reaches ahead from one sample.
 
 # %%
 show(
@@ -381,11 +383,11 @@ show(
 # %% [markdown]
 # ## A backward pass that stores no tree
 #
-# What does each way keep? The tape must keep what each operation will need: the approximation and the detail of every level, so some 2 J arrays as large as the input,
-# and the gradients that run back through them. For ten levels this is what decides how large a batch fits in memory.
+# What does each way keep? The tape must keep what each operation will need: the approximation and the detail of every level, so some 2 J arrays as
+# large as the input, and the gradients that run back through them. For ten levels this is what decides how large a batch fits in memory.
 #
-# Our pass keeps only x. The price is to compute the J approximations again, K multiplications a sample and level. The package's pass, in `engines/`, is this
-# one, a few sequences at a time, so that even the approximations exist for a few of them only.
+# Our pass keeps only x. The price is to compute the J approximations again, K multiplications a sample and level. The package's pass, in
+# `engines/`, is this one, a few sequences at a time, so that even the approximations exist for a few of them only.
 
 # %%
 import tracemalloc
@@ -425,22 +427,24 @@ assert fused < tape / 4
 # **3** (medium). The last sample x[L-1] influences only the last output. So what is the first thing to test about the gradient in x when g is
 # zero everywhere but at time n?
 #
-# **4** (medium). Plant another error: forget that the filters are shared, and return the gradient of level 1 alone as that of h0. Would the adjoint test in x
-# notice? What would?
+# **4** (medium). Plant another error: forget that the filters are shared, and return the gradient of level 1 alone as that of h0. Would the adjoint
+# test in x notice? What would?
 #
 # **5** (harder). The gradient of *what* in what is `dilated_conv`, if you begin from `dilated_taps(g, a)`?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>
 #
-# **1.** out = (3, 1, 6). In a: h[0] g[n] + h[1] g[n+1] = (3 + 1, 3 + 1, 3) = (4, 4, 3). In h[0]: g · a = 1 + 0 + 2 = 3. In h[1]: g[1] a[0] + g[2] a[1] = 1 + 0 = 1.
+# **1.** out = (3, 1, 6). In a: h[0] g[n] + h[1] g[n+1] = (3 + 1, 3 + 1, 3) = (4, 4, 3). In h[0]: g · a = 1 + 0 + 2 = 3. In h[1]: g[1] a[0] + g[2]
+# a[1] = 1 + 0 = 1.
 #
 # **2.** Σ g[n] x[n], over batch and time, for each channel.
 #
 # **3.** That it is zero after n. Causality backwards: an output owes nothing to later samples.
 #
-# **4.** In x no: the gradient in x does not come from the filters' gradient. And for h0 there is no adjoint test, since the output is not linear in h0: a_J holds the product of J
-# taps. What notices is to move a tap a little, as `oracle_slopes` does. Of the tap whose shares are printed above, level 1's alone has not even the sign of the sum.
+# **4.** In x no: the gradient in x does not come from the filters' gradient. And for h0 there is no adjoint test, since the output is not linear in
+# h0: a_J holds the product of J taps. What notices is to move a tap a little, as `oracle_slopes` does. Of the tap whose shares are printed above,
+# level 1's alone has not even the sign of the sum.
 #
 # **5.** taps is linear in g; its gradient in g, given what comes back for the taps (an array in the place of h), is the convolution of a with
 # it. The circle closes.

@@ -17,13 +17,14 @@
 # by one, from a sensor or from the network's own dice, and we want an answer after each of them. Computing everything anew at every
 # step would be a waste: what was computed before does not change, because the tree is causal.
 #
-# So we turn the convolution into a *recurrence*: keep a little, take one sample, give one output. The numbers are the same. Then we
-# use it twice: we watch a classifier make up its mind while an image arrives, and we let a network draw digits pixel by pixel.
+# So we turn the convolution of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) into a *recurrence*: keep a
+# little, take one sample, give one output. The numbers are the same. We count what is kept and what a step costs, and use it: we watch a classifier
+# make up its mind while an image arrives. Notebook 16 lets a network draw digits with it, pixel by pixel.
 
 # %%
 import numpy as np
 
-from multires_ref import load_model, memory, receptive_field
+from multires_ref import Model, NetworkConfig, load_model, memory, receptive_field
 from multires_ref.plots.sequences import plot_beliefs, plot_images
 from multires_ref.plots.style import new_figure, show
 from multires_ref.tree import dilated_conv
@@ -54,7 +55,7 @@ def ring_step(ring, n, x, h):
 
 # %%
 x = np.array([3.0, 5.0, 4.0, 4.0, 8.0, 6.0, 1.0, 1.0])
-h0, h1, ring = np.array([1.0, 1.0]), np.array([1.0, -1.0]), np.zeros(2)
+h0, h1, ring = np.array([1.0, 1.0]), np.array([-1.0, 1.0]), np.zeros(2)
 out = np.array([ring_step(ring, n, x[n], h0) for n in range(8)])
 print(out)
 assert np.array_equal(out[:4], [3, 5, 7, 9])
@@ -68,6 +69,11 @@ assert np.array_equal(out, dilated_conv(x, h0, dilation=2))
 #
 # How much is kept in all? 1 + 2 + 4 = 7 numbers for J = 3, and 2^J - 1 in general: one less than the receptive field. And how much is
 # *done* per sample? Two short filters a level. Memory grows with the past that is seen, work only with its logarithm.
+#
+# Filters of K taps are the same with more places: level i needs its input at n - s, n - 2 s, ..., n - (K - 1) s with s = 2^(i-1), so its ring has
+# (K
+# - 1) s numbers. With K = 3 and s = 2 that is four, and the taps read slots (n - 2) mod 4 and n mod 4, the second of which is then overwritten. In
+#   all (K - 1)(2^J - 1).
 
 
 # %%
@@ -88,10 +94,11 @@ assert np.array_equal(z, memory(x, h0, h1, depth=3)[0])
 assert sum(len(ring) for ring in rings) == receptive_field(3, 2) - 1 == 7
 
 # %% [markdown]
-# Why can we not keep fewer numbers? After all the memory z_n has only J + 1. Because z_n cannot be made from z_{n-1} and x[n]
-# alone. Take the signal above, lower x[4] by 1 and raise x[5] by 1. At n = 7 the two stand in one pair for every level: level 2
-# compares x[7] + x[6] with x[5] + x[4], and that sum is as before. So z_7 is the same. One sample later level 2 compares
-# x[8] + x[7] with x[6] + x[5], and the difference shows. The ring of level 1 knew it all along.
+# Why can we not keep fewer numbers? After all the memory z_n has only J + 1. Because z_n cannot be made from z_{n-1} and x[n] alone. Take the
+# signal above, lower x[4] by 1 and raise x[5] by 1. At n = 7 the two stand in one pair for every level: level 2 compares x[7] + x[6] with x[5] +
+# x[4], and that sum is as before. So z_7 is the same. One sample later level 2 compares x[8] + x[7] with x[6] + x[5], and the difference shows.
+# Which ring knew it? Not that of level 1: it holds x[7] alone, which was not changed. That of level 2 holds a₁[6] = x[6] + x[5], which is higher by
+# 1, and a₁[7]. And that of level 3 holds a₂[4], which is lower by 1.
 #
 # The tree is not down-sampled, so each pair of neighbours will be asked for at one time or another, and must be kept until then.
 # What z_n is to the *output*, the rings are to the *update*.
@@ -101,14 +108,25 @@ change = np.array([0.0, 0.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0])
 one, other = (np.append(p, 0.0) for p in (x, x + change))
 z_one, z_other = (memory(p, h0, h1, depth=3)[0] for p in (one, other))
 print("difference of z_7", z_other[:, 7] - z_one[:, 7], "of z_8", z_other[:, 8] - z_one[:, 8])
+
+
+def rings_after(signal):
+    kept = [np.zeros(2**i) for i in range(3)]
+    for n, sample in enumerate(signal):
+        tree_step(kept, n, sample, h0, h1)
+    return kept
+
+
+for level, (a, b) in enumerate(zip(rings_after(x), rings_after(x + change), strict=True), start=1):
+    print(f"ring of level {level}: difference", b - a)
 assert np.array_equal(z_one[:, 7], z_other[:, 7]) and not np.array_equal(z_one[:, 8], z_other[:, 8])
 
 # %% [markdown]
 # ## The whole network
 #
-# Everything else in a block (GELU, 1x1 maps, gate, norm) looks at one time step only, so it needs no memory at all. The mean at the
-# end needs a running sum and a count. `Stream` puts this together: `step(x)` takes one sample and returns what the whole network
-# would return for the sequence so far.
+# Everything else in a block (GELU, 1x1 maps, gate, norm: notebook 6 draws it) looks at one time step only, so it needs no memory at all. The mean
+# at the end needs a running sum and a count. `Stream` puts this together: `step(x)` takes one sample and returns what the whole network would
+# return for the sequence so far.
 #
 # We load a trained classifier of digits (4 layers of 48 channels; `figures/data/README.md` says how it was made).
 
@@ -131,8 +149,12 @@ assert stream.ring.size == config.n_layers * config.d_model * (config.receptive_
 # %% [markdown]
 # ## Making up its mind
 #
-# Now look at the answer after *every* pixel, as probabilities. (This network was trained on whole digits only. What it says early is
-# not something that it was ever asked for, which makes it the more interesting to watch.)
+# Now look at the answer after *every* pixel, as probabilities. (A network's ten outputs, its *logits*, become probabilities by the softmax: exp of
+# each, divided by the sum of all. This network was trained on whole digits only. What it says early is not something that it was ever asked for,
+# which makes it the more interesting to watch.)
+#
+# A 0, a 4 and a 7, the first of each in the test part: three digits that begin differently. The legend names the three classes that come highest;
+# the others are grey, with their names where they lead for a while.
 
 
 # %%
@@ -183,135 +205,59 @@ second.restore(first.state())
 assert all(np.array_equal(first.step(digit[:, :, n]), second.step(digit[:, :, n])) for n in range(40, 64))
 
 # %% [markdown]
-# ## Drawing digits
-#
-# An *autoregressive* network gives, at each time n, a distribution of x[n] from the samples before it. (It reads the input one step
-# late, so that it cannot peek.) To draw: ask for the distribution of the first pixel, roll the dice, feed the pixel back, ask for
-# the next. Here the recurrence is not a luxury: without it every pixel costs a run of the whole network.
-#
-# Our small density model has 4 layers of 32 channels (`data/README.md` says how it was trained). First, is it any good? Its score is
-# in *bits per pixel*: how many bits one needs, on average, to say a pixel to somebody who has the model. A pixel has 17 levels,
-# so knowing nothing costs log2 17 = 4.09 bits. Knowing how often each level occurs at each place, counted in the training part,
-# costs less. A model must beat both.
-
-# %%
-from multires_ref.tasks import get_task
-from multires_ref.training.evaluate import evaluate
-from multires_ref.training.objectives import get_objective
-
-density, parts = load_model("data/density.safetensors"), get_task("digits-density").load(LoadOptions())
-score = evaluate(density, parts["test"], get_objective("density", density.config))["bits_per_dim"]
-
-# %%
-levels = {name: ((parts[name].x[:, 0] + 1) * 8).round().astype(int) for name in ("train", "test")}  # [N, 64] of 0 ... 16
-counts = np.stack([(levels["train"] == value).sum(axis=0) for value in range(17)]) + 1.0  # [17, 64], one for each to be safe
-share = counts / counts.sum(axis=0)
-by_place = -np.log2(share[levels["test"], np.arange(64)]).mean()
-print(f"nothing known {np.log2(17):.2f}, by place {by_place:.2f}, the network {score:.2f} bits per pixel")
-assert score < by_place < np.log2(17)
-
-# %% [markdown]
-# Now draw. Above are real digits, below are digits that never were.
-
-# %%
-from multires_ref.network.sampling import sample, sample_by_recomputing
-
-drawn = sample(density, np.random.default_rng(0), n=30)
-figure, ((above,), (below,)) = new_figure(9, 3.3, rows=2)
-plot_images(parts["test"].x[:30, 0], above, columns=15, title="real")
-plot_images(drawn[:, 0], below, columns=15, title="drawn")
-show(figure, "thirty real digits and thirty digits drawn from the network")
-
-# %% [markdown]
-# It is the same to start from a given beginning. Give the upper half of a digit, and let the network draw the lower half, five times:
-
-# %%
-halves = np.repeat(parts["test"].x[[3, 11, 20]], 5, axis=0)  # [15, 1, 64]
-finished = sample(density, np.random.default_rng(1), n=15, given=halves[:, :, :32])
-assert np.array_equal(finished[:, :, :32], halves[:, :, :32])
-rows = [np.concatenate((halves[5 * k : 5 * k + 1], finished[5 * k : 5 * k + 5])) for k in range(3)]
-show(plot_images(np.concatenate(rows)[:, 0], columns=6), "three digits, each followed by five ends drawn for its upper half")
-
-# %% [markdown]
-# In each row the first image is the real digit; the others share its upper four rows.
-#
-# A knob: the *temperature* makes the dice braver or more timid. 1 is the model itself; below 1 the likelier becomes likelier still.
-
-# %% tags=["varies"]
-moods = {t: sample(density, np.random.default_rng(2), n=10, temperature=t) for t in (0.5, 1.0, 1.5)}
-spread = {t: round(float(x.std(axis=0).mean()), 2) for t, x in moods.items()}
-print("how far ten samples differ, at each temperature:", spread)
-assert spread[0.5] < spread[1.0]
-show(plot_images(np.concatenate(list(moods.values()))[:, 0], columns=10), "samples at temperatures 0.5, 1 and 1.5, row by row")
-
-# %%
-from ipywidgets import interact
-
-
-def samples_at(temperature=1.0, seed=0):
-    x = sample(density, np.random.default_rng(seed), n=10, temperature=temperature)
-    return show(plot_images(x[:, 0], columns=10), f"ten samples at temperature {temperature}")
-
-
-# %% tags=["varies"]
-knobs = interact(samples_at, temperature=(0.0, 2.0, 0.1), seed=(0, 20))
-
-# %%
-assert samples_at(0.0, seed=3).png == samples_at(0.0, seed=4).png  # at temperature 0 nothing is left to chance
-assert samples_at(1.0, seed=3).png != samples_at(1.0, seed=4).png
-
-# %% [markdown]
 # ## What a step costs
 #
-# Count multiply-adds. One step of one sequence costs the same whatever came before. The recurrence does L of them. Running
-# the whole network for every pixel, as a sampler without a recurrence does, costs L runs of L steps each: L times more. For our
-# 64 pixels that is a factor of 64. For a CIFAR-10 image it is 1,024. The results are the same draws:
-
-# %%
-from multires_ref.diagnose.record import cast_model
-
-wide = cast_model(density, "float64")  # so that rounding does not decide which level is the nearest
-one, other = (draw(wide, np.random.default_rng(5), n=4, length=24) for draw in (sample, sample_by_recomputing))
-assert np.array_equal(one, other)
+# Count multiplications for one channel and one sample, K taps and J levels. The approximations: J filters of K taps, K J. The details and their
+# weights: nothing is gained by computing b_i and multiplying it by w_i, since q_i = w_i h1 can be made once (notebook 5 *folds* it), so J more
+# filters of K taps, again K J. The skip weight has joined the first tap of q₁. And one for w_a a_J:
+#
+# $$2 K J + 1$$
+#
+# For K = 2 and J = 6 that is 25, whatever came before, and it grows with the logarithm of the past. Around it stand the 1x1 maps, 2 D² a block, D
+# times as many for each channel. For this classifier:
 
 # %%
 from multires_ref.network.account import work_by_part
 
-step = sum(work_by_part(density.config).values())
-print(f"one step: {step:,} multiply-adds; an image by recurrence: {64 * step:,}; from scratch: {64 * 64 * step:,}")
-assert step > 2 * density.config.n_layers * density.config.d_model**2  # the 1x1 maps alone
+K, J, D, N = config.kernel_size, config.J, config.d_model, config.n_layers
+print(f"K = {K}, J = {J}: {2 * K * J + 1} a channel; times {D} channels and {N} layers: {N * D * (2 * K * J + 1):,}")
+print("the package counts", {name: f"{count:,}" for name, count in work_by_part(config).items()})
+assert work_by_part(config)["tree"] == N * D * (2 * K * J + 1) and work_by_part(config)["1x1 maps"] == N * 2 * D * D
 
 # %% [markdown]
-# Counting is not measuring: a single step is too little work for NumPy to be quick at, so the recurrence loses a part of its factor to
-# the calls around the numbers. Here is what was measured, once, with `data/cost_per_step.py`, for networks like this one, made for ever
-# longer sequences: seconds of one CPU core for one sequence.
+# ## The uniform memory in a stream
+#
+# The uniform memory looks at older details too: the newest t of level i, 2^i apart. Where do they come from? By folding, they are one longer filter
+# over the *approximation below*, q_i[2 r + k] = w_i[r] h1[k], of Q = 2 (t - 1) + K taps. So the same ring serves, only longer: (Q - 1) 2^(i-1)
+# numbers in place of (K - 1) 2^(i-1). A step costs K J + Σ Q_i + 1.
+#
+# By hand for K = 2, J = 3 and m = 5: a₃, b₃, two of level 2, one of level 1 (notebook 3). Q is 2, 4, 2 for the levels 3, 2, 1. The rings have 1 ·
+# 4, 3 · 2 and 1 · 1 numbers, eleven in place of seven.
 
 # %%
-import json
-from pathlib import Path
+from multires_ref.engines.rings import plan_rings
+from multires_ref.tree import kept_per_level
 
-from multires_ref.plots.speed import plot_costs
-
-measured = json.loads(Path("data/cost_per_step.json").read_text())
-L, by_stream, by_network = (measured[name] for name in ("lengths", "stream", "from_scratch"))
-print(measured["machine"], "\n", {n: f"{b / a:.0f} times" for n, a, b in zip(L, by_stream, by_network, strict=True)})
-
-# %%
-growth = [b / a for a, b in zip(by_stream, by_network, strict=True)]
-assert growth == sorted(growth)  # the longer the sequence, the more the recurrence saves
-costs = {"by recurrence": by_stream, "from scratch": by_network}
-show(
-    plot_costs(L, costs, ylabel="CPU seconds per sequence"),
-    "time to draw one sequence against its length, with and without recurrence",
+kept = kept_per_level(3, 2, "uniform", 5)
+print(
+    "details kept, fine to coarse:", kept, " rings:", plan_rings(kept, K=2).length, " fading:", plan_rings((1, 1, 1), K=2).length
 )
+uniform = Model.init(
+    NetworkConfig(1, 3, 8, 2, max_length=64, depth=3, tree_select="uniform", memory_size=5), np.random.default_rng(0)
+)
+stream, signal = Stream(uniform), test.x[:1]
+outputs = [stream.step(signal[:, :, n]) for n in range(64)]
+print("the stream ends as the network does:", np.allclose(outputs[-1], uniform(signal), atol=1e-5))
+assert np.allclose(outputs[-1], uniform(signal), atol=1e-5)
 
 # %% [markdown]
 # ## Summary
 #
-# - A causal filter of dilation s and two taps is a **ring** of s numbers; a tree of J levels keeps 2^J - 1 numbers a channel, one less
-#   than it sees. The work of a step grows with J only.
+# - A causal filter of dilation s and two taps is a **ring** of s numbers; a tree of J levels keeps 2^J - 1 numbers a channel, one less than it
+#   sees. The work of a step is 2 K J + 1 multiplications a channel: it grows with J only.
+# - The uniform memory needs longer rings of the same approximations, and no others.
 # - `Stream` runs a network sample by sample and gives the numbers of the whole-sequence network. Its state can be saved and restored.
-# - A classifier's mean over time gives an answer at every pixel; a density model can be sampled in L steps instead of L².
+# - A classifier's mean over time gives an answer at every pixel. Notebook 16 draws digits with a stream.
 #
 # ## Exercises
 #
@@ -324,7 +270,9 @@ show(
 # **4** (medium). Which of these could be streamed *without* the rings: a network of depth J = 1; the mean over time; a
 # bidirectional network?
 #
-# **5** (harder). A colleague's stream agrees with the network on the first sequence, and not on the second. What was forgotten?
+# **5** (easy). How many multiplications does a step of one channel cost with K = 4 and J = 10?
+#
+# **6** (harder). A colleague's stream agrees with the network on the first sequence, and not on the second. What was forgotten?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>
@@ -338,7 +286,9 @@ show(
 # **4.** Depth 1 still needs one number, a ring of one. The mean needs a sum and a count, no ring. A bidirectional network needs
 # the future, so it cannot be streamed at all.
 #
-# **5.** To `reset()`: the rings still hold the end of the first sequence. Checked below.
+# **5.** 2 · 4 · 10 + 1 = 81.
+#
+# **6.** To `reset()`: the rings still hold the end of the first sequence. Checked below.
 # </details>
 
 
@@ -363,4 +313,5 @@ for reset in (True, False, True):
     if reset:
         stream.reset()
     outputs.append([stream.step(digit[:, :, n]) for n in range(64)][-1])
+assert work_by_part(NetworkConfig(1, 3, 1, 1, kernel_size=4, depth=10))["tree"] == 81
 assert np.array_equal(outputs[0], outputs[2]) and not np.allclose(outputs[0], outputs[1])

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # 9. Making it fast
 #
-# The layer can be computed in several ways that give the same numbers. The package calls them *engines*, and this notebook finds each of them
-# from a simple thought: where does the time go, and what of it is needed? We count before we measure: counts hold on every machine.
+# The layer of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) can be computed in several ways that give the
+# same numbers. The package calls them *engines*, and this notebook finds each of them from a simple thought: where does the time go, and what of it
+# is needed? We count before we measure: counts hold on every machine.
 
 # %%
 import json
@@ -29,15 +30,16 @@ from multires_ref.plots.style import show
 # %% [markdown]
 # ## Where the time goes
 #
-# Take the paper's image network: batches of 50, 256 channels, 1,024 steps. One array of that shape in float32 is 50 * 256 * 1024 * 4 bytes, 52 million.
-# The tree has J = 10 levels, each makes two arrays, and each of them from K = 2 shifted and scaled ones.
+# Take the paper's image network: batches of 50, 256 channels, 1,024 steps. One array of that shape in float32 is 50 * 256 * 1024 * 4 bytes, 52
+# million. The tree has J = 10 levels, each makes two arrays, and each of them from K = 2 shifted and scaled ones.
 #
 # A CPU multiplies faster than its memory delivers. To multiply an array by a number and write the result, it reads 52 MB and writes 52 MB, and
 # does one multiplication per 8 bytes moved: it waits nearly all the time. So the thing to count is not multiplications. It is how
 # often a whole array travels between memory and CPU.
 #
-# In the plain NumPy tree a filter of two taps is: scale, shift, scale, add. That is about four passes, each reading and writing. Two
-# filters a level and ten levels make eighty passes, for a result that needs x read *once* and y written *once*.
+# Call *a pass* reading a whole array once and writing a whole array once. In the plain NumPy tree a filter of two taps is: scale, shift, scale,
+# add. That is about four passes, two a tap. Two filters a level and ten levels make J · 2 · 2 K = 80 passes, for a result that needs x read once
+# and y written once: *one* pass.
 
 # %%
 B, D, L, K, J = 50, 256, 1024, 2, 10
@@ -49,9 +51,9 @@ print(
 assert array == 52_428_800 and passes == 80
 
 # %% [markdown]
-# And in the whole network? Most multiplications are in the 1x1 maps, which are products of matrices: there each number that is
-# loaded is used hundreds of times, so the CPU is busy and does not wait. The tree is a small part of the
-# multiplications; what part of the *time* it is depends on how well its passes are avoided. `work_by_part` counts multiply-adds for one step of one sequence:
+# And in the whole network? Most multiplications are in the 1x1 maps, which are products of matrices: there each number that is loaded is used
+# hundreds of times, so the CPU is busy and does not wait. The tree is a small part of the multiplications; what part of the *time* it is depends on
+# how well its passes are avoided. `work_by_part` counts multiply-adds for one step of one sequence:
 
 # %%
 from multires_ref.network.account import work_by_part
@@ -67,21 +69,21 @@ assert work["1x1 maps"] == 10 * 2 * 256 * 256
 # The output wants w_i b_i[n], and b_i is h1 over a_{i-1}. So scale the *filter* instead of the signal: q_i = w_i h1 is K numbers, made once, and
 # b_i is never written down. The skip weight joins in for free: it is added to the first tap of the finest q.
 #
-# By hand, with h1 = (1, -1), w for b_1 of 2 and a skip of 0.5: q_1 = (2 + 0.5, -2) = (2.5, -2). At x = (..., 3, 4): 2.5 * 4 - 2 * 3 = 4, and the
-# long way: 2 * (4 - 3) + 0.5 * 4 = 4.
+# By hand, with h1 = (-1, 1), w for b_1 of 2 and a skip of 1: q_1 = (-2 + 1, 2) = (-1, 2). At x = (..., 3, 4): -1 * 4 + 2 * 3 = 2, and the long way:
+# 2 * (3 - 4) + 1 * 4 = 2. (In the call below, `kept=(1,)` says that one detail of level 1 is kept; 7 is the weight of a_1.)
 
 # %%
 from multires_ref.engines.readout import fold
 
-h1_levels = np.array([[[1.0, -1.0]]])  # [J, D, K] with one level and one channel
-q, w_a = fold(h1_levels, np.array([[7.0, 2.0]]), np.array([0.5]), kept=(1,))
+h1_levels = np.array([[[-1.0, 1.0]]])  # [J, D, K] with one level and one channel
+q, w_a = fold(h1_levels, np.array([[7.0, 2.0]]), np.array([1.0]), kept=(1,))
 print(q[0], w_a)
-assert np.array_equal(q[0], [[2.5, -2.0]]) and w_a == [7.0]
-assert q[0][0] @ [4, 3] == 2 * (4 - 3) + 0.5 * 4
+assert np.array_equal(q[0], [[-1.0, 2.0]]) and w_a == [7.0]
+assert q[0][0] @ [4, 3] == 2 * (3 - 4) + 1 * 4
 
 # %% [markdown]
-# Now the layer is: a_0 = x; then at each level y += q_i * a_{i-1} and a_i = h0 * a_{i-1}; at the end y += w_a a_J. Written with the
-# functions that we have had since the second notebook:
+# Write ⊛ᵢ for filtering with the dilation of level i, 2^(i-1). Then the layer is: a_0 = x; at each level y += q_i ⊛ᵢ a_{i-1} and a_i = h0 ⊛ᵢ
+# a_{i-1}; at the end y += w_a a_J. Written with the function that we have had since the first notebook:
 
 # %%
 from multires_ref.tree import dilated_conv
@@ -109,7 +111,7 @@ assert np.allclose(folded(x, q, w[0]), reference)
 # %% [markdown]
 # ## Second thought: one long filter, by FFT
 #
-# A layer is linear, causal and the same at all times, so it *is* one filter: its answer to a single 1 (tutorial 4). That filter is as long as the
+# A layer is linear, causal and the same at all times, so it *is* one filter: its answer to a single 1 (notebook 4). That filter is as long as the
 # sequence, and applying it directly would cost L multiplications a sample. But there is a way to convolve with long filters: a convolution of
 # signals is a product of their spectra.
 #
@@ -128,8 +130,8 @@ assert np.allclose(by_fft([1, 2], [3, 4], 2), [11, 10])
 assert np.allclose(by_fft([1, 2], [3, 4], 4), [3, 10, 8, 0])
 
 # %% [markdown]
-# Our layer the same way: its kernel, 200 samples of it, and transforms with room for both. The gradient is a convolution as well (tutorial
-# 5), so it goes through the same door.
+# Our layer the same way: its kernel, 200 samples of it, and transforms with room for both. The gradient is a convolution as well (notebook 5), so
+# it goes through the same door.
 
 # %%
 kernel = equivalent_kernel(**layer)[0]
@@ -138,8 +140,9 @@ assert np.allclose(long_way, reference)
 assert np.allclose(multires_conv(x[None, None], **layer, engine="fft")[0, 0], reference)
 
 # %% [markdown]
-# The cost is that of the transforms, about L log L, *whatever* K and J and the size of the memory are. So this way wins where filters or memories are
-# long, for example with the uniform memory, whose q_i have many taps.
+# The cost is that of the transforms, about L log L, *whatever* K and J and the size of the memory are. So this way is the better one, the longer
+# filters or memories are, for example with the uniform memory, whose q_i have many taps. Against the plain tree with its eighty passes it wins
+# already with two taps and the fading memory, as the chart below shows; against the next engine only with much longer ones.
 #
 # The price: an FFT mixes all samples with each other, so each output gets a rounding error of the size of the *loudest* sample. Where a signal
 # has a peak and then is quiet, the quiet part suffers. Here, in float32, a peak of a million at the start:
@@ -157,17 +160,20 @@ assert off["tree"] < 1e-5 < off["fft"]
 # ## Third thought: stay in the cache
 #
 # A row, one channel of one example, is 1,024 numbers of 4 bytes: 4 KB. That fits many times over in a CPU's nearest cache, whose passes are far
-# cheaper than those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone from the
-# cache. Turn the loops inside out: for each row, *all* levels. Then x is read once and y written once, and the passes in between are
-# in the cache. This is called *fusing*.
+# cheaper than those to memory. The plain tree does level 1 for *all* 12,800 rows, then level 2 for all of them, and each time everything has gone
+# from the cache. Turn the loops inside out: for each row, *all* levels. Then x is read once and y written once, and the passes in between are in
+# the cache. This is called *fusing*.
 #
 # One more turn makes it better still. Going from fine to coarse one must carry two things along: a, and the y summed up so far. Go from
-# coarse to fine, as Horner evaluates a polynomial: 2 + 3 t + 5 t² = 2 + t (3 + t 5), one thing carried along. Filters of one signal may be
-# exchanged like factors, so
+# coarse to fine, as Horner evaluates a polynomial: 2 + 3 t + 5 t² = 2 + t (3 + t 5), one thing carried along.
 #
-# $$r_{J+1} = w_a\, x, \qquad r_i = q_i * x + h_0 * r_{i+1}, \qquad y = r_1$$
+# Why may the order be turned round? Two filters in a row may be exchanged, as two factors may. Look at two levels, written out:
 #
-# with the dilation of level i in both filters.
+# $$y = q_1 ⊛_1 x + q_2 ⊛_2 (h_0 ⊛_1 x) + w_a\, h_0 ⊛_2 (h_0 ⊛_1 x) = q_1 ⊛_1 x + h_0 ⊛_1 \bigl(q_2 ⊛_2 x + h_0 ⊛_2 (w_a\, x)\bigr)$$
+#
+# At the right, every filter of level 2 works on x itself, and h0 of level 1 comes last. In general
+#
+# $$r_{J+1} = w_a\, x, \qquad r_i = q_i ⊛_i x + h_0 ⊛_i r_{i+1}, \qquad y = r_1.$$
 
 
 # %%
@@ -179,23 +185,23 @@ def horner(x, q, w_a):
 
 
 # %%
-assert np.polyval([5, 3, 2], 10) == 2 + 10 * (3 + 10 * 5)
 assert np.allclose(horner(x, q, w[0]), reference)
 
 # %% [markdown]
-# In Python this would be slow again: 12,800 rows, each with many small calls. The `fused` engine has the same loop compiled by Numba, with rows spread over the
-# cores. (Numba is optional: `pip install numba`.) Long sequences, whose rows do not fit, are first cut into short ones.
+# In Python this would be slow again: 12,800 rows, each with many small calls. The `fused` engine has the same loop compiled by Numba, with rows
+# spread over the cores. (Numba is optional: `pip install numba`.) Long sequences, whose rows do not fit, are first cut into short ones.
 #
 # All engines, both memories, forward and backward, are held to the same numbers by the tests. Here is a glance at it:
 
-# %%
+# %% tags=["varies"]
 from multires_ref.bench.implementations import operator_arguments
 
 engines = ["tree", "fft"] + (["fused"] if find_spec("numba") else [])
 arguments, g = operator_arguments(B=4, D=8, L=512, K=2)
 outputs = {name: multires_conv(*arguments, engine=name) for name in engines}
+print({name: f"within {abs(outputs[name] - outputs['tree']).max():.0e} of the tree" for name in engines if name != "tree"})
 for name in engines:
-    assert np.allclose(outputs[name], outputs["tree"], atol=1e-4) and outputs[name].dtype == np.float32
+    assert np.allclose(outputs[name], outputs["tree"], atol=1e-4)
 
 # %% [markdown]
 # ## Memory, and its limit
@@ -229,7 +235,9 @@ print(f"kept beside x, in arrays of its size, y included: {once:.1f} with one ba
 assert once < 1.1 and traced > 2 * 11
 
 # %% [markdown]
-# For a whole network the package counts it beforehand. The paper's image network, one training step:
+# For a whole network the package counts it beforehand. A block keeps six arrays of the size of its input: the input x, the convolution's output,
+# GELU's output, the two halves of the 1x1 map's output, and GLU's output (each is needed by the backward pass of what follows it). The paper's
+# image network has ten blocks:
 
 # %%
 from multires_ref.network.account import training_memory
@@ -237,7 +245,7 @@ from multires_ref.network.account import training_memory
 needed = training_memory(get_task("scifar10").network, batch_size=50)
 print({part: f"{size / 2**20:,.0f} MiB" for part, size in needed.items()})
 assert needed["stored for the backward pass"] == 10 * 6 * array
-as_traced = 10 * (6 + 2 * J) * array
+as_traced = 10 * (6 + 2 * J) * array  # and a_i, b_i of every level
 print(f"with every level kept: {as_traced / 2**20:,.0f} MiB")
 
 # %% [markdown]
@@ -246,16 +254,16 @@ print(f"with every level kept: {as_traced / 2**20:,.0f} MiB")
 #
 # ## The chart
 #
-# `multires-ref bench operator` measures all engines, PyTorch in four formulations where it is installed, and copying. Before anything is timed, all are
-# checked to agree; they take turns; medians are reported. Below is a stored run; the printed lines say on what and at which size, and the READMEs
-# of the folders how it was made. Your own machine will give other numbers: run it.
+# `multires-ref bench operator` measures all engines, PyTorch in four formulations where it is installed, and copying. Before anything is timed, all
+# are checked to agree; they take turns; medians are reported. Below is a stored run, `data/bench.json`; the printed lines say on what and at which
+# size. Blue circles are this package, grey squares PyTorch, orange diamonds copying. Each is a median, the line through it reaches from quartile to
+# quartile, and the axis is logarithmic: a step to the next labelled number is a factor of ten. Your own machine will give other numbers: run it.
 
 # %% tags=["varies"]
 from multires_ref.bench.timing import machine_line
 from multires_ref.plots.speed import plot_times
 
-places = [Path("../figures/data/bench.json"), Path("data/bench.json")]
-bench = json.loads(next(path for path in places if path.exists()).read_text())
+bench = json.loads(Path("data/bench.json").read_text())
 print(machine_line(bench["machine"]), "\n", bench["operator"]["shape"])
 assert bench["operator"]["agreement"] < 2e-4
 
@@ -265,16 +273,20 @@ assert both["fused"]["median"] < both["tree"]["median"] < both["PyTorch conv1d"]
 show(plot_times(both, title="forward and backward"), "time of every engine and of PyTorch's formulations, forward and backward")
 
 # %%
-forward = bench["operator"]["forward"]
+forward = {name: row for name, row in bench["operator"]["forward"].items() if name != "copying to a new array"}
 assert forward["copying x once"]["median"] < forward["fused"]["median"]
 show(plot_times(forward, title="forward"), "time of every engine, of PyTorch's formulations and of copying, forward")
 
 # %% [markdown]
-# `PyTorch conv1d` is how the authors' code computes the layer, as dilated depthwise convolutions. In the stored run it is slower, on a
-# CPU, than even our plain tree, as the assertion says. `PyTorch compiled` is the tree under `torch.compile`, which fuses too.
+# "Copying x once" writes into an array that is there already: the limit. (The file has "copying to a new array" too, left out here. It was slower
+# than some engines, because the operating system hands out fresh memory page by page; it measures that.) `PyTorch conv1d` is how the authors' code
+# computes the layer, as dilated depthwise convolutions. In the stored run it is slower, on a CPU, than even our plain tree. `PyTorch compiled` is
+# the tree under `torch.compile`, which fuses too.
 #
-# And which one does `engine="auto"` take? It counts the multiplications that a sample would cost in the tree, and compares them with where the
-# transforms were measured to win. Ask it:
+# And which one does `engine="auto"` take? It counts the multiplications that a sample costs in the tree. The fading memory: J filters h0 and J
+# filters q of K taps each, and one for w_a, 2 K J + 1 = 41. The uniform one with m = 500: K J = 20 for h0; the 499 details add two taps each to the
+# filters q, 998; and one: 1,019. That is compared with where the transforms were measured to take as long as the *fused* engine: 15 (1 + 3 / B)
+# log2(2 L) multiplications, fitted to measurements on one machine. Ask it:
 
 # %% tags=["varies"]
 from multires_ref.engines import explain_choice
@@ -283,41 +295,19 @@ from multires_ref.tree import kept_per_level
 memories = {"fading": kept_per_level(10, 2), "uniform, m = 500": kept_per_level(10, 2, "uniform", 500)}
 chosen = {name: explain_choice(np.zeros((50, 256, 1024), np.float32), 10, taps, 2) for name, taps in memories.items()}
 print("\n".join(f"{name}: {engine}, {why}" for name, (engine, why) in chosen.items()))
+print("15 (1 + 3 / B) log2(2 L) =", round(15 * (1 + 3 / 50) * np.log2(2 * 1024)))
 assert chosen["uniform, m = 500"][0] == "fft"
 
 # %% [markdown]
 # ## On a GPU
 #
-# The same idea, one size larger. On a GPU the far memory is the GPU's own, and the near one is the registers and the *shared memory* of a
-# block of threads. The kernel gives each row to one block:
-#
-# - a thread holds up to 16 samples of the row in registers, so 64 threads hold a row of 1,024;
-# - while a level's dilation is smaller than the number of threads, a tap belongs to another thread and comes through shared memory, two copies of the
-#   row written in turn, so one barrier a level is enough;
-# - from then on each tap belongs to the thread itself, and nothing need be exchanged at all;
-# - x is read once from far memory, y is written once.
-#
-# The backward kernel computes the levels again and walks back through them. Each block writes its own sums for the filters' gradients, and a second small
-# kernel adds them in a fixed order: no atomic additions, so the same input gives the same bits.
-
-# %%
-from multires_ref.engines.gpu import ITEMS, threads_for
-
-threads = threads_for(1024, ITEMS)
-exchanged = sum(2**i < threads for i in range(10))  # levels with a dilation below the number of threads
-print(
-    f"{threads} threads a row: {exchanged} levels through shared memory, {10 - exchanged} inside a thread; {2 * 4 * 1024} bytes shared"
-)
-assert threads * ITEMS == 1024 and exchanged == 6
-
-# %% [markdown]
-# **None of this had run on a GPU when this notebook was written.** What has been tested is the CUDA source itself, compiled for the CPU
-# (`tests/cuda_on_cpu.py` runs every thread of a block), against the tree engine, and the Python around it on a strict replacement of CuPy. That
-# shows that the arithmetic is right. It shows nothing about speed, so this notebook states no number about it.
+# The same idea, one size larger: a row stays in the registers and the *shared memory* of one block of threads for all of its levels, so that x is
+# read once from the GPU's memory and y is written once. `engines/gpu.py` and `engines/cuda/` have it; this notebook states no time for it, since it
+# was written where there was no GPU.
 #
 # ## Summary
 #
-# - Count the passes over memory, not the multiplications: the plain tree makes eighty where two are needed.
+# - Count the passes over memory, not the multiplications: the plain tree makes eighty where one is needed.
 # - **Fold** w into h1: the details are never written down.
 # - **FFT**: the layer is one long filter; the cost does not depend on K, J or m; in float32 a loud sample blurs the quiet ones.
 # - **Fuse**: all levels of one row while it is in the cache; Horner's scheme carries one array.
@@ -330,13 +320,13 @@ assert threads * ITEMS == 1024 and exchanged == 6
 #
 # **2** (easy). Evaluate 4 + 3 t + 2 t² + t³ at t = 2 by Horner's scheme.
 #
-# **3** (medium). Which length must the FFT have to convolve 1,000 samples with a kernel of 1,000, if only the first 1,000 outputs are wanted, and
-# which outputs are spoilt if it has only 1,500?
+# **3** (medium). Which length must the FFT have at least to convolve 1,000 samples with a kernel of 1,000, if the first 1,000 outputs are wanted,
+# and which outputs are spoilt if it has only 1,500?
 #
-# **4** (medium). For the uniform memory with weights (2, 3) on b_1[n] and b_1[n-2] and h1 = (1, -1): what is q_1?
+# **4** (medium). For the uniform memory with weights (2, 3) on b_1[n] and b_1[n-2] and h1 = (-1, 1): what is q_1?
 #
-# **5** (harder). The kernel's r_{J+1} = w_a x starts from x and not from a_J. Show that h0 applied J times, with all its dilations, is applied to it on
-# the way, so that w_a a_J is in y.
+# **5** (harder). The kernel's r_{J+1} = w_a x starts from x and not from a_J. Show that h0 applied J times, with all its dilations, is applied to
+# it on the way, so that w_a a_J is in y.
 
 # %% [markdown]
 # <details><summary>Solutions</summary>
@@ -345,12 +335,13 @@ assert threads * ITEMS == 1024 and exchanged == 6
 #
 # **2.** 1; 1 * 2 + 2 = 4; 4 * 2 + 3 = 11; 11 * 2 + 4 = 26.
 #
-# **3.** The full convolution has 1,999 samples, so 1,999 is always enough. With 1,500 the samples 1,500 to 1,998 come round to 0 to 498: these outputs are
-# spoilt, and 499 to 999 are right.
+# **3.** The full convolution has 1,999 samples, 0 to 1,998. With a length of 1,999 none comes round. With 1,998 the last one comes round to 0 and
+# spoils the first output, so 1,999 it must be. With 1,500 the samples 1,500 to 1,998 come round to 0 to 498: these outputs are spoilt, and 499 to
+# 999 are right.
 #
-# **4.** q_1[2 t + k] = w[t] h1[k]: (2, -2, 3, -3).
+# **4.** q_1[2 t + k] = w[t] h1[k]: (-2, 2, -3, 3).
 #
-# **5.** Put all q_i = 0. Then y = r_1 = h0 * r_2 = h0 * (h0 dilated * r_3) = ... = all of them applied to w_a x, which is w_a a_J.
+# **5.** Put all q_i = 0. Then y = r_1 = h0 ⊛₁ r_2 = h0 ⊛₁ (h0 ⊛₂ r_3) = ... = all of them applied to w_a x, which is w_a a_J.
 # </details>
 
 # %% jupyter={"source_hidden": true} tags=["solution"]
@@ -359,7 +350,8 @@ assert np.polyval([1, 2, 3, 4], 2) == 26
 a, b = rng.standard_normal((2, 1000))
 right = np.convolve(a, b)[:1000]
 wrong = ~np.isclose(by_fft(a, b, 1500)[:1000], right)
-assert np.allclose(by_fft(a, b, 2000)[:1000], right) and not wrong[499:].any() and wrong[:499].mean() > 0.99
-assert np.array_equal(fold(h1_levels, np.array([[0.0, 2.0, 3.0]]), np.zeros(1), kept=(2,))[0][0], [[2, -2, 3, -3]])
+assert np.allclose(by_fft(a, b, 1999)[:1000], right) and not np.isclose(by_fft(a, b, 1998)[0], right[0])
+assert not wrong[499:].any() and wrong[:499].mean() > 0.99
+assert np.array_equal(fold(h1_levels, np.array([[0.0, 2.0, 3.0]]), np.zeros(1), kept=(2,))[0][0], [[-2, 2, -3, 3]])
 only_a = horner(x, [np.zeros(2)] * 5, w[0])
 assert np.allclose(only_a, w[0] * pyramid(x, h0, h1, 5)[-1][0])

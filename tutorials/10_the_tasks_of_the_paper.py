@@ -13,9 +13,10 @@
 # %% [markdown]
 # # 10. The tasks of the paper
 #
-# The paper measures its network on four kinds of sequences: nested expressions, electrocardiograms, images read pixel by pixel, and the
-# density of images. This notebook looks at each of them by example: what one sequence is, why it is long, what is asked, and how the answer is
-# scored. At the end stand the published numbers, and beside them, plainly, what has been reproduced here and what has not.
+# The paper (Shi, Wang and Fox, ICML 2023, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) measures its network on four kinds of sequences:
+# nested expressions, electrocardiograms, images read pixel by pixel, and the density of images. This notebook looks at each of them by example:
+# what one sequence is, why it is long, what is asked, and how the answer is scored. At the end stand the published numbers, and beside them,
+# plainly, what has been reproduced here and what has not.
 #
 # Of the data sets only ListOps can be made on the spot, since it is generated. CIFAR-10 and PTB-XL are not part of this repository;
 # where they are needed, we show the form with something that *is* here, and say so.
@@ -63,14 +64,14 @@ assert [TOKENS[n] for n in tokens].count("X") == 2
 # %% [markdown]
 # ## Why it is long, and why it is hard
 #
-# The paper's expressions have 500 to 2,000 tokens. Let us make some (the whole set, 100,000 of them, is `multires-ref data listops`), and look at one by
-# its *nesting depth*: how many brackets are open at each token.
+# The paper's expressions have 500 to 2,000 tokens. Let us make some (the whole set, 100,000 of them, is `multires-ref data listops`), and look at
+# one by its *nesting depth*: how many brackets are open at each token.
 
 # %%
 examples = generate(400, seed=1)
 source, value = examples[0]
 codes = encode(source)
-print(source.replace("( ", "").replace(" )", "")[:100], "...\n", len(codes), "tokens, value", value)
+print("it begins:", " ".join(TOKENS[c] for c in codes[:30]), "...\n", len(codes), "tokens, value", value)
 assert evaluate(source) == value and all(500 < len(encode(s)) - 1 < 2000 for s, _ in examples)
 
 
@@ -105,21 +106,52 @@ def spans(codes):
 
 # %%
 found = np.concatenate([spans(encode(s)) for s, _ in examples])
-assert spans(tokens) == [3, 9]  # our first expression: [MIN ... ] and the whole
-ax = new_axes(9, 2.6)
-ax.hist(found, bins=2.0 ** np.arange(1, 11.5, 0.5), color="#0072B2")
-ax.set_xscale("log", base=2)
+print("our first expression:", spans(tokens), "(its MIN, and the whole)")
+octaves = np.histogram(found, bins=2.0 ** np.arange(1, 12))[0]
+names = [f"{2**n} to {2 ** (n + 1) - 1}" for n in range(1, 11)]
+ax = new_axes(9, 3.2)
+ax.bar(names, octaves, color="#0072B2")
+for place, count in enumerate(octaves):
+    ax.text(place, count, f"{count:,}", ha="center", va="bottom", fontsize=9)
+ax.tick_params(axis="x", rotation=20)
 ax.set(xlabel="tokens from an opening bracket to its partner", ylabel="brackets")
-show(ax, "how far apart brackets and their partners are, on a logarithmic axis")
+show(ax, "how many brackets have their partner at which distance, octave by octave")
 
 # %% [markdown]
-# Most partners are near, and still no octave is empty, up to more than a thousand tokens. There is no one distance at which to look.
-# A memory whose levels are spaced by octaves looks at all of them.
+# Most partners are near: a list of at most ten arguments without lists in it is closed after 3 to 11 tokens, and such flat lists are the commonest.
+# And still no octave is empty, up to more than a thousand tokens. There is no one distance at which to look.
+#
+# ## How could a stack of filters evaluate this?
+#
+# A layer does not search for a bracket: it weighs the past by age, always in the same way. Two things it can do help.
+#
+# **It can count.** Write +1 for an opening bracket, -1 for a closing one, 0 for all else, and sum over the whole past: that is the nesting depth.
+# And a sum over the whole past is the approximation a_J of the sum-and-fall tree, once 2^J is at least the length. So one channel of one layer
+# knows at every token how deep it is:
 
 # %%
-octaves = np.histogram(found, bins=2.0 ** np.arange(1, 12))[0]
-print({f"{2**n} to {2 ** (n + 1) - 1}": int(count) for n, count in enumerate(octaves, start=1)})
-assert octaves.min() > 0 and found.max() > 1000
+from multires_ref import pyramid
+
+steps = np.array([TOKENS[c][0] == "[" for c in codes], float) - (codes == TOKENS.index("X"))
+depth = pyramid(steps, np.array([1.0, 1.0]), np.array([-1.0, 1.0]), depth=11)[-1][0]
+print("a_11 is the nesting depth:", np.array_equal(depth, nesting(codes)))
+assert np.array_equal(depth, nesting(codes))
+
+# %% [markdown]
+# **With a bend it can answer "is there a 9?"** One channel for each digit holds 1 where the digit is. Its sum over a list is how often the digit
+# occurred, and GELU and gate can turn "more than 0" into yes. The MAX of a flat list is the largest digit that has a yes. By hand for [MAX 4 3 2 1
+# 0 ]: yes for 0 to 4, no above, so 4.
+
+# %%
+flat = encode("[MAX 4 3 2 1 0 ]")
+seen = np.array([(flat == TOKENS.index(str(d))).sum() > 0 for d in range(10)])
+print("digits seen:", np.flatnonzero(seen), " the largest:", np.flatnonzero(seen).max())
+
+# %% [markdown]
+# In a nested expression, the digits of the *inner* lists must not be counted for the outer one, and their results must be. The depth channel can
+# gate the first away, and the next block may do for the results what this one did for digits: so each block could resolve one depth of nesting,
+# innermost first. That is a way in which such a network *could* work, and that its memory spans all octaves is needed for it. Whether a trained one
+# does so is not shown here, nor in the paper.
 
 # %% [markdown]
 # What does one get *without* understanding? Say the commonest answer: no digit is much commoner than the others. But the first token already tells a
@@ -136,8 +168,8 @@ print({TOKENS[c]: int(v) for c, v in rule.items()}, f"right: {(guess == values[h
 assert 0.2 < (guess == values[held]).mean() < 0.55
 
 # %% [markdown]
-# Keep that share in mind when you read a table of ListOps results: a network that scores there has learned to look at one token. The Long
-# Range Arena prints 36.4 % for a Transformer. The paper's network reaches 62.75 %.
+# Keep that share in mind when you read a table of ListOps results: a network that scores there *need not* have learned more than to look at one
+# token (it may have, and lose the points elsewhere). The Long Range Arena prints 36.4 % for a Transformer. The paper's network reaches 62.75 %.
 #
 # ## Electrocardiograms: twelve channels
 #
@@ -162,7 +194,14 @@ assert np.allclose(limbs[3] + limbs[4] + limbs[5], 0)  # the three augmented lea
 chest = np.stack([np.roll(II, k) * (k - 2.5) / 2.5 for k in range(6)])
 x = np.concatenate((limbs, chest)).astype(np.float32)
 assert x.shape == (12, 1000) == (len(LEAD_NAMES), get_task("ptbxl").network.max_length)
-show(plot_example(x, title="a stand-in for PTB-XL: one recording turned into twelve leads"), "twelve traces")
+ax = new_axes(6, 3.2)
+plot_example(x[:6], ax, title="a stand-in: six leads made of one recording")
+ax.set_yticks(ax.get_yticks(), LEAD_NAMES[:6])
+show(ax, "six traces, made of one recording")
+
+# %% [markdown]
+# These traces look so much alike because they are shifts and multiples of one recording. Real leads see the heart from different sides, and their
+# beats have different shapes.
 
 # %% [markdown]
 # How does the network read twelve channels? The encoder is a 1x1 map: at each time it turns the 12 numbers into D = 128 mixtures, and from there
@@ -177,9 +216,10 @@ print("encoder", weight.shape, "logits", logits.shape, "receptive field", task.n
 assert logits.shape == (1, 71) and task.network.receptive_field >= 1000
 
 # %% [markdown]
-# And the score? For each statement the recordings are ordered by the network's logit, and one asks: if I draw one recording that has the statement and
-# one that has not, how often does the first stand higher? That is the AUROC, 0.5 for guessing and 1 for a perfect order; the mean over the statements is
-# the *macro* AUROC. By hand: logits 0.9, 0.4, 0.7, 0.1 with truth 1, 1, 0, 0. The pairs: 0.9 beats both, 0.4 beats 0.1 and not 0.7. So 3 of 4.
+# And the score? For each statement the recordings are ordered by the network's logit, and one asks: if I draw one recording that has the statement
+# and one that has not, how often does the first stand higher? That is the AUROC, 0.5 for guessing and 1 for a perfect order; the mean over the
+# statements is the *macro* AUROC. By hand: logits 0.9, 0.4, 0.7, 0.1 with truth 1, 1, 0, 0. The pairs: 0.9 beats both, 0.4 beats 0.1 and not 0.7.
+# So 3 of 4.
 
 # %%
 from multires_ref.training.objectives import macro_auroc
@@ -199,8 +239,6 @@ assert np.mean(wins) == 0.75 == macro_auroc(logits, truth)
 # build such a record from a picture of our own, and read it the way the package does.
 
 # %%
-from multires_ref.tasks.cifar import MEAN, STANDARD_DEVIATION, normalised
-
 r, c = np.mgrid[0:32, 0:32]
 disc = (r - 16) ** 2 + (c - 16) ** 2 < 90
 picture = np.stack([8 * r, 8 * c, np.where(disc, 255, 60)]).astype(np.uint8)  # [3, 32, 32]: red, green, blue
@@ -211,11 +249,13 @@ assert np.array_equal(sequence[:, 32 * 5 + 7], picture[:, 5, 7])
 # %%
 figure, ((left, right),) = new_figure(9, 3.2, columns=2, width_ratios=[1, 2])
 plot_example(sequence.astype(float), left, title="the image")
-for colour, channel in zip(("#D55E00", "#009E73", "#0072B2"), sequence, strict=True):
-    right.plot(channel, color=colour, lw=0.8)
-right.set(xlabel="time n (red, green and blue)", xticks=range(0, 1025, 128))
-assert np.allclose(normalised(sequence[None])[0] * STANDARD_DEVIATION + MEAN, sequence / 255, atol=1e-6)
-show(figure, "a made-up image and its three channels over time")
+for colour, name, channel in zip(("#D55E00", "#009E73", "#0072B2"), ("red", "green", "blue"), sequence, strict=True):
+    right.plot(
+        range(320, 384), channel[320:384], color=colour, ls="-" if name == "red" else "--" if name == "green" else ":", label=name
+    )
+right.set(xlabel="time n: rows 10 and 11", ylabel="value (0 to 255)", xticks=range(320, 385, 16), ylim=(-5, 300))
+right.legend(ncols=3, loc="upper left")
+show(figure, "a made-up image, and its three channels over two of its rows")
 
 # %% [markdown]
 # The digits, which are here, are the same thing in small. What reading order means for a *memory* is worth a look: at the middle of the image, how
@@ -230,8 +270,20 @@ assert (ages[4, 3], ages[3, 4], ages[4, 5], ages[5, 4]) == (1, 8, -1, -8)
 show(plot_ages(8, 4, 4), "the age of each pixel, seen from the middle")
 
 # %% [markdown]
-# The fourth task asks for the *density* of such sequences: how probable is each next number, given all before. Tutorial 8 does it on the
-# digits, and explains its score, bits per number.
+# The fourth task asks for the *density* of such sequences: how probable is each next pixel, given all before. Notebook 16 does it on the digits,
+# and explains its score, bits per number. The paper's images are CIFAR-10's: 1,024 steps of three colours, 3,072 numbers, each with 256 values. Its
+# network:
+
+# %%
+density = get_task("cifar10-density").network
+print(
+    f"L = {density.max_length}, D = {density.d_model}, {density.n_layers} blocks, K = {density.kernel_size}, J = {density.J}, {density.d_output} outputs at each step"
+)
+print(f"one block's 1x1 maps: 3 D² + 3 D = {3 * density.d_model**2 + 3 * density.d_model:,} parameters")
+
+# %% [markdown]
+# This is where its 38 million parameters (in the table below) come from: nearly all of them are the two 1x1 maps of each block, which grow with the
+# square of D. The filters and weights of the layers themselves are little more than a hundredth.
 #
 # ## The networks, counted
 #
@@ -260,8 +312,8 @@ for name, expected in printed.items():
 # %% [markdown]
 # ## Published, and reproduced here
 #
-# A reproduction is a number, a command and a machine. An empty place in the right column means just that: at the full setting it has not been
-# run with this package. What *was* done is the comparison of the computation with the authors' code, number by number (tutorial 7).
+# A reproduction is a number, a command and a machine. An empty place in the right column means just that: at the full setting it has not been run
+# with this package. What *was* done is the comparison of the computation with the authors' code, number by number (notebook 7).
 
 # %% tags=["varies"]
 from multires_ref.base.tables import text_table
@@ -273,7 +325,7 @@ assert {row[0] for row in rows} == set(printed)
 
 # %% [markdown]
 # What *can* be had on any machine is the small tasks. The digits classifier that the figures of this package are drawn from, and the small density
-# model of tutorial 8, scored now on their test parts:
+# model of notebook 16, scored now on their test parts:
 
 # %% tags=["varies"]
 from multires_ref import load_model
@@ -309,8 +361,8 @@ assert results["accuracy"] > 0.95 and results["bits_per_dim"] < 2
 #
 # **4** (medium). K = 4 and 2,048 tokens: which depth does the ListOps network have, and how far does one layer see?
 #
-# **5** (harder). Why can the commonest-value-of-the-first-operator rule not be beaten by looking at the first *two* tokens, when the second is a digit and the
-# first is SM?
+# **5** (harder). Why can the commonest-value-of-the-first-operator rule not be beaten by looking at the first *two* tokens, when the second is a
+# digit and the first is SM?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>

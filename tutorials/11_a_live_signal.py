@@ -14,9 +14,10 @@
 # # 11. A live signal
 #
 # A sensor sends one sample after the other, and we want its wavelet coefficients, and later the signal without its noise, while it does.
-# PyWavelets' `swt` needs the whole signal first: it wraps around, so its newest coefficients depend on the beginning and the end. The causal
-# tree needs only the past. We compute it one sample at a time, first by hand, then with `CausalSWT`; go back with `CausalISWT`, which is
-# late; remove noise from an electrocardiogram; and let a small classifier answer while samples arrive.
+# PyWavelets' `swt` needs the whole signal first: it wraps around, so its newest coefficients depend on the beginning and the end. The causal tree
+# of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) needs only the past. We compute it one sample at a time,
+# first by hand, then with `CausalSWT`; go back with `CausalISWT`, which is late; remove noise from an electrocardiogram; and let a small classifier
+# answer while samples arrive.
 
 # %%
 import numpy as np
@@ -216,7 +217,7 @@ show(ax, "the error of the denoised signal against the delay")
 # ## A classifier that answers while samples arrive
 #
 # Last, a network. The signals are noise, in which a slow or a fast wave begins; which of the two is it? We train a small classifier on whole
-# signals, a network alone (`features=False`: nothing beside it, as tutorial 13 explains), and then feed it sample by sample with `Stream`, whose
+# signals, a network alone (`features=False`: nothing beside it, as notebook 13 explains), and then feed it sample by sample with `Stream`, whose
 # layers keep rings like ours.
 
 # %%
@@ -294,7 +295,8 @@ show(ax, "the share of signals that are classified rightly, against the number o
 #
 # **2** (easy). How many numbers does a stream of three channels keep with "sym4" (8 taps) and 4 levels, and how late is its inverse?
 #
-# **3** (middle). Hard thresholding keeps a large detail as it is. Which threshold makes the live denoiser return the signal itself, delayed, in either mode?
+# **3** (middle). Hard thresholding keeps a large detail as it is. Which threshold makes the live denoiser return the signal itself, delayed, in
+# either mode?
 #
 # **4** (middle). An electrocardiogram arrives at 360 samples a second. How many levels of "haar" may be used, if the result must not be more than
 # 50 ms late?
@@ -317,7 +319,7 @@ show(ax, "the share of signals that are classified rightly, against the number o
 #
 # </details>
 
-# %%
+# %% jupyter={"source_hidden": true} tags=["solution"]
 stream = CausalSWT(own, level=2)
 assert [float(c) for pair in [stream.step(v) for v in [*x, 2.0]][-1] for c in pair] == [4, 0, 4, 2]
 three = CausalSWT("sym4", 4, shape=(3,))

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # 12. Other memories
 #
-# The wavelet tree keeps m numbers of the past (notebook 3). It is not the only way. Legendre polynomials, Fourier series and exponential
-# averages keep m numbers too, and recurrent networks are built on them: the Legendre memory unit (Voelker, Kajić, Eliasmith, 2019) and
-# HiPPO (Gu, Dao, Ermon, Rudra, Ré, 2020), from which the state-space models grew. All of them are linear, so the question of notebook 3 can
-# be put to each on equal terms: **what do m numbers still know of the past?**
+# The wavelet tree of Shi, Wang and Fox ([arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) keeps m numbers of the past (notebook 3). It is not
+# the only way. Legendre polynomials, Fourier series and exponential averages keep m numbers too, and recurrent networks are built on them: the
+# Legendre memory unit (Voelker, Kajić, Eliasmith, 2019) and HiPPO (Gu, Dao, Ermon, Rudra, Ré, 2020), from which the state-space models grew. All of
+# them are linear, so the question of notebook 3 can be put to each on equal terms: **what do m numbers still know of the past?**
 #
 # We derive the Legendre memory for two numbers with a pencil, check the general formula by an integral, and then let all memories compete.
 
@@ -145,8 +145,8 @@ assert np.isclose(legs.z[0], 4)
 # %% [markdown]
 # ## Fourier, and exponential averages
 #
-# **Fourier** (FouT): the window's past as a constant, cosines and sines. The leaving value is answered otherwise: a Fourier series closes the window to
-# a ring, and where its two ends meet it takes their mean, so x(t) + x(t - θ) ≈ 2 Σ z_k e_k(0).
+# **Fourier** (FouT): the window's past as a constant, cosines and sines. The leaving value is answered otherwise: a Fourier series closes the
+# window to a ring, and where its two ends meet it takes their mean, so x(t) + x(t - θ) ≈ 2 Σ z_k e_k(0).
 #
 # **Exponential averages**: m leaky means, each with its own time constant τ, z ← z e^(-1/τ) + (1 - e^(-1/τ)) x. With octaves for time constants they
 # fade as the tree does.

@@ -132,8 +132,10 @@ def plot_samples(x: np.ndarray, *, given: int = 0, title: str = "", inch: float 
 
 
 @styled
-def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, title: str = "") -> Axes:
+def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, title: str = "", labels: Sequence[str] = ()) -> Axes:
     """A grid of square images, given as sequences row by row: [n, side * side]. Dark is large, on one scale for all images.
+
+    `labels`, one for each image, are written above them.
 
     Examples
     --------
@@ -144,13 +146,17 @@ def plot_images(x: np.ndarray, ax: Axes | None = None, *, columns: int = 10, tit
     """
     n, side = len(x), round(x.shape[-1] ** 0.5)
     columns = min(columns, n)
-    rows, step = -(-n // columns), side + 1
-    sheet = np.full((rows * step - 1, columns * step - 1), np.nan)
+    gap = 1 if not labels else max(2, side // 4)  # pixels between two rows of images
+    rows, step, down = -(-n // columns), side + 1, side + gap
+    sheet = np.full((rows * down - gap, columns * step - 1), np.nan)
     for i, image in enumerate(x):
-        top, left = i // columns * step, i % columns * step
+        top, left = i // columns * down, i % columns * step
         sheet[top : top + side, left : left + side] = image.reshape(side, side)
-    ax = ax if ax is not None else new_axes(9, 9 * rows / columns + (0.4 if title else 0.1))
+    ax = ax if ax is not None else new_axes(9, 9 * rows / columns * down / step + (0.4 if title else 0.1) + 0.2 * bool(labels))
     ax.imshow(np.ma.masked_invalid(sheet), cmap="Greys", interpolation="nearest", vmin=x.min(), vmax=x.max())
+    for i, label in enumerate(labels):
+        where = (i % columns * step + side / 2 - 0.5, i // columns * down - 0.8)
+        ax.text(*where, label, ha="center", va="bottom", fontsize=9)
     without_axes(ax, title)
     return ax
 
@@ -201,6 +207,8 @@ def plot_beliefs(
 ) -> Axes:
     """The probability of each class as samples arrive, [L, C]; the legend names the `named` classes with the highest peaks.
 
+    The others are grey; where one of them reaches 0.15 or more, its name stands at its peak.
+
     Examples
     --------
     >>> ax = plot_beliefs(np.array([[0.5, 0.3, 0.2], [0.1, 0.9, 0.0]]), "abc", named=2)
@@ -212,6 +220,9 @@ def plot_beliefs(
     for c in range(probabilities.shape[1]):
         if c not in chief:
             ax.plot(probabilities[:, c], "-", color=COLOURS["light"], lw=1, zorder=1)
+            peak = int(probabilities[:, c].argmax())
+            if probabilities[peak, c] >= 0.15:
+                ax.text(peak, probabilities[peak, c], str(labels[c]), color=COLOURS["grey"], fontsize=9, ha="center", va="bottom")
     for n, c in enumerate(chief):
         ax.plot(probabilities[:, c], color=CYCLE[n], ls=DASHES[n % len(DASHES)], label=str(labels[c]), zorder=2)
     ax.legend(ncols=named, loc="upper left")

@@ -129,7 +129,7 @@ def plot_confusion(table: np.ndarray, labels: Sequence[str], title: str = "", ax
 def plot_runs(
     groups: dict[str, Sequence[float]], ax: Axes | None = None, *, xlabel: str = "test accuracy", title: str = ""
 ) -> Axes:
-    """One row for each group: a dot for every run, and a line at their mean, so that the spread of a group is seen.
+    """One row for each group: a dot for every run, and a line at their mean (of several), so that the spread of a group is seen.
 
     Examples
     --------
@@ -139,8 +139,9 @@ def plot_runs(
     """
     ax = ax if ax is not None else new_axes(9, 0.9 + 0.36 * len(groups))
     for row, scores in enumerate(groups.values()):
-        mean = float(np.mean(scores))
-        ax.plot([mean, mean], [row - 0.34, row + 0.34], "-", color=COLOURS["black"], lw=2, label="mean", zorder=3)
+        if len(scores) > 1:
+            mean = float(np.mean(scores))
+            ax.plot([mean, mean], [row - 0.34, row + 0.34], "-", color=COLOURS["black"], lw=2, label="mean", zorder=3)
         ax.plot(list(scores), [row] * len(scores), "o", color=COLOURS["sky"], mec=COLOURS["blue"], ms=6, alpha=0.7, label="runs")
     ax.set_yticks(range(len(groups)), list(groups))
     ax.invert_yaxis()

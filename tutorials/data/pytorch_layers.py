@@ -5,6 +5,7 @@
 authors.safetensors    the parameters of tests/data/classifier_layernorm.pth by the authors' names, nothing else
 pytorch_layers.npz     x, and every layer's output by PyTorch, as [B, D, L]: "float64/<layer>", "float32/<layer>", and
                        "planted/<layer>", in float64, of the same network with a mistake in it
+authors_gradients.npz  the authors' own loss and gradients of that network, from tests/data/classifier_layernorm.npz
 compare.txt            what `multires_ref.compare` says about the network with the mistake
 """
 
@@ -52,6 +53,7 @@ def main() -> None:
     model = load_model(HERE / "authors.safetensors", max_length=32, tree_select="fading")
     with np.load(CHECKPOINT.with_suffix(".npz")) as z:
         x = z["x"][:2]
+        theirs = {name: z[name] for name in z if name in ("x", "target", "loss", "eval_output") or name.startswith("grad/")}
     names = {key: ours for key, ours in authors_layers(model.config).items() if not ours.endswith(".input")}
     arrays = {"x": x}
     for dtype in ("float64", "float32"):
@@ -59,9 +61,10 @@ def main() -> None:
         arrays |= {f"{dtype}/{name}": a for name, a in values.items()}
     wrong = with_mistake(to_torch(cast_model(model, "float64")))
     arrays |= {f"planted/{name}": a for name, a in layers_of(wrong, x, names).items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_whole(HERE / "pytorch_layers.npz", buffer.getvalue())
+    for name, held in (("pytorch_layers.npz", arrays), ("authors_gradients.npz", theirs)):
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **held)
+        write_whole(HERE / name, buffer.getvalue())
     write_whole(HERE / "compare.txt", f"{compare(wrong, model, x)}\n".encode())
 
 
