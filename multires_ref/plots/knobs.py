@@ -1,7 +1,8 @@
 """A knob of a notebook as a few stored pictures, for pages without a kernel.
 
-While `multires-ref tutorials --build` executes a notebook, `ipywidgets.interact` is the function that `recording` returns. It draws
-the pictures of a few settings too, and displays them as data of a type of their own, which the command takes out and stores.
+While `multires-ref tutorials --build` executes a notebook, `ipywidgets.interact` is the function that `recording` returns. It
+also draws the pictures of a few settings, and displays them as data of a type of their own, which the command takes out and
+stores.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import multires_ref
 from multires_ref.cli import COMMANDS, command_parser
 
 TREE = "```{toctree}\n:hidden:\n\n%s\n```\n"  # the pages of a folder, for the menu
+SECTIONS = ("Parameters", "Other Parameters", "Attributes", "Returns", "Yields")
 
 
 def write_pages(app) -> None:
@@ -97,6 +98,19 @@ def first_line(value) -> str:
 def markdown(text: str) -> str:
     """Text whose stars, bars and brackets are no markup."""
     return re.sub(r"([*|\[\]<])", r"\\\1", text)
+
+
+def split_parameters(app, what, name, value, options, lines: list[str]) -> None:
+    """Docstrings say "x : array; the signal" on one line: what stands behind the first semicolon becomes the description."""
+    section, changed = "", []
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        section = line if below and set(below) == {"-"} else section
+        kind, _, words = line.partition("; ")
+        if section in SECTIONS and words and not line.startswith(" "):
+            changed += [kind, f"    {words}"]
+        else:
+            changed.append(line)
+    lines[:] = changed
 
 
 # The command line
@@ -223,4 +237,5 @@ def setup(app):
 
     roles.register_local_role("name", name_role)
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-docstring", split_parameters, priority=100)  # before numpydoc's
     return {"parallel_read_safe": True, "parallel_write_safe": True}
