@@ -79,6 +79,20 @@ def test_the_wheel_says_who_and_what_and_holds_no_tests(dist):
     assert {name.split("/")[0].split("-")[0] for name in names} == {"multires_ref"}
 
 
+def test_both_archives_can_be_published(dist):
+    """What an index checks of them: the metadata, and that the README can be shown."""
+    pytest.importorskip("twine", reason="twine is not installed")
+    assert "FAILED" not in run(
+        sys.executable, "-m", "twine", "check", "--strict", *dist.glob("*.whl"), *dist.glob("*.tar.gz"), cwd=dist
+    )
+
+
+def test_the_wheel_holds_the_mark_of_types(dist):
+    (archive,) = dist.glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        assert "multires_ref/py.typed" in wheel.namelist()
+
+
 @pytest.fixture(scope="module")
 def installed(dist, tmp_path_factory):
     """The `bin` of an environment that has the wheel, and finds the dependencies where this environment has them."""

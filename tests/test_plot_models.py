@@ -1,5 +1,6 @@
 """Pictures of a model: what is drawn is computed anew from the model's parameters, and stands where and under what it says."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -276,17 +277,33 @@ def test_levels_are_stems_where_signals_are_short(L):
 
 
 def test_parts_stand_at_their_scale_and_lag():
-    """Yellow speaks for the output: the colours are symmetric about zero, rows from the top, lags from 1."""
+    """Up and blue raises the output, down and red lowers it: one scale for all rows, rows from the top, lags from 1."""
     parts = np.zeros((3, 4))
     parts[1, 2], parts[2, 0] = 2.0, -5.0
-    ax = plots.plot_parts(parts, ["a2", "b2", "skip"], label="part of the margin")
-    mesh = ax.collections[0]
-    assert mesh.get_clim() == (-5, 5)
-    np.testing.assert_array_equal(np.asarray(mesh.get_array()), parts)
+    ax = plots.plot_parts(parts, ["a2", "b2", "skip"], label="margin")
+    steps = {step.get_label(): step for step in ax.patches}
     assert ax.yaxis_inverted()
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a2", "b2", "skip"]
-    np.testing.assert_array_equal(mesh.get_coordinates()[0, :, 0], [1, 2, 3, 4, 5])
-    assert ax.figure.axes[1].get_ylabel() == "part of the margin"
+    np.testing.assert_array_equal(steps["_raises b2"].get_data().edges, [1, 2, 3, 4, 5])
+    raised, lowered = (1 - steps[f"_{word} b2"].get_data().values for word in ("raises", "lowers"))
+    np.testing.assert_allclose(raised, [0, 0, 0.6 * 2 / 5, 0])
+    assert not lowered.any()
+    np.testing.assert_allclose(2 - steps["_lowers skip"].get_data().values, [-0.6, 0, 0, 0])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["raises the margin", "lowers it"]
+    key = [mpl.colors.to_hex(patch.get_facecolor()) for patch in ax.get_legend().get_patches()]
+    assert key == [mpl.colors.to_hex(steps[f"_{word} b2"].get_facecolor()) for word in ("raises", "lowers")]
+
+
+def test_filter_norms_are_quartiles_over_the_channels():
+    rng = np.random.default_rng(3)
+    before, after = ([{"h0": rng.standard_normal((5, 3)), "h1": rng.standard_normal((5, 3))} for _ in range(2)] for _ in range(2))
+    ax = plots.plot_filter_norms(before, after)
+    marks = {line.get_label(): line for line in ax.lines}
+    norms = [np.median(np.sqrt((conv["h1"] ** 2).sum(axis=1))) for conv in after]
+    np.testing.assert_allclose(marks["$h_1$ now"].get_ydata(), norms)
+    assert marks["$h_0$ at the start"].get_markerfacecolor() == "white"
+    whisker = ax.collections[0].get_segments()[0]  # h0 at the start, first layer
+    np.testing.assert_allclose(whisker[:, 1], np.quantile(np.sqrt((before[0]["h0"] ** 2).sum(axis=1)), [0.25, 0.75]))
 
 
 def test_recovered_shows_the_newest_of_a_window():

@@ -160,10 +160,29 @@ def test_kernel_line_is_the_equivalent_kernel_and_the_sum_of_its_scales(select, 
     rng = np.random.default_rng(2)
     w = rng.standard_normal(m)
     ax = plots.plot_kernel(*HAAR, w, 0.5, tree_select=select, depth=J)
-    *parts, kernel = [line.get_ydata() for line in ax.lines if not line.get_label().startswith("_")]
+    *parts, kernel = [line for line in ax.lines if not line.get_label().startswith("_")]
     h0, h1 = (h[None] for h in HAAR)
-    np.testing.assert_allclose(kernel, equivalent_kernel(h0, h1, w[None], np.array([0.5]), tree_select=select, depth=J)[0])
-    np.testing.assert_allclose(sum(parts) + 0.5 * np.eye(1, len(kernel))[0], kernel, atol=1e-12)
+    expected = equivalent_kernel(h0, h1, w[None], np.array([0.5]), tree_select=select, depth=J)[0]
+    np.testing.assert_allclose(kernel.get_ydata(), expected)
+    baselines = dict(zip([label.get_text() for label in ax.get_yticklabels()], ax.get_yticks(), strict=True))
+    assert baselines["kernel"] == 0
+    by_scale = {line.get_label(): line.get_ydata() - baselines[line.get_label()] for line in parts}
+    by_scale = {name: np.pad(part, (0, len(expected) - len(part))) for name, part in by_scale.items()}
+    assert list(baselines) == ["kernel", *by_scale]
+    np.testing.assert_allclose(sum(by_scale.values()), expected, atol=1e-12)
+    np.testing.assert_allclose(by_scale["skip"], 0.5 * np.eye(1, len(expected))[0], atol=1e-12)
+    level = impulse_responses(h0[0], h1[0], J)
+    rows = memory_rows(J, 2, select, m)
+    coarsest = w[0] * np.pad(level[J - 1][0], (0, len(expected) - len(level[J - 1][0])))
+    assert rows[0].kind == "a"
+    np.testing.assert_allclose(by_scale[f"$a_{{{J}}}$"], coarsest, atol=1e-12)
+
+
+def test_kernel_rows_have_a_scale_bar_of_a_round_weight():
+    ax = plots.plot_kernel(*HAAR, np.array([0.0, 0.0, 3.0]), 0.0)  # the largest weight is 3 / sqrt 2 = 2.1
+    assert ax.texts[0].get_text() == " weight 2"
+    bar = ax.collections[-1].get_segments()[0]
+    assert bar[1][1] - bar[0][1] == 2
 
 
 # signals and memory
@@ -290,8 +309,17 @@ def test_scale_gains_image_holds_shares(model):
 @pytest.mark.parametrize("R", [1, 2, 7, 64, 1000])
 def test_parts_picture_loses_nothing(R):
     parts = np.random.default_rng(6).standard_normal((4, R))
-    mesh = plots.plot_parts(parts, list("abcd")).collections[0]
-    np.testing.assert_allclose(mesh.get_array().sum(axis=1), parts.sum(axis=1), atol=1e-9)
+    ax = plots.plot_parts(parts, list("abcd"))
+    drawn = {step.get_label(): r - step.get_data().values for r, step in heights_of_steps(ax)}
+    unit = {name: drawn[f"_raises {name}"] + drawn[f"_lowers {name}"] for name in "abcd"}
+    sums = np.array([row.sum() for row in unit.values()])
+    np.testing.assert_allclose(sums / sums[0], parts.sum(axis=1) / parts.sum(axis=1)[0], rtol=1e-9)
+    assert [text.get_text() for text in ax.texts] == [*(f"{total:+.2f}" for total in parts.sum(axis=1)), "sum"]
+
+
+def heights_of_steps(ax):
+    """The steps of a picture of parts, each with the row that it stands on."""
+    return [(step.get_data().baseline, step) for step in ax.patches]
 
 
 # style

@@ -27,7 +27,7 @@ from importlib import import_module
 MODULES = {
     "style": ("show", "save", "new_figure", "new_axes"),
     "tree": ("plot_tree", "plot_lags"),
-    "filters": ("plot_taps", "plot_gain", "plot_learned_filters", "two_gains"),
+    "filters": ("plot_taps", "plot_gain", "plot_learned_filters", "plot_filter_norms", "two_gains"),
     "responses": ("plot_impulse_responses", "plot_frequency_responses", "plot_kernel"),
     "memory": ("plot_signal", "plot_levels", "plot_memory", "plot_recovered", "plot_forgetting"),
     "memories": ("plot_forgetting_curves", "plot_error_by_lag", "plot_error_by_cost"),
@@ -37,7 +37,7 @@ MODULES = {
     "training": ("plot_curves", "plot_losses", "plot_scores", "plot_absolute_errors", "plot_runs", "plot_confusion"),
     "predicted": ("plot_predicted", "plot_all_predicted"),
     "errors": ("plot_error_by_layer", "plot_layer_errors", "plot_error_study", "plot_error_studies"),
-    "speed": ("plot_times", "plot_scaling", "plot_bench", "plot_costs"),
+    "speed": ("plot_times", "plot_operator", "plot_steps", "plot_peaks", "plot_scaling", "plot_bench", "plot_costs"),
     "peers": ("plot_peers", "plot_peers_by_kind"),
     "signal": ("plot_channels",),
     "live": ("plot_live",),

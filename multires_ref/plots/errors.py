@@ -45,12 +45,21 @@ def plot_error_by_layer(report: Report, ax: Axes | None = None) -> Axes:
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     ax.set_xlim(-0.7, len(names) - 0.3)
     ax.grid(axis="y")
+    ax.set_yticks(*ticks_with_zero(ax))
     ax.set_ylabel("relative error")
     ax.set_title(report.title, fontsize=10)
     ax.plot([], [], "o", color=COLOURS["grey"], label="output")
     ax.plot([], [], "o", color=COLOURS["grey"], fillstyle="none", label="gradient")
+    ax.plot([], [], "--", color=COLOURS["grey"], linewidth=1, label="tolerance")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
+
+
+def ticks_with_zero(ax: Axes) -> tuple[list[float], list[str]]:
+    """A tick at every second power of ten, and one called 0 where errors of exactly zero are drawn."""
+    top = int(np.log10(ax.get_ylim()[1]))
+    exponents = range(-16, top + 1, 2)
+    return [LOWEST, *(10.0**e for e in exponents)], ["0", *(f"$10^{{{e}}}$" for e in exponents)]
 
 
 def draw_section(ax: Axes, section: Section, names: list[str], colour: str) -> None:

@@ -110,3 +110,40 @@ def plot_learned_filters(before: dict[str, Any], after: dict[str, Any], ax: Axes
     ax.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(-1.08 * reach, 1.08 * reach), aspect="equal", title=title)
     ax.set(xlabel="gain for a constant", ylabel="gain for alternation")
     return ax
+
+
+@styled
+def plot_filter_norms(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], ax: Axes | None = None, *, title: str = ""
+) -> Axes:
+    """How strong the filters of each layer are, at the start (open marks) and after training (filled): their norms ||h||.
+
+    The mark is the median over the channels, the line goes from the lower to the upper quartile. White noise passes a filter of
+    norm 1 with its power unchanged. Level i applies h0 i times, so a_i fades about like ||h0||^i where the norm is below 1, and
+    the coarse scales are heard only where the norm of h0 comes near 1.
+
+    Parameters
+    ----------
+    before, after : lists of {"h0", "h1" [D, K] (or untied [J, D, K])}, one for each layer
+
+    Examples
+    --------
+    >>> one = {"h0": np.full((2, 2), 0.5), "h1": np.ones((2, 2))}
+    >>> ax = plot_filter_norms([one], [one])
+    >>> [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+    ['$h_0$ at the start', '$h_0$ now', '$h_1$ at the start', '$h_1$ now']
+    """
+    ax = ax if ax is not None else new_axes(4, 4)
+    look = (("h0", APPROXIMATION, "o", "$h_0$", -0.24), ("h1", DETAIL, "s", "$h_1$", 0.08))
+    for name, colour, marker, label, shift in look:
+        for blocks, words, fill, step in ((before, "at the start", "white", 0.0), (after, "now", colour, 0.16)):
+            norms = [np.linalg.norm(np.asarray(conv[name], np.float64), axis=-1) for conv in blocks]
+            low, middle, high = np.array([np.quantile(n, (0.25, 0.5, 0.75)) for n in norms]).T
+            places = np.arange(1, len(blocks) + 1) + shift + step
+            ax.vlines(places, low, high, color=colour, lw=1.6, zorder=2)
+            ax.plot(places, middle, marker, color=colour, mfc=fill, ms=6, label=f"{label} {words}", zorder=3)
+    ax.axhline(1, color=COLOURS["grey"], lw=0.8, ls="--", zorder=1, label="_one")
+    ax.set_xticks(range(1, len(after) + 1))
+    ax.grid(axis="y")
+    ax.set(xlabel="layer", ylabel="norm of a filter, ||h||", title=title, ylim=(0, None), xlim=(0.5, len(after) + 0.5))
+    return ax

@@ -22,7 +22,7 @@ from .memories import plot_error_by_cost, plot_error_by_lag, plot_forgetting_cur
 from .memory import plot_forgetting, plot_memory, plot_recovered, plot_signal
 from .responses import plot_frequency_responses, plot_impulse_responses, plot_kernel
 from .style import WIDTH, new_figure, styled
-from .tree import plot_lags, plot_tree
+from .tree import key_below, lags_key, plot_lags, plot_tree, tree_key
 
 LIVE_WAVELET, LIVE_LEVEL = "sym4", 4
 ECG_DEPTH, ECG_TIME = 9, 860  # Haar: 512 samples, a beat and a half; and a time just after a beat
@@ -50,18 +50,20 @@ def three_memories(depth: int = ECG_DEPTH) -> dict[str, np.ndarray]:
 @styled
 def tree_figure() -> Figure:
     """The tree with the memory outlined, for both TreeSelects."""
-    figure, ((left, right),) = new_figure(WIDTH, 3.9, columns=2, sharey=True)
+    figure, ((left, right),) = new_figure(WIDTH, 4.2, columns=2, sharey=True)
     plot_tree(4, 2, ax=left)
-    plot_tree(4, 2, "uniform", 8, ax=right)
+    plot_tree(4, 2, "uniform", 8, ax=right).set_ylabel("")
+    key_below(figure, tree_key())
     return figure
 
 
 @styled
 def lags_figure() -> Figure:
     """The receptive field of each row of the memory."""
-    figure, ((left, right),) = new_figure(WIDTH, 3.2, columns=2)
+    figure, ((left, right),) = new_figure(WIDTH, 3.5, columns=2)
     plot_lags(4, 2, ax=left)
-    plot_lags(4, 2, "uniform", 8, ax=right)
+    plot_lags(4, 2, "uniform", 8, ax=right).set_ylabel("")
+    key_below(figure, lags_key(2))
     return figure
 
 
@@ -87,6 +89,7 @@ def responses_figure() -> Figure:
     for row, (name, pair) in zip(axes, filters.items(), strict=True):
         plot_impulse_responses(*pair, 5, row[0], title=name)
         plot_frequency_responses(*pair, 5, row[1])
+    axes[0, 1].set_title("gain")
     for ax in axes[:-1].flat:
         ax.set_xlabel("")
     return figure
@@ -133,9 +136,14 @@ def forgetting_figure() -> Figure:
 def kernel_figure() -> Figure:
     """The long kernel of a layer of 24 numbers, and the scales it is the sum of."""
     w = np.random.default_rng(0).uniform(-1, 1, 8) / 3
-    figure, ((ax,),) = new_figure(WIDTH, 3.6)
-    plot_kernel(*wavelet_filters("db4", "minimum_delay"), w, 0.1, ax)
-    ax.legend(ncols=3, loc="upper right")
+    figure, ((ax,),) = new_figure(WIDTH, 4.6)
+    plot_kernel(
+        *wavelet_filters("db4", "minimum_delay"),
+        w,
+        0.1,
+        ax,
+        title="the one long kernel of a layer, and the scales that add up to it",
+    )
     return figure
 
 

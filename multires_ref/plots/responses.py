@@ -9,7 +9,7 @@ from ..base.checks import check_shape
 from ..base.layer_checks import check_filters, check_response_size, check_weights
 from ..memories import memory_matrix
 from ..response import frequency_responses, impulse_responses
-from .analysis import short_name
+from ..tree import Row
 from .style import COLOURS, DASHES, frequency_octaves, level_colours, new_axes, octaves, styled
 
 
@@ -56,7 +56,7 @@ def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes 
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     octaves(ax, len(rows[-1][2]))
-    ax.set(xlabel="samples back, t + 1", title=title, ylim=(-0.6, len(rows) - 0.4))
+    ax.set(xlabel="samples back, t + 1", ylabel="scale, over its largest", title=title, ylim=(-0.6, len(rows) - 0.4))
     return ax
 
 
@@ -121,7 +121,10 @@ def plot_kernel(
     depth: int | None = None,
     title: str = "",
 ) -> Axes:
-    """The equivalent kernel of one channel, y[n] = sum_t kernel[t] x[n-t], in black; in colour, what each scale adds to it.
+    """The equivalent kernel of one channel, y[n] = sum_t kernel[t] x[n-t], and below it what each scale adds, coarse to fine.
+
+    All rows have one scale, so the tall ones are the scales that matter, and the rows below the kernel sum up to it. The rows of
+    one level of a uniform memory are added up. The axis of lags is logarithmic and counts from 1, the newest sample.
 
     Parameters
     ----------
@@ -140,23 +143,61 @@ def plot_kernel(
     >>> ax = plot_kernel(np.array([0.5, 0.5]), np.array([1.0, -1.0]), np.array([1.0, 0.0, 0.0]), 0.0)
     >>> ax.lines[-1].get_ydata()
     array([0.25, 0.25, 0.25, 0.25])
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['kernel', '$a_{2}$', '$b_{2}$', '$b_{1}$', 'skip']
     """
     h0, h1, w, w_skip, J = one_layer_channel(h0, h1, w, w_skip, tree_select, depth)
-    ax = ax if ax is not None else new_axes(9, 3.4)
     M, rows = memory_matrix(h0, h1, J, tree_select, len(w))
-    M = M[0]
-    kernel = w @ M
-    kernel[0] += w_skip
-    lags = 1 + np.arange(len(kernel))
-    colours = level_colours(J)
-    ax.axhline(0, color=COLOURS["light"], lw=0.8, zorder=0)
-    for part, row in zip(w[:, None] * M, rows, strict=True):
-        if row.kind != "unused":
-            ax.plot(lags, part, drawstyle="steps-mid", lw=1.0, color=colours[row.level - 1], label=short_name(row))
-    ax.plot(lags, kernel, drawstyle="steps-mid", lw=2.2, color=COLOURS["black"], label="their sum, the kernel")
+    parts = parts_by_scale(w[:, None] * M[0], rows, w_skip)
+    kernel = sum(parts.values())
+    ax = ax if ax is not None else new_axes(9, 1.6 + 0.34 * len(parts))
+    largest = max(max(abs(part).max() for part in parts.values()), abs(kernel).max(), np.finfo(float).tiny)
+    lags, colours = 1 + np.arange(len(kernel)), level_colours(J)
+    for n, ((kind, level), part) in enumerate(parts.items(), start=1):
+        colour = COLOURS["grey"] if kind == "skip" else colours[level - 1]
+        draw_steps(ax, lags, part, -1.1 * n * largest, colour, scale_name(kind, level))
+    draw_steps(ax, lags, kernel, 0.0, COLOURS["black"], "kernel")
+    ax.set_yticks([-1.1 * n * largest for n in range(len(parts) + 1)], ["kernel", *(scale_name(*key) for key in parts)])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
     octaves(ax, len(kernel))
-    ax.set(xlabel="samples back, t + 1", ylabel="weight of x[n-t]", title=title)
+    ax.set(xlabel="samples back, t + 1", title=title, ylim=(-1.1 * (len(parts) + 0.5) * largest, 1.1 * largest))
+    scale_bar(ax, largest)
     return ax
+
+
+def parts_by_scale(by_row: np.ndarray, rows: list[Row], w_skip: float) -> dict[tuple[str, int], np.ndarray]:
+    """What each scale adds to the kernel, coarse to fine, the skip weight last: {(kind, level): weights of x[n-t]}."""
+    parts: dict[tuple[str, int], np.ndarray] = {}
+    for part, row in zip(by_row, rows, strict=True):
+        if row.kind != "unused":
+            key = row.kind, row.level
+            parts[key] = parts[key] + part if key in parts else part
+    return parts | {("skip", 0): w_skip * np.eye(1, by_row.shape[1])[0]}
+
+
+def scale_name(kind: str, level: int) -> str:
+    """The name of a scale as mathematics, or "skip"."""
+    return "skip" if kind == "skip" else f"${kind}_{{{level}}}$"
+
+
+def draw_steps(ax: Axes, lags: np.ndarray, values: np.ndarray, baseline: float, colour: str, name: str) -> None:
+    """Values as filled steps around their own baseline, as far as they are not zero."""
+    last = int(np.flatnonzero(values)[-1]) + 2 if values.any() else 2
+    lags, heights = lags[:last], baseline + values[:last]
+    ax.axhline(baseline, color=COLOURS["light"], lw=0.8, zorder=1, label="_baseline")
+    if name != "kernel":
+        ax.fill_between(lags, baseline, heights, step="mid", color=colour, alpha=0.35, lw=0, zorder=2)
+    ax.plot(lags, heights, drawstyle="steps-mid", lw=1.6, color=colour, label=name, zorder=3)
+
+
+def scale_bar(ax: Axes, largest: float) -> None:
+    """A vertical bar on the right whose height is a round weight, with that weight beside it."""
+    digit = 10.0 ** np.floor(np.log10(largest))
+    height = digit * max(n for n in (1, 2, 5) if n * digit <= largest)
+    place = ax.get_xlim()[1]
+    ax.annotate(f" weight {height:g}", (place, height / 2), va="center", ha="left", fontsize=9, annotation_clip=False)
+    ax.vlines(place, 0, height, color=COLOURS["black"], lw=3, clip_on=False)
 
 
 def one_layer_channel(

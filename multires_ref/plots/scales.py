@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from ..tree import memory_rows
 from .analysis import row_gains
-from .style import COLOURS, DIVERGING, new_axes, octaves, styled
+from .style import COLOURS, new_axes, octaves, styled
 from .tree import row_name
 
+FOR, AGAINST = COLOURS["blue"], COLOURS["red"]
 FLOOR = -4.0  # percent: room for the circles at 0
 
 
@@ -120,37 +122,41 @@ def row_names(depth: int, conv: dict[str, Any], tree_select: str) -> list[str]:
 
 
 @styled
-def plot_parts(
-    parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", label: str = "part of the output"
-) -> Axes:
-    """What each scale (row) contributes at each lag (column): yellow raises the output, blue lowers it.
+def plot_parts(parts: np.ndarray, names: list[str], ax: Axes | None = None, *, title: str = "", label: str = "output") -> Axes:
+    """What each scale (row) contributes at each lag: steps upward raise the output, steps downward lower it.
 
-    The axis of lags is logarithmic. A column stands for an eighth of an octave and shows the sum over its lags, so that the whole
-    picture adds up to the output.
+    All rows have one scale. The number on the right is the sum of the row, and the axis of lags is logarithmic. A step stands for
+    an eighth of an octave and shows the sum over its lags, so that the whole picture adds up to the output.
 
     Parameters
     ----------
     parts : array [m + 1, R];  names : list of m + 1 str
         From `analysis.split_output` or `attribution.decision_parts`.
+    label : str, what the numbers are
 
     Examples
     --------
     >>> ax = plot_parts(np.eye(3), ["a2", "b2", "b1"])
-    >>> float(ax.collections[0].get_array().sum())  # nothing is lost in the picture
-    3.0
+    >>> [text.get_text() for text in ax.texts]  # the rows' sums: nothing is lost in the picture
+    ['+1.00', '+1.00', '+1.00', 'sum']
     """
-    ax = ax if ax is not None else new_axes(9, 1.0 + 0.32 * len(names))
+    ax = ax if ax is not None else new_axes(9, 1.2 + 0.36 * len(names))
     edges = octave_edges(parts.shape[1])
     binned = np.add.reduceat(parts, edges[:-1] - 1, axis=1)
     largest = max(abs(binned).max(), np.finfo(float).tiny)
-    mesh = ax.pcolormesh(edges, np.arange(len(names) + 1) - 0.5, binned, cmap=DIVERGING, vmin=-largest, vmax=largest)
+    for r, (row, total) in enumerate(zip(0.6 * binned / largest, parts.sum(axis=1), strict=True)):
+        ax.axhline(r, color=COLOURS["light"], lw=0.8, zorder=1)
+        for keep, colour, words in ((np.maximum, FOR, "raises"), (np.minimum, AGAINST, "lowers")):
+            ax.stairs(r - keep(row, 0), edges, baseline=r, fill=True, color=colour, label=f"_{words} {names[r]}", zorder=2)
+        ax.text(1.01, r, f"{total:+.2f}", transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+    ax.text(1.01, -1.0, "sum", transform=ax.get_yaxis_transform(), va="center", fontsize=9)
     ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.tick_params(axis="y", length=0)
     octaves(ax, parts.shape[1])
-    ax.set_xlim(1, parts.shape[1] + 1)
-    ax.set(xlabel="samples back, t + 1", title=title)
-    ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.01, aspect=12)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set(xlabel="samples back, t + 1", title=title, xlim=(1, parts.shape[1] + 1), ylim=(len(names) - 0.1, -1.1))
+    handles = [Patch(color=FOR, label=f"raises the {label}"), Patch(color=AGAINST, label="lowers it")]
+    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=9, borderaxespad=0.1)
     return ax
 
 

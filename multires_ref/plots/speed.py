@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .style import COLOURS, CYCLE, DASHES, MARKERS, WIDTH, new_axes, new_figure, octaves, styled
 
 OURS, THEIRS, LIMIT = COLOURS["blue"], COLOURS["grey"], COLOURS["orange"]
-
-
 OTHERS = ("PyTorch", "pywt", "import numpy")
-
-
 LIMITS = ("copying x once", "copying to a new array", "matrix products")
+KEY = {OURS: ("o", "this package"), THEIRS: ("s", "other libraries"), LIMIT: ("D", "a part of the work")}
+ROW = 0.27  # inches a row of dots
+
+Panel = tuple[float, Callable[[Axes], Axes]]  # its height in inches, and what draws it
+
+
+def colour_of(name: str) -> str:
+    """This package's colour, that of other libraries, or that of a part that no implementation can avoid."""
+    return LIMIT if name in LIMITS else THEIRS if name.startswith(OTHERS) else OURS
+
+
+def draw_dot(ax: Axes, place: float, row: dict[str, Any], name: str, filled: bool = True) -> None:
+    """One median in milliseconds, its quartiles as a whisker, and its number on the right."""
+    median, low, high = (1e3 * row[key] for key in ("median", "low", "high"))
+    colour = colour_of(name)
+    ax.plot([low, high], [place, place], color=colour, linewidth=1.4, zorder=2)
+    ax.plot(median, place, KEY[colour][0], color=colour, mfc=colour if filled else "white", ms=6, zorder=3)
+    words = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
+    ax.annotate(f"  {words} ms", (max(median, high), place), va="center", fontsize=9)
+
+
+def finish_dots(ax: Axes, names: list[str], rows: list[dict[str, Any]], title: str) -> Axes:
+    """A logarithmic axis of milliseconds with room for the last number, a name for each row, the first at the top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xscale("log")
+    shortest, longest = (pick(1e3 * row[key] for row in rows) for pick, key in ((min, "low"), (max, "high")))
+    ax.set(xlim=(shortest / 2, longest * (longest / shortest) ** 0.3 * 2), ylim=(len(names) - 0.4, -0.6))
+    ax.grid(axis="both")
+    ax.tick_params(axis="y", length=0)
+    ax.minorticks_off()
+    ax.set(xlabel="time (ms, logarithmic)", title=title)
+    return ax
 
 
 @styled
 def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: str = "") -> Axes:
-    """Medians as horizontal bars on a logarithmic axis of milliseconds, quartiles as whiskers; fastest first.
+    """Medians as dots on a logarithmic axis of milliseconds, quartiles as whiskers; fastest first.
+
+    Blue circles are this package, grey squares are other libraries, orange diamonds parts of the work, such as copying the input.
 
     Parameters
     ----------
@@ -32,58 +64,133 @@ def plot_times(rows: dict[str, dict[str, Any]], ax: Axes | None = None, title: s
     Examples
     --------
     >>> rows = {"fused": {"median": 0.01, "low": 0.009, "high": 0.012}, "PyTorch fft": {"median": 0.1, "low": 0.1, "high": 0.1}}
-    >>> [round(float(bar.get_width()), 6) for bar in plot_times(rows).patches]
-    [10.0, 100.0]
+    >>> [label.get_text() for label in plot_times(rows).get_yticklabels()]
+    ['fused', 'PyTorch fft']
     """
-    ax = ax if ax is not None else new_axes(WIDTH, 0.6 + 0.4 * len(rows))
+    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + ROW * len(rows))
     names = sorted(rows, key=lambda name: rows[name]["median"])
     for place, name in enumerate(names):
-        median, low, high = (1e3 * rows[name][key] for key in ("median", "low", "high"))
-        colour = LIMIT if name in LIMITS else THEIRS if name.startswith(OTHERS) else OURS
-        ax.barh(place, median, color=colour, height=0.7)
-        ax.plot([low, high], [place, place], color="black", linewidth=1.2)
-        words = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
-        ax.annotate(f" {words} ms", (max(median, high), place), va="center", fontsize=9)
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.set_xscale("log")
-    longest = max(1e3 * row["high"] for row in rows.values())
-    shortest = min(1e3 * row["low"] for row in rows.values())
-    ax.set_xlim(shortest / 2, longest * 6)  # room for the last label
-    ax.set(xlabel="time (ms, logarithmic)", title=title)
+        draw_dot(ax, place, rows[name], name)
+    return finish_dots(ax, names, list(rows.values()), title)
+
+
+@styled
+def plot_operator(result: dict[str, Any], ax: Axes | None = None) -> Axes:
+    """The operator by every implementation: the forward pass as an open mark, forward and backward together as a filled one.
+
+    Examples
+    --------
+    >>> row = {"median": 0.01, "low": 0.009, "high": 0.012}
+    >>> shape = {"B": 2, "D": 3, "L": 64, "K": 2}
+    >>> plot_operator({"shape": shape, "forward": {"tree": row}, "forward and backward": {}}).get_title("left")
+    'operator: 2 x 3 x 64, K = 2'
+    """
+    forward, both = result["forward"], result["forward and backward"]
+    names = sorted({**forward, **both}, key=lambda name: (both.get(name) or forward[name])["median"])
+    ax = ax if ax is not None else new_axes(WIDTH, 1.2 + ROW * len(names))
+    for place, name in enumerate(names):
+        for rows, filled, up in ((forward, False, -0.17), (both, True, 0.17)):
+            if name in rows:
+                draw_dot(ax, place + up, rows[name], name, filled)
+    for label, fill in (("forward", "white"), ("forward and backward", COLOURS["black"])):
+        ax.plot([], [], "o", color=COLOURS["black"], mfc=fill, label=label)
+    shape = result["shape"]
+    title = f"operator: {shape['B']} x {shape['D']} x {shape['L']:,}, K = {shape['K']}"
+    return finish_dots(ax, names, [*forward.values(), *both.values()], title)
+
+
+@styled
+def plot_steps(result: dict[str, Any], ax: Axes | None = None) -> Axes:
+    """A training step of each task, here and in PyTorch, and the matrix products that both leave to BLAS.
+
+    Examples
+    --------
+    >>> row = {"median": 0.01, "low": 0.009, "high": 0.012}
+    >>> ax = plot_steps({"layers": 2, "rows": {"digits": {"seconds": {"ours": row, "PyTorch": row}}}})
+    >>> ax.get_title("left"), [label.get_text() for label in ax.get_yticklabels()]
+    ('training step, 2 layers', ['digits'])
+    """
+    tasks = result["rows"]
+    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + 3 * ROW * len(tasks))
+    rows = []
+    for place, task in enumerate(tasks.values()):
+        for n, (name, row) in enumerate(sorted(task["seconds"].items(), key=lambda item: item[1]["median"])):
+            draw_dot(ax, place + 0.27 * (n - (len(task["seconds"]) - 1) / 2), row, name)
+            rows.append(row)
+    return finish_dots(ax, [*tasks], rows, f"training step, {result['layers']} layers")
+
+
+@styled
+def plot_peaks(result: dict[str, Any], ax: Axes | None = None) -> Axes:
+    """The peak memory of a training step of each task, here and in PyTorch, as bars from zero.
+
+    Examples
+    --------
+    >>> ax = plot_peaks({"rows": {"digits": {"memory_gib": {"ours": 0.5, "PyTorch": 2.0}}}})
+    >>> [float(bar.get_width()) for bar in ax.patches]
+    [0.5, 2.0]
+    """
+    peaks = {task: row["memory_gib"] for task, row in result["rows"].items() if row.get("memory_gib")}
+    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + 2 * ROW * len(peaks))
+    for place, task in enumerate(peaks.values()):
+        for n, (name, gib) in enumerate(task.items()):
+            where = place + 0.36 * (n - (len(task) - 1) / 2)
+            ax.barh(where, gib, height=0.33, color=colour_of(name))
+            ax.annotate(f"  {gib:.2f}", (gib, where), va="center", fontsize=9)
+    ax.set_yticks(range(len(peaks)), [*peaks])
+    ax.tick_params(axis="y", length=0)
+    largest = max(gib for task in peaks.values() for gib in task.values())
+    ax.set(xlim=(0, 1.2 * largest), ylim=(len(peaks) - 0.4, -0.6), xlabel="peak memory (GiB)", title="memory of that step")
     return ax
 
 
 @styled
 def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
-    """Nanoseconds per step and channel against the number of steps, and the curve that is proportional to the depth J.
+    """Nanoseconds per sample, channel and level, forward and backward together, against the length of the sequence, from zero.
 
     Examples
     --------
     >>> row = {"L": 1024, "D": 1, "J": 10, "forward and backward": {"median": 1e-3}}
     >>> ax = plot_scaling({"rows": [row, row | {"L": 2048, "J": 11}]})
     >>> ax.lines[0].get_ydata().round(1)
-    array([976.6, 488.3])
+    array([97.7, 44.4])
     """
     ax = ax if ax is not None else new_axes(WIDTH, 3)
     rows = result["rows"]
     steps = [row["L"] for row in rows]
-    times = [1e9 * row["forward and backward"]["median"] / (row["L"] * row["D"]) for row in rows]
-    like_depth = [times[0] * row["J"] / rows[0]["J"] for row in rows]
-    ax.plot(steps, times, "o-", color=OURS, label="measured")
-    ax.plot(steps, like_depth, "--", color=THEIRS, label="growing like J")
+    times = [1e9 * row["forward and backward"]["median"] / (row["L"] * row["D"] * row["J"]) for row in rows]
+    ax.plot(steps, times, "o-", color=OURS)
     octaves(ax, max(steps))
     ax.set_xlim(min(steps) * 0.8, max(steps) * 1.25)
     ax.set_xticks(steps, [f"$2^{{{step.bit_length() - 1}}}$" for step in steps])
-    ax.set_ylim(0, 1.25 * max(times + like_depth))
-    ax.set(xlabel="steps of the sequence", ylabel="ns a step and channel", title="operator, forward and backward, by length")
-    ax.legend(loc="lower right")
+    ax.set_ylim(0, 1.25 * max(times))
+    ax.grid(axis="y")
+    ylabel = "forward and backward:\nns / (sample channel level)"
+    ax.set(xlabel="length L (samples)", ylabel=ylabel, title="operator, by length")
     return ax
+
+
+def panels_of(results: dict[str, Any]) -> list[Panel]:
+    """What `multires-ref bench` measured, a panel for each part, the long ones first."""
+    panels: list[Panel] = []
+    if "operator" in results:
+        names = {**results["operator"]["forward"], **results["operator"]["forward and backward"]}
+        panels.append((1.5 * ROW * len(names), partial(plot_operator, results["operator"])))
+    if "step" in results:
+        count = len(results["step"]["rows"])
+        panels.append((3.2 * ROW * count, partial(plot_steps, results["step"])))
+        if any(row.get("memory_gib") for row in results["step"]["rows"].values()):
+            panels.append((2.4 * ROW * count, partial(plot_peaks, results["step"])))
+    if "scaling" in results:
+        panels.append((1.6, partial(plot_scaling, results["scaling"])))
+    lists = [(part, results[part]["rows"]) for part in ("busy", "pyramid", "swt", "startup") if part in results]
+    lists += memory_panels(results["memories"]) if "memories" in results else []
+    return panels + [(ROW * len(rows), partial(plot_times, rows, title=title)) for title, rows in lists]
 
 
 @styled
 def plot_bench(results: dict[str, Any]) -> Figure:
-    """All that one `multires-ref bench` measured, one panel for each part.
+    """All that one `multires-ref bench` measured, one panel for each part, two beside each other.
 
     Examples
     --------
@@ -91,24 +198,23 @@ def plot_bench(results: dict[str, Any]) -> Figure:
     >>> len(plot_bench({"startup": {"rows": rows}}).axes)
     1
     """
-    panels: list[tuple[str, Any]] = []
-    if "operator" in results:
-        shape = results["operator"]["shape"]
-        size = f"{shape['B']} x {shape['D']} x {shape['L']:,}, K = {shape['K']}"
-        panels += [(f"operator, {part}: {size}", results["operator"][part]) for part in ("forward", "forward and backward")]
-    if "step" in results:
-        layers = results["step"]["layers"]
-        panels += [(f"training step, {name}, {layers} layers", row["seconds"]) for name, row in results["step"]["rows"].items()]
-    panels += [(part, results[part]["rows"]) for part in ("busy", "pyramid", "swt", "startup") if part in results]
-    panels += memory_panels(results["memories"]) if "memories" in results else []
-    scaling = results.get("scaling")
-    heights = [0.75 + 0.42 * len(rows) for _, rows in panels] + ([3.0] if scaling else [])
-    figure, axes = new_figure(WIDTH, sum(heights), rows=len(heights), height_ratios=heights)
-    for (title, rows), (ax,) in zip(panels, axes, strict=False):
-        plot_times(rows, ax, title)
-    if scaling:
-        plot_scaling(scaling, axes[-1, 0])
+    panels = panels_of(results)
+    columns = min(2, len(panels))
+    heights = [0.95 + max(height for height, _ in panels[n : n + columns]) for n in range(0, len(panels), columns)]
+    figure, axes = new_figure(WIDTH, sum(heights) + 0.4, rows=len(heights), columns=columns, height_ratios=heights)
+    for (_, draw), ax in zip(panels, axes.flat, strict=False):
+        draw(ax=ax)
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    add_key(figure)
     return figure
+
+
+def add_key(figure: Figure) -> None:
+    """The key of all panels: whose time a mark is, and which pass."""
+    marks = [Line2D([], [], marker=marker, ls="none", color=colour, label=label) for colour, (marker, label) in KEY.items()]
+    passes = figure.axes[0].get_legend_handles_labels()[0]
+    figure.legend(handles=[*marks, *passes], loc="outside upper center", ncols=len(marks) + len(passes), columnspacing=1.2)
 
 
 def memory_panels(result: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -16,9 +16,9 @@ from ..base.files import read_json
 from ..base.tensors import read_npz
 from ..network import Model
 from .attribution import decision_parts
-from .filters import plot_learned_filters
+from .filters import plot_filter_norms
 from .model import Conv, initial_layers, layers
-from .scales import plot_parts, plot_scale_gains, scale_shares
+from .scales import FLOOR, plot_parts, plot_scales, shares_by_scale
 from .sequences import plot_image
 from .style import WIDTH, new_axes, new_figure, styled
 
@@ -46,24 +46,24 @@ def load_digits_run(path: Path) -> tuple[Model, list[Conv]]:
 
 @styled
 def learned_figure(path: Path) -> Figure:
-    """What training on the digits made of the filters, layer by layer, and of the weight of each scale."""
+    """What training on the digits did: the filters became stronger, and so the coarse scales are heard."""
     model, before = load_digits_run(path)
     config, after = model.config, layers(model)
-    figure, axes = new_figure(WIDTH, 6.2, rows=2, columns=12, height_ratios=[1.25, 1])
-    grid = axes[0, 0].get_gridspec()
-    for ax in axes.flat:
+    figure, axes = new_figure(WIDTH, 5.6, rows=2, columns=3, width_ratios=[1.15, 1, 1])
+    gridspec = axes[0, 0].get_gridspec()
+    for ax in axes[:, 0]:
         ax.remove()
-    width = 12 // len(after)
-    for n, (start, end) in enumerate(zip(before, after, strict=True)):
-        ax = figure.add_subplot(grid[0, n * width : (n + 1) * width])
-        plot_learned_filters(start, end, ax, title=f"layer {n + 1}")
-        ax.set_ylabel("" if n else ax.get_ylabel())
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    tables = {"weight of each scale at the start (percent)": before, "after training": after}
-    top = max(scale_shares(blocks, config.J).max() for blocks in tables.values())
-    for n, (title, blocks) in enumerate(tables.items()):
-        ax = figure.add_subplot(grid[1, 6 * n : 6 * n + 6])
-        plot_scale_gains(blocks, config.J, config.tree_select, ax, title=title, top=top)
+    norms = plot_filter_norms(before, after, figure.add_subplot(gridspec[:, 0]), title="the filters")
+    norms.legend(loc="lower right", fontsize=9)
+    for n, (ax, start, now) in enumerate(zip(axes[:, 1:].flat, before, after, strict=True)):
+        shares = [shares_by_scale(conv, config.J, config.tree_select) for conv in (now, start)]
+        plot_scales(*shares, ax, title=f"layer {n + 1}")
+        ax.set_ylim(FLOOR, 48)
+        ax.set_ylabel("" if n % 2 else "share of the output (%)")
+    figure.suptitle("Training makes the filters stronger, so that the coarse scales are heard.", x=0.01, ha="left", fontsize=12)
+    axes[0, 1].legend(loc="upper left")
+    for ax in axes[1, 1:]:
+        ax.set_xlabel("scale, coarse to fine")
     return figure
 
 
@@ -80,13 +80,15 @@ def digit_examples(classes: tuple[int, ...]) -> list[np.ndarray]:
 def decision_figure(path: Path, classes: tuple[int, ...] = (0, 1, 7)) -> Figure:
     """Three digits, and the scales and lags of the last layer on which the decision for each depends."""
     model, _ = load_digits_run(path)
-    figure, axes = new_figure(WIDTH, 1.0 + 2.0 * len(classes), rows=len(classes), columns=2, width_ratios=[1, 3.4])
+    figure, axes = new_figure(WIDTH, 1.0 + 2.4 * len(classes), rows=len(classes), columns=2, width_ratios=[1, 3.4])
     for (left, right), c, x in zip(axes, classes, digit_examples(classes), strict=True):
         answer = int(model(x[None], engine="tree")[0].argmax())
         plot_image(x.reshape(8, 8), left, title=f"a {c}, read as {answer}")
-        plot_parts(*decision_parts(model, x, answer), right, title=f"what speaks for {answer}", label="part of the margin")
-    for ax in axes[:-1, 1]:
-        ax.set_xlabel("")
+        plot_parts(*decision_parts(model, x, answer), right, title=f"what speaks for {answer}", label="margin")
+    for above, below in zip(axes[:-1, 1], axes[1:, 1], strict=True):
+        above.set_xlabel("")
+        below.get_legend().remove()
+    axes[0, 1].set_ylabel("scale")
     return figure
 
 
@@ -115,8 +117,9 @@ def agreement_figure(path: Path) -> Figure:
     ax = plot_error_by_layer(read_report(path), new_axes(WIDTH, 6.0))
     handles, names = ax.get_legend_handles_labels()
     ax.get_legend().remove()
-    ax.set_title("")
-    ax.figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    ax.set_title("This package against PyTorch, layer by layer: the errors are those of rounding.", fontsize=12)
+    ax.set_xlabel("layer and parameter, in the order of computation")
+    ax.figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9)
     return ax.figure
 
 
@@ -129,10 +132,11 @@ def samples_figure(path: Path) -> Figure:
 
 
 def speed_figure(path: Path) -> Figure:
-    """What `multires-ref bench` measured."""
+    """What `multires-ref bench` measured of the operator and of training steps."""
     from .speed import plot_bench
 
-    return plot_bench(read_json(path))
+    results = read_json(path)
+    return plot_bench({part: results[part] for part in ("operator", "step", "scaling") if part in results})
 
 
 def peers_figure(path: Path) -> Figure:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ..base.checks import check_int
 from ..tree import Row, memory_rows, receptive_field
@@ -70,14 +75,38 @@ def plot_tree(
     """
     rows = memory_rows(depth, kernel_size, tree_select, size)
     lags = tree_lags(depth, kernel_size)
-    ax = ax if ax is not None else new_axes(9, 1.2 + 0.75 * (depth + 1))
+    new = ax is None
+    ax = new_axes(9, 1.5 + 0.75 * (depth + 1)) if ax is None else ax
     radius = node_size(ax, len(lags[0]))
     draw_background(ax, lags, radius)
     draw_taps(ax, lags, kernel_size)
     draw_nodes(ax, lags, {(r.level, r.kind, r.lag) for r in rows}, radius)
     frame(ax, depth, len(lags[0]))
-    ax.set_title(f"{tree_select}: {WHAT[tree_select]} (m = {len(rows)})")
+    ax.set_title(f"{tree_select}: {WHAT[tree_select]} (m = {len(rows)})", fontsize=11)
+    if new:
+        key_below(ax.figure, tree_key())
     return ax
+
+
+def tree_key() -> list[Any]:
+    """What the marks of `plot_tree` mean."""
+
+    def mark(marker: str, label: str, **look: Any) -> Line2D:
+        return Line2D([], [], marker=marker, ls="none", label=label, **{"color": COLOURS["black"], **look})
+
+    return [
+        mark("o", "sample x", ms=8),
+        mark("o", "approximation $a_i$", mfc="white", ms=8),
+        mark("s", "detail $b_i$", mfc="white", ms=7),
+        mark("s", "in the memory $z_n$", mfc=COLOURS["grey"], mec=MEMORY, mew=2.2, ms=8),
+        Line2D([], [], color=COLOURS["grey"], lw=1.3, label="filter tap"),
+        mark(".", "coefficient of another time", color="#B0B0B0", ms=4),
+    ]
+
+
+def key_below(figure: Figure, handles: list[Any], columns: int = 6) -> None:
+    """The key of the whole figure, below it."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=9, handletextpad=0.3, columnspacing=1.2)
 
 
 def node_size(ax: Axes, steps: int) -> float:
@@ -138,7 +167,7 @@ def frame(ax: Axes, depth: int, steps: int) -> None:
     every = max(1, 2 ** max(0, (steps - 1).bit_length() - 3))
     ticks = list(range(0, steps, every))
     ax.set_xticks([-t for t in ticks], [f"$n-{t}$" if t else "$n$" for t in ticks])
-    ax.set(xlim=(-steps + 0.3, 0.7), ylim=(-0.45, depth + 0.55), xlabel="time (samples)")
+    ax.set(xlim=(-steps + 0.3, 0.7), ylim=(-0.45, depth + 0.55), xlabel="time (samples)", ylabel="level: fine to coarse")
     ax.spines[["left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
@@ -164,7 +193,8 @@ def plot_lags(
     ['$a_{3}[n]$', '$b_{3}[n]$', '$b_{2}[n]$', '$b_{1}[n]$']
     """
     rows = [row for row in memory_rows(depth, kernel_size, tree_select, size) if row.kind != "unused"]
-    ax = ax if ax is not None else new_axes(9, 1.0 + 0.32 * len(rows))
+    new = ax is None
+    ax = new_axes(9, 1.3 + 0.32 * len(rows)) if ax is None else ax
     colours = level_colours(depth)
     for r, row in enumerate(rows):
         width = receptive_field(row.level, kernel_size)
@@ -176,5 +206,18 @@ def plot_lags(
     ax.invert_yaxis()
     ax.spines["left"].set_visible(False)
     ax.set(xlabel="time before n (samples)", xlim=(-receptive_field(depth, kernel_size) + 0.3, 0.7))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_ylabel("row of the memory")
     ax.set_title(f"{tree_select} (m = {len(rows)})")
+    if new:
+        key_below(ax.figure, lags_key(kernel_size))
     return ax
+
+
+def lags_key(kernel_size: int) -> list[Any]:
+    """What the marks of `plot_lags` mean."""
+    tick = {"marker": "|", "ls": "none", "mew": 1.5, "ms": 9, "color": COLOURS["black"]}
+    return [
+        Patch(color=COLOURS["grey"], label="the samples that the row depends on"),
+        Line2D([], [], **tick, label=f"white: the {kernel_size} coefficients of the level below that its taps weight"),
+    ]
