@@ -13,7 +13,12 @@ from multires_ref.cli import COMMANDS, main
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.M | re.S)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-WORDS = {"TASK": "digits", "N": "1", "SPLIT": "test"}  # words that stand for a value; DIR, x.pth and so on are made by the tests
+WORDS = {
+    "COMMAND": "info",
+    "TASK": "digits",
+    "N": "1",
+    "SPLIT": "test",
+}  # words that stand for a value; DIR, x.pth and so on are made by the tests
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -33,7 +38,7 @@ def command_lines(text: str) -> list[str]:
     """
     code = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
     code += [line[4:] for line in FENCE.sub("", text).splitlines() if line.startswith("    ")]
-    found = [match[1] for line in code for match in [re.search(r"(?:^|/|&& )multires-ref (.*)", line)] if match]
+    found = [match[1] for line in code for match in [re.search(r"(?:^|/|&& |^mpirun -n \d+ )multires-ref (.*)", line)] if match]
     for line in inline_code(text):
         first, _, rest = line.partition(" ")
         if first.endswith("multires-ref") and rest and "|" not in rest:

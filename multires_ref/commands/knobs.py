@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..base.files import write_json, write_whole
-from ..plots.knobs import MIME
 
+AT_START = "import ipywidgets, multires_ref.plots.knobs as k; ipywidgets.interact = k.recording(ipywidgets.interact); del k"
 KNOBS = "site/_static/knobs"  # in the folder of the tutorials
 
 
 def store_knobs(notebook: Any, folder: Path) -> None:
     """Take the records of knobs out of an executed notebook, and write them where the folder of the tutorials has a site."""
+    from ..plots.knobs import MIME
+
     for cell in notebook.cells:
         records = [output["data"][MIME] for output in cell.get("outputs", []) if MIME in output.get("data", {})]
         if not records:

@@ -35,7 +35,7 @@ def build_site(target: Path, tutorials: Path | None = None) -> int:
     target : Path
         A new or an empty folder, or one that holds an earlier site, which is replaced.
     tutorials : Path, optional
-        The folder of the tutorials; without it the one that came with the package.
+        The folder with the notebooks and their map, README.md; without it the one that came with the package.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def call_sphinx(source: Path, out: Path) -> int:
 def put_together(source: Path, tutorials: Path) -> None:
     """All sources, in the places that they have on the site."""
     root = resource_folder("figures").parent
-    shutil.copytree(tutorials / "site", source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(resource_folder("tutorials") / "site", source, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(root / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
     pages = {f"tutorials/site/{path.relative_to(source).as_posix()}": path for path in source.rglob("*.md")}
     pages |= {name: root / name for name in ("CHANGELOG.md", "CONTRIBUTING.md")} | {

@@ -4,13 +4,16 @@ multires-ref tutorials                               open JupyterLab on the fold
 multires-ref tutorials -- --no-browser --port 9999   what follows -- is passed to JupyterLab
 multires-ref tutorials --build                       execute every NN_name.py into its .ipynb
 multires-ref tutorials --build 03 05                 only these
-multires-ref tutorials --site DIR                    tutorials, guide and reference as a site
+multires-ref tutorials --site DIR                    tutorials, guide and reference as a web site
 
 JupyterLab ends when this command ends: by Ctrl-C, by SIGTERM, or because its terminal is closed.
 Notebooks are built from the .py files (jupytext's py:percent format). A rebuilt notebook differs
 only where its cells or their outputs differ: ids of cells are computed from their text, and no
 times, versions or states of widgets are stored. For pages without a kernel, pictures of a few settings
 of every knob are stored in the folder site/_static/knobs beside the notebooks.
+
+The site is a folder of web pages that need no server and no network. They show the notebooks with
+their stored outputs. Sphinx and what else builds it come with the extra site.
 """
 
 from __future__ import annotations
@@ -29,8 +32,7 @@ from types import FrameType
 from typing import Any
 
 from ..base.files import resource_folder, write_whole
-from ..plots.knobs import AT_START
-from .knobs import remove_unused_knobs, store_knobs
+from .knobs import AT_START, remove_unused_knobs, store_knobs
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -98,7 +100,7 @@ def own_folder() -> Path:
     """The folder `tutorials` here; where there is none, a copy of the package's, so that notebooks can be changed and run."""
     folder = Path("tutorials")
     if not folder.exists():
-        shutil.copytree(resource_folder("tutorials"), folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(resource_folder("tutorials"), folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "site"))
         print(f"copied the tutorials into the new folder {folder.absolute()}")
     return folder
 

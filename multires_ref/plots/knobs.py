@@ -18,9 +18,6 @@ from .style import Picture
 
 MIME = "application/vnd.multires-ref.knob+json"
 SETTINGS = {1: (6,), 2: (3, 2)}  # number of controls: how many values of each are drawn
-AT_START = (
-    "import ipywidgets; from multires_ref.plots.knobs import recording; ipywidgets.interact = recording(ipywidgets.interact)"
-)
 
 
 def recording(interact: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,9 +11,6 @@ import inspect
 import re
 from pathlib import Path
 
-from docutils import nodes
-from sphinx.addnodes import pending_xref
-
 import multires_ref
 from multires_ref.cli import COMMANDS, command_parser
 
@@ -101,15 +98,19 @@ def markdown(text: str) -> str:
 
 
 def split_parameters(app, what, name, value, options, lines: list[str]) -> None:
-    """Docstrings say "x : array; the signal" on one line: what stands behind the first semicolon becomes the description."""
+    """Numpydoc's form of a compact docstring: in "x : array; the signal", what stands behind the semicolon is the description.
+
+    Two spaces behind a semicolon begin another parameter.
+    """
     section, changed = "", []
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         section = line if below and set(below) == {"-"} else section
-        kind, _, words = line.partition("; ")
-        if section in SECTIONS and words and not line.startswith(" "):
-            changed += [kind, f"    {words}"]
-        else:
+        if section not in SECTIONS or line.startswith(" "):
             changed.append(line)
+            continue
+        for entry in line.split(";  "):
+            kind, _, words = entry.partition("; ")
+            changed += [kind, f"    {words}"] if words else [kind]
     lines[:] = changed
 
 
@@ -215,8 +216,10 @@ def table_rows(table: str) -> list[list[str]]:
 
 
 def linked(text: str) -> str:
-    """Addresses as links."""
-    return re.sub(r"(https://\S+[^\s:.,])", r"<\1>", " ".join(text.split()))
+    """The address of the authors' file as a link, and so are the lines in it, such as #L62-L64."""
+    (address,) = re.findall(r"https://\S+[^\s:.,]", text)
+    words = re.sub(r"(?<!\S)#(L\d+-L\d+)", rf"[\1]({address}#\1)", " ".join(text.split()))
+    return words.replace(f"at {address}", f"in [their file]({address})")
 
 
 # What Sphinx is told
@@ -224,6 +227,9 @@ def linked(text: str) -> str:
 
 def name_role(role, rawtext, text, lineno, inliner, options=None, content=None):
     """A word in backticks: a link where it is a public name, else code."""
+    from docutils import nodes
+    from sphinx.addnodes import pending_xref
+
     code = nodes.literal(rawtext, text, classes=["code"])
     if text.rstrip("()") not in multires_ref.PUBLIC:
         return [code], []
