@@ -9,8 +9,8 @@ multires-ref tutorials --site DIR                    tutorials, guide and refere
 JupyterLab ends when this command ends: by Ctrl-C, by SIGTERM, or because its terminal is closed.
 Notebooks are built from the .py files (jupytext's py:percent format). A rebuilt notebook differs
 only where its cells or their outputs differ: ids of cells are computed from their text, and no
-times, versions or states of widgets are stored. For pages without a kernel, pictures of a few settings
-of every knob are stored in the folder site/_static/knobs beside the notebooks.
+times, versions or states of widgets are stored. For pages without a kernel, pictures of a few
+settings of every knob are stored in the folder site/_static/knobs beside the notebooks.
 
 The site is a folder of web pages that need no server and no network. They show the notebooks with
 their stored outputs. Sphinx and what else builds it come with the extra site.
