@@ -214,8 +214,9 @@ def test_the_rectangles_of_a_decision_add_up_to_it(digits):
     parts, names = decision_parts(digits.model, digits.shown(4).x, 6)
     np.testing.assert_allclose(shown["part"].sum(), parts.sum(), rtol=1e-4)
     for r, name in enumerate(names):
-        inside = (shown["row"] == r) & (shown["left"] == 4)
-        assert set(shown["name"][shown["row"] == r]) == {name}
+        of_row = shown["top"] == len(names) - r - 0.5
+        inside = of_row & (shown["left"] == 4)
+        assert set(shown["name"][of_row]) == {name}
         right = shown["right"][inside][0]
         np.testing.assert_allclose(shown["part"][inside], parts[r, 3 : right - 1].sum(), rtol=1e-4, atol=1e-7)
     assert abs(shown["share"]).max() == pytest.approx(1)

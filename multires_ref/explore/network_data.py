@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..base.checks import check_int
 from ..memories import past
 from ..memories.recover import recovery_matrix
+from ..network import NetworkConfig
 from ..plots.filters import two_gains
 from ..plots.scales import octave_edges
-from ..plots.style import COLOURS, level_colours
 from ..tree import Row
+from .state import State
 from .trained import Trained, kernel_by_scale, matrix_of_channel, memory_of_channel, one_channel
 
 Columns = dict[str, Any]
@@ -28,6 +30,33 @@ class Place(NamedTuple):
     level: int
     example: int
     target: int
+
+
+def place_of(state: State, trained: Trained) -> Place:
+    """What the page's settings say of this network: `target` 0 stands for the network's own answer, c + 1 for class c.
+
+    Raises
+    ------
+    ValueError
+        For a layer, channel, example or class that the network or its data do not have; the error says how many there are.
+
+    Examples
+    --------
+    >>> from multires_ref import Model
+    >>> place_of(State(layer=2), Trained("none", Model.init(NetworkConfig(1, 3, 8, 2), np.random.default_rng(0))))
+    Traceback (most recent call last):
+        ...
+    ValueError: layer must be between 0 and 1; got 2
+    """
+    config: NetworkConfig = trained.config
+    highest = {"layer": config.n_layers, "channel": config.d_model, "example": trained.count, "target": config.d_output + 1}
+    for name, count in highest.items():
+        check_int(name, getattr(state, name), 0, count - 1)
+    level = 0 if config.tied else min(max(state.level, 1), config.J) - 1
+    target = state.target - 1
+    if target < 0:
+        target = int(trained.passed(state.example).output.argmax()) if config.kind == "classifier" else 0
+    return Place(state.layer, state.channel, level, state.example, target)
 
 
 def taps(trained: Trained, place: Place) -> Columns:
@@ -89,6 +118,12 @@ def layer_input(trained: Trained, place: Place) -> tuple[Columns, np.ndarray, li
     return {"n": np.arange(len(v)), "v": v}, z, rows
 
 
+def memory_columns(z: np.ndarray) -> Columns:
+    """The memory as an image: each row one row of z, the first at the top; x, y, dw, dh place it at n = 0 ... L - 1."""
+    m, L = z.shape
+    return {"image": [memory_picture(z)[::-1]], "x": [-0.5], "y": [-0.5], "dw": [L], "dh": [m]}
+
+
 def memory_picture(z: np.ndarray) -> np.ndarray:
     """z [m, L] with each row divided by its largest magnitude, and with at most `MOST_COLUMNS` columns.
 
@@ -119,7 +154,7 @@ def recovered(trained: Trained, place: Place, n: int) -> Columns:
 
 
 def decision(trained: Trained, place: Place) -> Columns:
-    """The decision for a class by scale and lag, as rectangles of a picture: left, right, row, part, share and name.
+    """The decision for a class by scale and lag, as rectangles of a picture: left, right, bottom, top, part, share and name.
 
     A rectangle stands for an eighth of an octave of lags and holds the sum over them; `share` is the part over the largest
     magnitude of all. The parts sum to what `decision_parts` gives.
@@ -132,7 +167,8 @@ def decision(trained: Trained, place: Place) -> Columns:
     return {
         "left": np.tile(edges[:-1], rows),
         "right": np.tile(edges[1:], rows),
-        "row": np.repeat(np.arange(rows), columns),
+        "bottom": np.repeat(rows - 1.5 - np.arange(rows), columns),  # the first row stands at the top
+        "top": np.repeat(rows - 0.5 - np.arange(rows), columns),
         "name": np.repeat(names, columns),
         "part": binned.reshape(-1),
         "share": binned.reshape(-1) / largest,
@@ -143,9 +179,3 @@ def outputs(trained: Trained, place: Place) -> Columns:
     """A classifier's logits with their names, [d_output] each."""
     logits = trained.passed(place.example).output
     return {"name": [trained.output_name(c) for c in range(len(logits))], "logit": logits}
-
-
-def scale_colours(names: list[str], depth: int) -> list[str]:
-    """The colour of each scale, as in all pictures: that of its level; vermilion for the approximation."""
-    colours = level_colours(depth)
-    return [COLOURS["red"] if name[0] == "a" else colours[int(name[1:]) - 1] for name in names]

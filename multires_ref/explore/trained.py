@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..authors.load import load_model
-from ..base.checks import check_int
+from ..base.checks import FLOATS, check_int
 from ..memories import memory_matrix
 from ..network import Model, NetworkConfig
 from ..plots.analysis import row_gains
 from ..plots.attribution import margin_gradient, split_by_scale_and_lag
-from ..plots.model import Conv, channel_of_layer, convolutions
-from ..plots.of_run import Examples, examples_of_run, start_of
+from ..plots.model import Conv, channel_of_layer, convolutions, initial_layers
+from ..plots.of_run import Examples, examples_of_run
 from ..plots.signal import Signal, stand_in
 from ..training.checkpoint import about_run
 from ..tree import Row, memory
@@ -65,8 +65,12 @@ class Trained:
         The test examples of the run's task; without them, why there are none.
     labels : tuple of str
         Names of the network's outputs; empty where they are numbers.
-    signal : Signal or None
-        The user's own, shown in place of the examples.
+    signal : Signal or None;  signal_file : str
+        The user's own, shown in place of the examples, and where it is.
+    objective : str
+        Of the run, such as "classification"; empty where it is not known.
+    start : dict
+        Seed and dtype of the run, where `before` is known.
     notes : list of str
         What was assumed in reading the file.
     """
@@ -78,6 +82,9 @@ class Trained:
     reason: str = ""
     labels: tuple[str, ...] = ()
     signal: Signal | None = None
+    signal_file: str = ""
+    objective: str = ""
+    start: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -140,6 +147,11 @@ class Trained:
 
         return remembered(self._parts, (n, target), split)
 
+    @property
+    def predicts_numbers(self) -> bool:
+        """Whether the outputs are numbers to be predicted, and no classes or labels."""
+        return self.objective == "regression"
+
     def output_name(self, c: int) -> str:
         """The name of output c."""
         return self.labels[c] if self.labels else str(c)
@@ -147,7 +159,7 @@ class Trained:
     def answer(self, n: int) -> str:
         """What a classifier says of signal n: its class, or the labels whose logits are positive."""
         logits = self.passed(n).output
-        if self.examples is not None and self.examples.objective == "multilabel":
+        if self.objective == "multilabel":
             return ", ".join(self.output_name(int(c)) for c in np.flatnonzero(logits > 0)) or "none of the labels"
         return self.output_name(int(logits.argmax()))
 
@@ -171,7 +183,7 @@ def pass_through(model: Model, x: np.ndarray) -> Passed:
     return Passed(inputs, seen[f"blocks.{last}.conv"][0], output[0])
 
 
-def open_trained(path: str | Path, signal: Signal | None = None) -> Trained:
+def open_trained(path: str | Path, signal: Signal | None = None, signal_file: str = "") -> Trained:
     """The network in a run folder, one of our checkpoints, the authors', or an estimator's file, with what is known of its run.
 
     Raises
@@ -195,14 +207,31 @@ def open_trained(path: str | Path, signal: Signal | None = None) -> Trained:
         warnings.simplefilter("always")
         model = load_model(path)
     about = about_of(path)
-    examples, reason = None, ""
+    start = start_in(about)
+    before = initial_layers(model.config, start["seed"], start["dtype"]) if start else None
+    found = Trained(path, model, before, signal=signal, signal_file=signal_file, start=start)
+    found.notes = [str(warning.message) for warning in heard]
     try:
-        examples = examples_of_run(path, about, model.config)
+        found.examples = examples_of_run(path, about, model.config)
     except (ValueError, FileNotFoundError, ImportError) as error:
-        reason = str(error)
-    before = start_of(path) if "training" in about else None
-    notes = [str(warning.message) for warning in heard]
-    return Trained(path, model, before, examples, reason, labels_of(about, examples), signal, notes)
+        found.reason = str(error)
+    found.labels, found.objective = labels_of(about, found.examples), objective_of(about, found.examples)
+    return found
+
+
+def start_in(about: dict[str, Any]) -> dict[str, Any]:
+    """Seed and dtype with which a run began, {"seed": ..., "dtype": ...}; nothing where they are not recorded.
+
+    Examples
+    --------
+    >>> start_in({"training": {"seed": 3, "dtype": "float32", "epochs": 5}}), start_in({"training": {"seed": -1}})
+    ({'seed': 3, 'dtype': 'float32'}, {})
+    """
+    training = about.get("training")
+    if not isinstance(training, dict) or training.get("dtype") not in FLOATS:
+        return {}
+    seed = training.get("seed")
+    return {"seed": seed, "dtype": training["dtype"]} if isinstance(seed, int) and seed >= 0 else {}
 
 
 def about_of(path: Path) -> dict[str, Any]:
@@ -216,6 +245,15 @@ def labels_of(about: dict[str, Any], examples: Examples | None) -> tuple[str, ..
         return examples.labels
     estimator = about.get("estimator")
     return tuple(map(str, estimator["labels"])) if isinstance(estimator, dict) and "labels" in estimator else ()
+
+
+def objective_of(about: dict[str, Any], examples: Examples | None) -> str:
+    """What the run minimised: its task's objective, or that of the estimator in the file; "" where neither says."""
+    if examples is not None:
+        return examples.objective
+    estimator = about.get("estimator")
+    kinds = {"MultiresClassifier": "classification", "MultiresRegressor": "regression"}
+    return kinds.get(str(estimator.get("class")), "") if isinstance(estimator, dict) else str(about.get("objective", ""))
 
 
 def one_channel(conv: Conv, d: int) -> dict[str, Any]:
