@@ -18,7 +18,6 @@ from multires_ref.explore.trained import (
 from multires_ref.memories import past, recover_past
 from multires_ref.plots.attribution import decision_parts
 from multires_ref.plots.model import channel_of_layer
-from multires_ref.plots.signal import Signal
 from multires_ref.training.checkpoint import read_checkpoint
 
 DIGITS = "figures/data/digits.safetensors"
@@ -134,12 +133,13 @@ def test_an_estimators_file_has_its_labels(tmp_path, rng):
     assert trained.answer(0) in ("down", "up")
 
 
-def test_the_users_own_signal_takes_the_place_of_the_examples():
+def test_the_users_own_signal_takes_the_place_of_the_examples(tmp_path):
     x = np.random.default_rng(3).standard_normal((1, 10_000))
-    trained = open_trained(DIGITS, Signal(x, "mine.npy", 100.0))
+    np.save(tmp_path / "mine.npy", x)
+    trained = open_trained(DIGITS, tmp_path / "mine.npy", 100.0)
     shown = trained.shown(0)
     assert trained.count == 1
-    assert shown.title == "mine.npy (the first 8,192 of 10,000 samples)"
+    assert (shown.title, shown.rate, shown.truth) == ("mine.npy (the first 8,192 of 10,000 samples)", 100.0, "")
     np.testing.assert_array_equal(shown.x, x[:, :8192].astype("float32"))
 
 

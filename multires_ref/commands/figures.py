@@ -107,21 +107,13 @@ def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> 
     from ..plots.model import figures_of_model
     from ..plots.nearest import nearest_of_report
     from ..plots.of_run import start_of
+    from ..plots.signal import signal_in
 
     model = load_model(path)
     report = cache(lambda: filter_report(model))
     shown = signal_in(signal, rate, model.config) if signal else signal_of(path, model.config)
     drawings = figures_of_model(model, shown, start_of(path))
     return drawings | {"nearest": ("svg", lambda: nearest_of_report(report()))}, report
-
-
-def signal_in(file: str, rate: float | None, config: Any) -> Any:
-    """The user's signal, if it fits the network."""
-    from ..base.signals import read_signal
-    from ..plots.signal import Signal, check_signal
-
-    x, rate = read_signal(file, rate)
-    return Signal(check_signal(x, config, file), Path(file).name, rate)
 
 
 def signal_of(path: Path, config: Any) -> Any:

@@ -23,7 +23,7 @@ from ..plots.analysis import row_gains
 from ..plots.attribution import margin_gradient, split_by_scale_and_lag
 from ..plots.model import Conv, channel_of_layer, convolutions, initial_layers
 from ..plots.of_run import Examples, examples_of_run
-from ..plots.signal import Signal, stand_in
+from ..plots.signal import Signal, signal_in, stand_in
 from ..training.checkpoint import about_run
 from ..tree import Row, memory
 
@@ -183,13 +183,20 @@ def pass_through(model: Model, x: np.ndarray) -> Passed:
     return Passed(inputs, seen[f"blocks.{last}.conv"][0], output[0])
 
 
-def open_trained(path: str | Path, signal: Signal | None = None, signal_file: str = "") -> Trained:
+def open_trained(path: str | Path, signal_file: str | Path | None = None, rate: float | None = None) -> Trained:
     """The network in a run folder, one of our checkpoints, the authors', or an estimator's file, with what is known of its run.
+
+    Parameters
+    ----------
+    path : str or Path
+    signal_file : str or Path or None;  rate : float or None
+        A signal of the user's, shown in place of the run's test examples; see `base.signals.read_signal`.
 
     Raises
     ------
     FileNotFoundError, ValueError, ImportError
-        As `load_model`: there is no such file, it cannot be read, or it does not fit its own settings.
+        As `load_model`: there is no such file, it cannot be read, or it does not fit its own settings. And if the signal cannot
+        be read, or does not fit the network.
 
     Examples
     --------
@@ -209,7 +216,9 @@ def open_trained(path: str | Path, signal: Signal | None = None, signal_file: st
     about = about_of(path)
     start = start_in(about)
     before = initial_layers(model.config, start["seed"], start["dtype"]) if start else None
-    found = Trained(path, model, before, signal=signal, signal_file=signal_file, start=start)
+    found = Trained(path, model, before, start=start)
+    if signal_file is not None:
+        found.signal, found.signal_file = signal_in(signal_file, rate, model.config), str(signal_file)
     found.notes = [str(warning.message) for warning in heard]
     try:
         found.examples = examples_of_run(path, about, model.config)
