@@ -13,6 +13,7 @@ from .controls import Control, connect, new_controls, own_taps
 from .desk import Desk
 from .recordings import MAX_FILES, uploaded
 from .state import State
+from .tree_picture import walk
 from .view import Material
 
 HERE = Path(__file__).parent
@@ -72,6 +73,7 @@ class Page:
             "theme": lambda theme: desk.change(theme=theme),
             "n": lambda n: desk.change(n=n),
             "taps": lambda pair: desk.change(**own_taps(desk.state, pair["h0"], pair["h1"])),
+            "walk": lambda to: desk.change(**walk(desk.state, to)),
             "file": self.take_file,
         }
         self.root = self.lay_out()
@@ -145,11 +147,13 @@ class Page:
 
     def asked(self, attr: str, old: Any, new: dict[str, list[Any]]) -> None:
         """Something came from `client.js`: change the settings, and say that it was done."""
+        self.desk.by_hand = True
         for kind, value in zip(new["kind"], new["value"], strict=True):
             try:
                 self.answers[kind](json.loads(value))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 self.desk.say(f"the page could not use what the browser sent ({kind}): {error}")
+        self.desk.by_hand = False
         self.answer.data = {"number": list(new["number"][:1])}
 
     def take_file(self, file: dict[str, Any]) -> None:
@@ -163,6 +167,7 @@ class Page:
             self.desk.say(str(error))
             return
         held[name] = recording
+        self.desk.by_hand = False  # the slider gets another signal's time
         rate = {"rate": recording.rate} if recording.rate else {}
         self.desk.change(signal=name, n=recording.x.shape[-1] * 2 // 3, **rate)
 

@@ -143,7 +143,7 @@ def gains_figure(desk: Any) -> Any:
 
     picture = new_figure(desk.look, 260, "", "gain (dB)", title="What each scale hears", y_range=Range1d(FLOOR, 6))
     picture.multi_line(
-        "octave", "decibels", source=desk.source("gains"), color="colour", line_width=2, line_dash="dash", legend_group="name"
+        "octave", "decibels", source=desk.source("gains"), color="colour", line_width=2, line_dash="dash", legend_field="name"
     )
     put_legend(picture, desk.look, "bottom_left")
     picture.add_tools(HoverTool(tooltips=[("scale", "@name"), ("gain", "$snap_y{0.0} dB")], line_policy="nearest"))
