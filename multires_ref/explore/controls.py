@@ -12,7 +12,7 @@ from .recordings import LARGEST_FILE, recording_of, signal_names
 from .state import MAX_DEPTH, MAX_SIZE, MAX_TAPS, SPECIAL, State, in_text, most_uniform, read
 
 ORDERS = {"analysis": "as in PyWavelets", "reversed": "both reversed", "minimum_delay": "energy early"}
-SELECTS = {"fading": "fading: the newest of every level", "uniform": "uniform: the newest few, coarse levels first"}
+SELECTS = {"fading": "fading: newest of each level", "uniform": "uniform: coarse levels first"}
 
 
 class Control(NamedTuple):
@@ -183,7 +183,7 @@ def signal_controls(material: Any) -> dict[str, Control]:
 
 def connect(control: Control, name: str, desk: Any) -> None:
     """Watch the widget: what its user does changes the settings, or is answered by a sentence."""
-    control.widget.name = name
+    control.widget.update(name=name, sizing_mode="stretch_width")
     if not control.prop:
         return
 

@@ -47,7 +47,7 @@ def new_figure(look: Look, height: int, x: str, y: str, **options: Any) -> Any:
     from bokeh.plotting import figure
 
     picture = figure(
-        height=height, sizing_mode="stretch_width", min_width=240, tools="", toolbar_location=None,
+        height=height, sizing_mode="stretch_width", min_width=240, tools="", toolbar_location=None, min_border_right=16,
         x_axis_label=x, y_axis_label=y, **options,
     )  # fmt: skip
     picture.background_fill_color = picture.border_fill_color = look.paper

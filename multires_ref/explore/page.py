@@ -108,13 +108,16 @@ class Page:
         self.message = Div(name="message", visible=False, sizing_mode="stretch_width")
         self.about = Div(sizing_mode="stretch_width")
         groups = dict.fromkeys(control.group for control in self.controls.values())
-        self.groups = {g: column(*(c.widget for c in self.controls.values() if c.group == g)) for g in groups}
+        self.groups = {}
+        for group in groups:
+            widgets = [control.widget for control in self.controls.values() if control.group == group]
+            self.groups[group] = column(*widgets, sizing_mode="stretch_width")
         self.python = PreText(name="python", sizing_mode="stretch_width")
         copy = Button(name="copy", label=COPY, width=160)
         code = "window.multires?.copy(python.text, cb_obj.origin, label)"
         copy.js_on_event("button_click", CustomJS(args={"python": self.python, "label": COPY}, code=code))
         self.pictures = column(sizing_mode="stretch_width")
-        beside = column(*self.groups.values(), width=270)
+        beside = column(*self.groups.values(), width=250)
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
         top, body = self.desk.side_by_side(self.tabs, theme), self.desk.side_by_side(beside, main)
         return column(top, self.message, body, sizing_mode="stretch_width", name="root")

@@ -17,6 +17,7 @@ from .state import State, most_uniform
 from .view import Material
 
 KINDS = ("fading", "uniform", "last")
+MOST_SHOWN = 2048  # samples of the past
 TIMES = 64  # at which the sizes of the m numbers are looked at, so that the bars' axis need not change with n
 
 
@@ -73,10 +74,33 @@ def bar_scale(rows: list[Row]) -> np.ndarray:
     return np.array([2.0 ** (row.level / 2) for row in rows])
 
 
-def largest_bar(x: np.ndarray, memory: Remembered) -> float:
-    """The largest |z_n| / 2^(i/2) at up to TIMES evenly spaced times n."""
-    R = memory.M.shape[1]
-    count = int(max(4, min(TIMES, 2**21 // R)))
-    times = np.unique(np.linspace(0, len(x) - 1, count).astype(int))
-    pasts = np.stack([past(x, int(n), R) for n in times], axis=1)
-    return float((abs(memory.M @ pasts) / bar_scale(memory.rows)[:, None]).max())
+def recovered(state: State, material: Material, kinds: tuple[str, ...]) -> tuple[dict[str, np.ndarray], list[float]]:
+    """The newest MOST_SHOWN samples of the past at the cursor, and what each memory gives back of them; and its error.
+
+    The columns are x, minus the lag, past, and one for each kind. The error is |recovered - past| / |past| over all R samples.
+    """
+    x = shown_signal(state, material)
+    p = past(x, time_of(state, x), memory_of(state, kinds[0]).M.shape[1])
+    size, columns, errors = float(np.linalg.norm(p)), {"x": -np.arange(min(len(p), MOST_SHOWN)), "past": p[:MOST_SHOWN]}, []
+    for kind in kinds:
+        memory = memory_of(state, kind)
+        found = memory.recovery @ (memory.M @ p)
+        columns[kind] = found[:MOST_SHOWN]
+        errors.append(float(np.linalg.norm(found - p) / size) if size else 0.0)
+    return columns, errors
+
+
+LARGEST: dict[tuple[int, int, int], float] = {}
+
+
+def largest_bar(state: State, x: np.ndarray) -> float:
+    """The largest |z_n| / 2^(i/2) at up to TIMES evenly spaced times n; kept as long as neither memory nor signal changes."""
+    memory = memory_of(state, state.tree_select)
+    key = (id(memory.M), x.ctypes.data, len(x))
+    if key not in LARGEST:
+        LARGEST.clear()
+        R = memory.M.shape[1]
+        times = np.unique(np.linspace(0, len(x) - 1, int(max(4, min(TIMES, 2**20 // R)))).astype(int))
+        pasts = np.stack([past(x, int(n), R) for n in times], axis=1)
+        LARGEST[key] = float((abs(memory.M @ pasts) / bar_scale(memory.rows)[:, None]).max())
+    return LARGEST[key]

@@ -6,52 +6,47 @@ from typing import Any
 
 import numpy as np
 
+from ..curves import strip_figure, strip_title, time_axis
 from ..look import look_of, new_figure, put_legend, rows_axis
 from ..pair import filter_lines
 from ..recordings import signal_imports, signal_lines
-from ..remember import KINDS, bar_scale, largest_bar, memory_of, past, shown_signal, time_of, uniform_size
+from ..remember import (
+    KINDS,
+    bar_scale,
+    largest_bar,
+    memory_of,
+    past,
+    recovered,
+    shown_signal,
+    time_of,
+    uniform_size,
+)
 from ..state import State
 from ..tree_picture import coefficient_name, imports_of
 from ..view import Data, Material, Picture, View
 
 ABOUT = (
     "Drag the cursor, move it with the arrow keys (with Shift 16 samples), or let it play (space). The bars are all that "
-    "the layer knows at time n; below, the past is recovered from them by least squares."
+    "the layer knows at time n; below, the past is recovered from them by least squares. The error is |recovered − past| "
+    "/ |past|, over all samples that the tree sees."
 )
-MOST_SHOWN = 2048  # samples of the past
 MOST_POINTS = 4096  # of the signal: more than the picture has pixels
 
 
 def data(state: State, material: Material) -> Data:
     """The signal, the cursor, z_n, and the past with what each memory recovers of it."""
     x = shown_signal(state, material)
-    n = time_of(state, x)
-    held = {kind: memory_of(state, kind) for kind in KINDS}
-    p = past(x, n, held["fading"].M.shape[1])
-    found = {kind: memory.recovery @ (memory.M @ p) for kind, memory in held.items()}
-    W, size = min(len(p), MOST_SHOWN), float(np.linalg.norm(p))
-    error = [float(np.linalg.norm(found[kind] - p) / size) if size else 0.0 for kind in KINDS]
+    n, (columns, errors) = time_of(state, x), recovered(state, material, KINDS)
+    held = memory_of(state, state.tree_select)
+    R = held.M.shape[1]
     return {
         "signal": signal_columns(x),
         "cursor": {"n": [n], "x": [x[n]]},
-        "seen": {"left": [max(0, n - len(p) + 1) - 0.5], "right": [n + 0.5]},
-        "bars": bar_columns(state, held[state.tree_select], p, largest(state, x)),
-        "past": {"x": -np.arange(W), "past": p[:W]} | {kind: found[kind][:W] for kind in KINDS},
-        "errors": {"kind": list(KINDS), "m": [len(held[kind].M) for kind in KINDS], "error": error},
+        "seen": {"left": [max(0, n - R + 1) - 0.5], "right": [n + 0.5]},
+        "bars": bar_columns(state, held, past(x, n, R), largest_bar(state, x)),
+        "past": columns,
+        "errors": {"kind": list(KINDS), "m": [len(memory_of(state, kind).M) for kind in KINDS], "error": errors},
     }
-
-
-def largest(state: State, x: np.ndarray) -> float:
-    """The largest bar; kept as long as neither the memory nor the signal changes."""
-    memory = memory_of(state, state.tree_select)
-    key = (id(memory.M), x.ctypes.data, len(x))
-    if key not in LARGEST:
-        LARGEST.clear()
-        LARGEST[key] = largest_bar(x, memory)
-    return LARGEST[key]
-
-
-LARGEST: dict[tuple[int, int, int], float] = {}
 
 
 def signal_columns(x: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,7 +107,7 @@ def build(desk: Any) -> Picture:
     play = Toggle(name="play", label="play", width=90)
     play.js_on_change("active", CustomJS(code="window.multires?.play(cb_obj.active)"))
     signal, bars = signal_figure(desk), bars_figure(desk)
-    strips = [strip_figure(desk, kind) for kind in KINDS]
+    strips = [strip_figure(desk, "past", kind, first=kind == KINDS[0], last=kind == KINDS[-1]) for kind in KINDS]
     for strip in strips[1:]:
         strip.x_range, strip.y_range = strips[0].x_range, strips[0].y_range
     below = desk.side_by_side(bars, column(*strips, sizing_mode="stretch_width"))
@@ -140,15 +135,6 @@ def fit_signal(picture: Any, data: Data, L: int, rate: float) -> None:
     time_axis(picture, rate, "time n")
 
 
-def time_axis(picture: Any, rate: float, name: str) -> None:
-    """An axis of samples, or of seconds where the rate is known."""
-    from bokeh.models import BasicTickFormatter, CustomJSTickFormatter
-
-    code = f"return (tick / {rate!r}).toPrecision(3).replace(/\\.?0+$/, '') + ' s'"
-    picture.xaxis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
-    picture.xaxis.formatter = CustomJSTickFormatter(code=code) if rate else BasicTickFormatter()
-
-
 def fit_bars(picture: Any, data: Data) -> None:
     """Names of the rows, and an axis that stands still while the cursor moves."""
     bars = data["bars"]
@@ -161,10 +147,9 @@ def fit_bars(picture: Any, data: Data) -> None:
 
 def fit_strips(strips: list[Any], data: Data, rate: float) -> None:
     """What each memory is, and how wrong the recovered past is."""
-    words = {"fading": "fading", "uniform": "uniform", "last": "the last samples"}
     errors = data["errors"]
     for picture, kind, m, error in zip(strips, errors["kind"], errors["m"], errors["error"], strict=True):
-        picture.title.text = f"{words[kind]}, m = {m}: the recovered past is wrong by {100 * error:.3g} % of its size"
+        picture.title.text = strip_title(kind, m, error)
     x, p = data["past"]["x"], data["signal"]["x"]
     low, high = float(min(p)), float(max(p))
     room = 0.15 * (high - low) or 1.0
@@ -202,23 +187,6 @@ def bars_figure(desk: Any) -> Any:
     bars = picture.hbar("row", height=0.7, right="bar", source=desk.source("bars"), color="colour")
     picture.ygrid.grid_line_color = None
     picture.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@name"), ("z_n", "@z{0.0000}")]))
-    return picture
-
-
-def strip_figure(desk: Any, kind: str) -> Any:
-    """The past, and what one memory gives back of it."""
-    from bokeh.models import HoverTool, Range1d
-
-    look = desk.look
-    last = kind == KINDS[-1]
-    options = {"x_range": Range1d(-1, 0), "y_range": Range1d(-1, 1), "title": kind}
-    picture = new_figure(look, 160 if last else 130, "time before n (samples)" if last else "", "x", **options)
-    source = desk.source("past")
-    line = picture.line("x", "past", source=source, color=look.quiet, line_width=1.2, legend_label="the past")
-    picture.step("x", kind, source=source, mode="center", color=look.low, line_width=2, legend_label="recovered")
-    tips = [("time", "@x"), ("past", "@past{0.000}"), ("recovered", f"@{kind}{{0.000}}")]
-    picture.add_tools(HoverTool(renderers=[line], tooltips=tips, mode="vline"))
-    put_legend(picture, look, "top_left")
     return picture
 
 

@@ -43,6 +43,7 @@ def data(state: State, material: Material) -> Data:
     made = [(kind, level, lag) for level, lag in sorted(ancestors(row, K)) for kind in "a"]
     return {
         "nodes": node_columns(state, K, colours),
+        "pairs": pair_columns(state.depth, K),
         "taps": tap_columns(state.depth, K, colours),
         **{select: places([row_order(r) for r in kept(state, select)]) for select in ("fading", "uniform")},
         "chosen": places([row_order(row)]),
@@ -68,6 +69,14 @@ def places(rows: list[tuple[str, int, int]]) -> dict[str, Any]:
     """Where coefficients (kind, level, lag) stand; those older than MOST_LAGS are not drawn."""
     drawn = [row for row in rows if row[2] < MOST_LAGS]
     return {"x": [-lag for _, _, lag in drawn], "y": [height(kind, level) for kind, level, _ in drawn]}
+
+
+def pair_columns(depth: int, K: int) -> dict[str, Any]:
+    """A line between a_i and b_i, which are made from the same taps of the level below."""
+    found = nodes(depth, K)
+    rows = [(i, lag) for kind, i, lag in zip(found["kind"], found["level"], found["lag"], strict=True) if kind == "a"]
+    low, high = ([height(kind, i) for i, _ in rows] for kind in "ba")
+    return {"x": [-lag for _, lag in rows], "low": low, "high": high}
 
 
 def tap_columns(depth: int, K: int, colours: list[str]) -> dict[str, Any]:
@@ -120,6 +129,7 @@ def build(desk: Any) -> Picture:
         tree.yaxis.ticker = [0.0, *(height(kind, i) for i, kind in levels)]
         names = {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels} | {0.0: "x"}
         tree.yaxis.major_label_overrides = names
+        tree.xaxis.ticker.desired_num_ticks = 8
         tree.height = 150 + 62 * state.depth
         tree.y_range.update(start=-0.6, end=state.depth + 0.75)
         if tree.tags != [steps]:
@@ -151,8 +161,9 @@ def tree_figure(desk: Any) -> Any:
     picture.quad(
         "left", "right", -0.42, 0.3, source=desk.source("field"), color=look.mark, alpha=0.22, legend_label="samples that it sees"
     )
+    picture.segment("x", "low", "x", "high", source=desk.source("pairs"), color=look.grid, line_width=15, line_cap="round")
     picture.segment("x0", "y0", "x1", "y1", source=desk.source("taps"), color="colour", alpha=0.5)
-    picture.scatter("x", "y", source=desk.source("made_from"), size=19, color=look.mark, alpha=0.35, legend_label="made from")
+    picture.scatter("x", "y", source=desk.source("made_from"), size=15, color=look.mark, alpha=0.35, legend_label="made from")
     outline = {"fill_color": None, "line_width": 2}
     picture.scatter(
         "x",
