@@ -44,4 +44,9 @@ def run(args: argparse.Namespace) -> int:
         recording = read_recording(args.signal, args.rate)
         material.recordings[args.signal.name] = recording
         settings = {"view": "memory", "signal": args.signal.name, "rate": recording.rate or 0.0}
+    if args.run is not None:
+        from ..explore.trained import open_trained
+
+        material.trained = open_trained(args.run, args.signal, args.rate)
+        settings["view"] = "network"
     return serve(material, State(**settings), args.host, args.port, not args.no_browser)
