@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from ..base.layer_checks import TREE_SELECTS, wavelet_names
 from ..filters import FILTER_ORDERS
 from .pair import filters_of, taps_of
-from .recordings import LARGEST_FILE, signal_names
+from .recordings import LARGEST_FILE, recording_of, signal_names
 from .state import MAX_DEPTH, MAX_SIZE, MAX_TAPS, SPECIAL, State, in_text, most_uniform, read
 
 ORDERS = {"analysis": "as in PyWavelets", "reversed": "both reversed", "minimum_delay": "energy early"}
-SELECTS = {"fading": "fading: the newest of every level", "uniform": "uniform: the newest few, coarse levels first"}
+SELECTS = {"fading": "fading: newest of each level", "uniform": "uniform: coarse levels first"}
 
 
 class Control(NamedTuple):
@@ -155,7 +155,11 @@ def memory_controls() -> dict[str, Control]:
 
 def signal_controls(material: Any) -> dict[str, Control]:
     """Which signal, and how fast it was sampled."""
-    from bokeh.models import Button, CustomJS, Select, TextInput
+    from bokeh.models import Button, CustomJS, Select, Spinner, TextInput
+
+    def channels(state: State) -> int:
+        known = state.signal in signal_names(material)
+        return len(recording_of(state.signal, material).x) if known else 1
 
     upload = Button(label="your signal: .npy, .csv or .wav")
     upload.js_on_event("button_click", CustomJS(code=f"window.multires?.choose_file({LARGEST_FILE})"))
@@ -163,6 +167,10 @@ def signal_controls(material: Any) -> dict[str, Control]:
         "signal": Control(
             "signal", Select(title="signal"), lambda value, state: {"signal": value},
             put(options=lambda s: signal_names(material), value=lambda s: s.signal),
+        ),
+        "channel": Control(
+            "signal", Spinner(title="channel", low=0, step=1), lambda value, state: whole("channel", value),
+            put(value=lambda s: s.channel, high=lambda s: channels(s) - 1, visible=lambda s: channels(s) > 1),
         ),
         "upload": Control("signal", upload, lambda value, state: {}, put(), ""),
         "rate": Control(
@@ -175,7 +183,7 @@ def signal_controls(material: Any) -> dict[str, Control]:
 
 def connect(control: Control, name: str, desk: Any) -> None:
     """Watch the widget: what its user does changes the settings, or is answered by a sentence."""
-    control.widget.name = name
+    control.widget.update(name=name, sizing_mode="stretch_width")
     if not control.prop:
         return
 

@@ -16,6 +16,7 @@ from .view import Data, Material, Picture, View
 from .views import VIEWS
 
 NARROW = "@media (max-width: 900px) { :host { flex-direction: column; align-items: stretch } :host > * { width: 100% } }"
+QUIET = {"theme", "n"}  # a change of these leaves a sentence on the page
 
 
 class Desk:
@@ -33,6 +34,7 @@ class Desk:
     message : str, the sentence that the page shows; "" for none
     listeners : functions that are called without arguments after every change
     following : whether the controls are just being brought in step, so that they are not heard
+    by_hand : whether what changes comes from `client.js`, whose widgets then are ahead of Python's
     look : Look, the colours of the theme
     """
 
@@ -42,7 +44,7 @@ class Desk:
         self.sources: dict[str, Any] = {}
         self.pictures: dict[str, Picture] = {}
         self.listeners: list[Callable[[], None]] = []
-        self.following = False
+        self.following = self.by_hand = False
 
     @property
     def look(self) -> Look:
@@ -65,7 +67,8 @@ class Desk:
             if self.look != look_of(before.theme):
                 self.forget_pictures()
             self.show()
-            self.message = ""
+            if settings.keys() - QUIET:
+                self.message = ""
         except (TypeError, ValueError) as error:
             self.state, self.message = before, str(error)
         for listener in self.listeners:

@@ -107,3 +107,26 @@ def chosen_lags(values: np.ndarray) -> np.ndarray:
         piece = values[low:high]
         chosen.append(np.unique(low + np.array([piece.argmin(), piece.argmax()])))
     return np.unique(np.concatenate([*chosen, [len(values) - 1]]))
+
+
+def impulse_columns(responses: list[np.ndarray], colours: list[str]) -> dict[str, dict[str, Any]]:
+    """The responses of b_1, ..., b_J, a_J as steps above one another, each over its largest magnitude; and their points.
+
+    "impulses" has a row for each scale: name, level, colour, x, y [points] of the steps, and bottom [points] of the area below.
+    "points" has a row for each drawn lag: name, lag, value, x, y. x is log2(1 + lag), so that the newest sample stands at 0.
+    """
+    J, rows, points = len(responses) - 1, [], []
+    for r, (name, values) in enumerate(zip(scale_names(J), responses, strict=True)):
+        lags = chosen_lags(values)
+        heights = r + HEIGHT * values[lags] / max(abs(values).max(), 1e-300)
+        edges = 1 + np.concatenate(([-0.5], (lags[1:] + lags[:-1]) / 2, [lags[-1] + 0.5]))
+        x, y = np.repeat(np.log2(edges), 2)[1:-1], np.repeat(heights, 2)
+        level = min(r + 1, J)
+        rows.append((name, level, colours[level - 1], np.concatenate((x, x[[-1, 0]])), np.concatenate((y, [r, r])), x, y))
+        points.append((np.full(len(lags), name), lags, values[lags], np.log2(1 + lags), heights))
+    names = ("name", "level", "colour", "area_x", "area_y", "x", "y")
+    flat = [np.concatenate(column) for column in zip(*points, strict=True)]
+    return {
+        "impulses": {n: list(column) for n, column in zip(names, zip(*rows, strict=True), strict=True)},
+        "points": dict(zip(("name", "lag", "value", "x", "y"), flat, strict=True)),
+    }

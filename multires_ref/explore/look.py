@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from ..plots.style import COLOURS, level_colours
@@ -46,7 +47,7 @@ def new_figure(look: Look, height: int, x: str, y: str, **options: Any) -> Any:
     from bokeh.plotting import figure
 
     picture = figure(
-        height=height, sizing_mode="stretch_width", min_width=240, tools="", toolbar_location=None,
+        height=height, sizing_mode="stretch_width", min_width=240, tools="", toolbar_location=None, min_border_right=16,
         x_axis_label=x, y_axis_label=y, **options,
     )  # fmt: skip
     picture.background_fill_color = picture.border_fill_color = look.paper
@@ -79,3 +80,19 @@ def octave_axis(picture: Any, depth: int, rate: float = 0.0) -> None:
     picture.xaxis.major_label_overrides = label
     picture.xaxis.axis_label = "frequency (hertz, octaves)" if rate else "frequency (cycles per sample, octaves)"
     picture.x_range.update(start=-depth - 2, end=-0.97)
+
+
+def lag_octave_axis(picture: Any, longest: int, rate: float = 0.0) -> None:
+    """The x axis, whose numbers are log2(1 + lag), as octaves of lags; in seconds too where the rate is known."""
+    exponents = list(range(max(2, longest.bit_length() + 1)))
+    picture.xaxis.ticker = exponents
+    picture.xaxis.major_label_overrides = {e: f"{2**e / rate:.3g}" if rate else f"{2**e:,}" for e in exponents}
+    picture.xaxis.axis_label = "time back, t + 1 (seconds, octaves)" if rate else "samples back, t + 1 (octaves)"
+    picture.x_range.update(start=-1, end=max(1.0, math.log2(longest + 1)))
+
+
+def rows_axis(picture: Any, names: list[str]) -> None:
+    """Names at the rows 0, 1, ... of the y axis."""
+    picture.yaxis.ticker = list(range(len(names)))
+    picture.yaxis.major_label_overrides = dict(enumerate(names))
+    picture.y_range.update(start=-0.6, end=len(names) - 0.4)

@@ -13,6 +13,7 @@ from .controls import Control, connect, new_controls, own_taps
 from .desk import Desk
 from .recordings import MAX_FILES, uploaded
 from .state import State
+from .tree_picture import walk
 from .view import Material
 
 HERE = Path(__file__).parent
@@ -72,6 +73,7 @@ class Page:
             "theme": lambda theme: desk.change(theme=theme),
             "n": lambda n: desk.change(n=n),
             "taps": lambda pair: desk.change(**own_taps(desk.state, pair["h0"], pair["h1"])),
+            "walk": lambda to: desk.change(**walk(desk.state, to)),
             "file": self.take_file,
         }
         self.root = self.lay_out()
@@ -106,13 +108,16 @@ class Page:
         self.message = Div(name="message", visible=False, sizing_mode="stretch_width")
         self.about = Div(sizing_mode="stretch_width")
         groups = dict.fromkeys(control.group for control in self.controls.values())
-        self.groups = {g: column(*(c.widget for c in self.controls.values() if c.group == g)) for g in groups}
+        self.groups = {}
+        for group in groups:
+            widgets = [control.widget for control in self.controls.values() if control.group == group]
+            self.groups[group] = column(*widgets, sizing_mode="stretch_width")
         self.python = PreText(name="python", sizing_mode="stretch_width")
         copy = Button(name="copy", label=COPY, width=160)
         code = "window.multires?.copy(python.text, cb_obj.origin, label)"
         copy.js_on_event("button_click", CustomJS(args={"python": self.python, "label": COPY}, code=code))
         self.pictures = column(sizing_mode="stretch_width")
-        beside = column(*self.groups.values(), width=270)
+        beside = column(*self.groups.values(), width=250)
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
         top, body = self.desk.side_by_side(self.tabs, theme), self.desk.side_by_side(beside, main)
         return column(top, self.message, body, sizing_mode="stretch_width", name="root")
@@ -145,11 +150,13 @@ class Page:
 
     def asked(self, attr: str, old: Any, new: dict[str, list[Any]]) -> None:
         """Something came from `client.js`: change the settings, and say that it was done."""
+        self.desk.by_hand = True
         for kind, value in zip(new["kind"], new["value"], strict=True):
             try:
                 self.answers[kind](json.loads(value))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 self.desk.say(f"the page could not use what the browser sent ({kind}): {error}")
+        self.desk.by_hand = False
         self.answer.data = {"number": list(new["number"][:1])}
 
     def take_file(self, file: dict[str, Any]) -> None:
@@ -163,6 +170,7 @@ class Page:
             self.desk.say(str(error))
             return
         held[name] = recording
+        self.desk.by_hand = False  # the slider gets another signal's time
         rate = {"rate": recording.rate} if recording.rate else {}
         self.desk.change(signal=name, n=recording.x.shape[-1] * 2 // 3, **rate)
 

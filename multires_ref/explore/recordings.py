@@ -12,11 +12,12 @@ import numpy as np
 
 from ..base.checks import check_choice
 from ..base.signals import SUFFIXES, read_signal
-from ..memories.examples import chirp, coloured_noise, ecg, steps
-from .state import MAX_LENGTH
+from ..memories.examples import example_signals
+from .state import MAX_LENGTH, State
 from .view import Material, Recording
 
 LENGTH = 1024  # samples of a built-in signal
+CLICK = 500  # when the click sounds
 LARGEST_FILE = 16 * 2**20  # bytes that are taken from the browser
 MAX_FILES = 8  # signals that one page holds
 
@@ -28,16 +29,27 @@ def built_in() -> dict[str, Recording]:
     Examples
     --------
     >>> {name: recording.x.shape for name, recording in built_in().items()}
-    {'ECG': (1, 1024), 'chirp': (1, 1024), 'click': (1, 1024), 'steps': (1, 1024), 'noise': (1, 1024)}
+    {'ECG': (1, 1024), 'chirp': (1, 1024), 'click': (1, 1024), 'steps': (1, 1024), 'noise': (1, 1024), '1/f noise': (1, 1024)}
     """
-    signals = {
-        "ECG": ecg(),
-        "chirp": chirp(LENGTH),
-        "click": np.where(np.arange(LENGTH) == 300, 1.0, 0.0),
-        "steps": steps(np.random.default_rng(1), LENGTH),
-        "noise": coloured_noise(np.random.default_rng(2), LENGTH, 0.0),
-    }
-    return {name: Recording(x[None]) for name, x in signals.items()}
+    signals = example_signals(np.random.default_rng(0), LENGTH)
+    signals |= {"click": np.eye(1, LENGTH, CLICK)[0], "noise": np.random.default_rng(0).standard_normal(LENGTH)}
+    return {name: Recording(signals[name][None]) for name in ("ECG", "chirp", "click", "steps", "noise", "1/f noise")}
+
+
+def signal_imports(state: State, material: Material) -> list[str]:
+    """The public names that `signal_lines` uses."""
+    if state.signal in material.recordings:
+        return ["read_signal"]
+    return [] if state.signal in ("click", "noise") else ["example_signals"]
+
+
+def signal_lines(state: State, material: Material) -> list[str]:
+    """The lines of Python that make the signal x [L]."""
+    if state.signal in material.recordings:
+        recording = material.recordings[state.signal]
+        return [f"x = read_signal({recording.file!r})[0][{min(state.channel, len(recording.x) - 1)}]"]
+    special = {"click": f"np.eye(1, {LENGTH}, {CLICK})[0]", "noise": f"np.random.default_rng(0).standard_normal({LENGTH})"}
+    return [f"x = {special.get(state.signal, f'example_signals(np.random.default_rng(0), {LENGTH})[{state.signal!r}]')}"]
 
 
 def signal_names(material: Material) -> list[str]:

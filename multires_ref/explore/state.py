@@ -49,10 +49,10 @@ class State:
 
     Examples
     --------
-    >>> State(wavelet="db4", depth=6).to_query()
-    {'wavelet': 'db4', 'depth': '6'}
+    >>> State(wavelet="db4", depth=3).to_query()
+    {'wavelet': 'db4', 'depth': '3'}
     >>> State.from_query({"wavelet": "db4", "depth": "eleven"})
-    (State(wavelet='db4'), ["depth must be a whole number; the address says 'eleven'. The default, 4, is used"])
+    (State(wavelet='db4'), ["depth must be a whole number; the address says 'eleven'. The default, 6, is used"])
     """
 
     view: str = "filters"
@@ -63,11 +63,11 @@ class State:
     h1: tuple[float, ...] = ()
     start: str = ""
     K: int = 4
-    depth: int = 4
+    depth: int = 6
     tree_select: str = "fading"
     m: int = 0
     signal: str = "ECG"
-    n: int = 700
+    n: int = 560
     rate: float = 0.0
     level: int = 0
     kind: str = "a"

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..hearing import FLOOR, gain_columns
-from ..look import look_of, new_figure, octave_axis, put_legend
+from ..curves import gain_figure, impulse_figure, strip_figure, strip_title
+from ..hearing import gain_columns, impulse_columns, impulses
+from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis
 from ..pair import FREQUENCIES, filter_lines, filters_of, gain_error, reconstruction
+from ..remember import memory_of, recovered
 from ..state import State
 from ..view import Data, Material, Picture, View
 
@@ -25,10 +27,17 @@ def data(state: State, material: Material) -> Data:
     h0, h1 = filters_of(state)
     found = reconstruction(state)
     error = gain_error(h0, h1, found.g0, found.g1, state.depth)[:HALF]
+    colours = look_of(state.theme).levels(state.depth)
+    columns, errors = recovered(state, material, (state.tree_select,))
+    columns["recovered"] = columns.pop(state.tree_select)
+    m = len(memory_of(state, state.tree_select).M)
     return {
         "h0": {"lag": np.arange(len(h0)), "value": h0},
         "h1": {"lag": np.arange(len(h1)), "value": h1},
-        "gains": gain_columns(h0, h1, state.depth, look_of(state.theme).levels(state.depth)),
+        "gains": gain_columns(h0, h1, state.depth, colours),
+        "scales": impulse_columns(impulses(h0, h1, state.depth), colours)["impulses"],
+        "kept_past": columns,
+        "kept_error": {"kind": [state.tree_select], "m": [m], "error": errors},
         "error": {"f": np.arange(HALF) / FREQUENCIES, "error": np.maximum(error, 1e-17)},
         "light": {name: [value] for name, value in found.summary().items()},
     }
@@ -92,17 +101,31 @@ def build(desk: Any) -> Picture:
 
     light, formula = Div(name="light_words", sizing_mode="stretch_width"), Div(text=FORMULA, sizing_mode="stretch_width")
     h0, h1 = taps_figure(desk, "h0", desk.look.low), taps_figure(desk, "h1", desk.look.high)
-    gains, error = gains_figure(desk), error_figure(desk)
-    layout = column(light, desk.side_by_side(h0, h1), desk.side_by_side(gains, error), formula, sizing_mode="stretch_width")
+    gains, scales = gain_figure(desk, "gains", 230), impulse_figure(desk, "scales", 230)
+    error, kept = error_figure(desk), strip_figure(desk, "kept_past", "recovered")
+    kept.height = error.height
+    rows = [desk.side_by_side(*pair) for pair in ((h0, h1), (gains, scales), (error, kept))]
+    layout = column(light, *rows, formula, sizing_mode="stretch_width")
 
     def refresh(state: State, data: Data) -> None:
         K = len(data["h0"]["lag"])
-        found = {name: values[0] for name, values in data["light"].items()}
-        light.text = light_words(found, (2**state.depth - 1) * (K - 1))
+        light.text = light_words({name: values[0] for name, values in data["light"].items()}, (2**state.depth - 1) * (K - 1))
         fit_taps([h0, h1], data)
         octave_axis(gains, state.depth, state.rate)
+        rows_axis(scales, data["scales"]["name"])
+        lag_octave_axis(scales, (K - 1) * (2**state.depth - 1) + 1, state.rate)
+        fit_kept(kept, data, state)
 
     return Picture(layout, refresh)
+
+
+def fit_kept(picture: Any, data: Data, state: State) -> None:
+    """What is recovered, from which memory of which signal, and how wrong it is."""
+    kept, p = {name: values[0] for name, values in data["kept_error"].items()}, data["kept_past"]["past"]
+    picture.title.text = f"{state.signal} at n = {state.n}, from the memory: {strip_title(**kept)}"
+    room = 0.2 * float(np.ptp(p)) or 1.0
+    picture.x_range.update(start=-len(p) + 0.5, end=0.5)
+    picture.y_range.update(start=float(p.min()) - room, end=float(p.max()) + 1.5 * room)
 
 
 def fit_taps(figures: list[Any], data: Data) -> None:
@@ -137,25 +160,12 @@ def taps_figure(desk: Any, name: str, colour: str) -> Any:
     return picture
 
 
-def gains_figure(desk: Any) -> Any:
-    """The gain of every scale in dB over octaves."""
-    from bokeh.models import HoverTool, Range1d
-
-    picture = new_figure(desk.look, 260, "", "gain (dB)", title="What each scale hears", y_range=Range1d(FLOOR, 6))
-    picture.multi_line(
-        "octave", "decibels", source=desk.source("gains"), color="colour", line_width=2, line_dash="dash", legend_group="name"
-    )
-    put_legend(picture, desk.look, "bottom_left")
-    picture.add_tools(HoverTool(tooltips=[("scale", "@name"), ("gain", "$snap_y{0.0} dB")], line_policy="nearest"))
-    return picture
-
-
 def error_figure(desk: Any) -> Any:
     """The error of the tree's inverse over frequency."""
     from bokeh.models import HoverTool, Range1d
 
     picture = new_figure(
-        desk.look, 260, "frequency (cycles per sample)", "|T_J(f) − 1|", title="Error of the returned signal",
+        desk.look, 210, "frequency (cycles per sample)", "|T_J(f) − 1|", title="Error of the returned signal",
         y_axis_type="log", y_range=Range1d(1e-17, 10), x_range=Range1d(0, 0.5),
     )  # fmt: skip
     line = picture.line("f", "error", source=desk.source("error"), color=desk.look.sum, line_width=2)
