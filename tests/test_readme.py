@@ -63,6 +63,7 @@ PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their
     "bench": "takes minutes; the line of each part is run",
     "bench peers --threads 1": "needs aeon and an hour; test_bench_peers.py runs it on other data",
     "tutorials": "opens JupyterLab; test_tutorials.py runs the notebooks",
+    "explore": "serves a page until it is stopped; test_explore*.py look at it in a browser",
     "tutorials --site DIR": "test_site.py does that",
 }
 

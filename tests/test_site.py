@@ -25,7 +25,7 @@ from multires_ref.commands.knobs import KNOBS, remove_unused_knobs
 ROOT = Path(__file__).parents[1]
 TUTORIALS = ROOT / "tutorials"
 NOTEBOOKS = sorted(TUTORIALS.glob("[0-9][0-9]*.ipynb"))
-LIBRARIES = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb", "sphinx_design", "sphinx_copybutton")
+LIBRARIES = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb", "sphinx_design", "sphinx_copybutton", "bokeh")
 
 
 def load(name):
@@ -159,6 +159,10 @@ def test_a_knob_is_recorded_where_the_notebook_is_built(tmp_path):
 # The place
 
 
+# in the place of what `export_page` writes, which takes a minute and has tests of its own
+SMALL_PAGE = "<!DOCTYPE html><title>explore</title><p>a page to play with</p>"
+
+
 def test_a_missing_library_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "sphinx", None)
     assert main(["tutorials", "--site", str(tmp_path / "site")]) == 2
@@ -192,6 +196,7 @@ def without_sphinx(monkeypatch):
         return 0
 
     monkeypatch.setattr(building, "import_from_extra", lambda *a: None)
+    monkeypatch.setattr("multires_ref.explore.export.export_page", lambda path: path.write_text(SMALL_PAGE))
     monkeypatch.setattr(building, "call_sphinx", stand_in)
 
 
@@ -228,7 +233,7 @@ def test_what_fails_leaves_the_earlier_site(without_sphinx, tmp_path, monkeypatc
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built by the command as a user calls it, without a warning; by one process of pytest-xdist for all."""
+    """The site, built without a warning, by one process of pytest-xdist for all."""
     for library in LIBRARIES:
         pytest.importorskip(library, reason=f"{library} of the extra with sphinx is not installed")
     base = tmp_path_factory.getbasetemp()
@@ -247,9 +252,11 @@ def site(tmp_path_factory):
 
 
 def call_command(place):
-    """`multires-ref tutorials --site` in a process of its own; what it said, apart from the one line that it should say."""
-    command = [sys.executable, "-m", "multires_ref", "tutorials", "--site", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    """`multires-ref tutorials --site` with a small page to play with; what it says, apart from the one line that it should say."""
+    command = "import sys, pathlib; import multires_ref.explore.export as export; from multires_ref.cli import main\n"
+    command += f"export.export_page = lambda path: pathlib.Path(path).write_text({SMALL_PAGE!r})\n"
+    command += f"sys.exit(main(['tutorials', '--site', {str(place)!r}]))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=300)
     said = done.stderr if done.stdout == f"{place / 'index.html'}\n" else done.stderr + done.stdout
     return said + (f"exit status {done.returncode}" if done.returncode else "")
 
@@ -326,10 +333,21 @@ def test_everything_has_its_page(site):
     expected = [f"tutorials/{path.stem}.html" for path in NOTEBOOKS]
     expected += [f"{kind}/{path.stem}.html" for kind in ("guide", "recipes") for path in (TUTORIALS / "site" / kind).glob("*.md")]
     expected += [f"reference/{name}.html" for name in multires_ref.PUBLIC] + [f"command-line/{name}.html" for name in COMMANDS]
-    expected += ["index.html", "glossary.html", "changelog.html", "contributing.html", "tutorials/index.html", "search.html"]
+    expected += [
+        "index.html",
+        "explore.html",
+        "play.html",
+        "glossary.html",
+        "changelog.html",
+        "contributing.html",
+        "tutorials/index.html",
+        "search.html",
+    ]
     assert [name for name in expected if not (site / name).is_file()] == []
     menu = {(site / "index.html").parent.joinpath(link).name for link in Page(site / "index.html").links}
     assert {"recipes.html", "guide.html", "reference.html", "command-line.html", "glossary.html"} <= menu
+    assert "explore.html" in Page(site / "index.html").links
+    assert "explore.html" in Page(site / "play.html").links
     train = Page(site / "command-line/train.html").ids
     assert {"cmdoption-multires-ref-train-lr", "cmdoption-multires-ref-train-out"} <= train
 

@@ -1,6 +1,6 @@
 """The site of `multires-ref tutorials --site DIR`: its sources put together in a temporary folder, and built there by Sphinx.
 
-The few sources of its own lie in `tutorials/site/`; the notebooks, the figures and the changelog join them. Links in all of them
+The few sources of its own lie in `tutorials/site/`; the notebooks, the figures and the changelog join them, and the page to play with (`explore.export`). Links in all of them
 are written as they hold in the repository, and are turned here into links between pages of the site.
 """
 
@@ -14,13 +14,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..base.files import resource_folder
 from ..base.optional import import_from_extra
 
-LIBRARIES = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb", "sphinx_design", "sphinx_copybutton")
+LIBRARIES = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb", "sphinx_design", "sphinx_copybutton", "bokeh")
 MOVED = {"tutorials/README.md": "tutorials/index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 INSTEAD = {"README.md": "index.md", "API.md": "reference.md"}  # what is no page of the site, and the page that says the same
 LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
@@ -46,6 +47,8 @@ def build_site(target: Path, tutorials: Path | None = None) -> int:
     RuntimeError
         If Sphinx fails; nothing is then written at `target`.
     """
+    from ..explore.export import export_page
+
     check_target(target)
     for library in LIBRARIES:
         import_from_extra(library, "the site", "site")
@@ -53,9 +56,13 @@ def build_site(target: Path, tutorials: Path | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
         work = Path(place)
         put_together(work / "source", tutorials or resource_folder("tutorials"))
-        warnings = call_sphinx(work / "source", work / "site")
+        with ThreadPoolExecutor(1) as pool:  # Sphinx is a process of its own, so the page to play with is made meanwhile
+            warnings = pool.submit(call_sphinx, work / "source", work / "site")
+            export_page(work / "explore.html")
+            number = warnings.result()
+        (work / "explore.html").rename(work / "site/explore.html")
         put_at(work / "site", target, work / "old")
-    return warnings
+    return number
 
 
 def check_target(target: Path) -> None:
