@@ -252,7 +252,7 @@ def site(tmp_path_factory):
 
 
 def call_command(place):
-    """`multires-ref tutorials --site` with a small page to play with; what it says, apart from the one line that it should say."""
+    """`multires-ref tutorials --site` with a small page to play with; what it says but for the one line that is right."""
     command = "import sys, pathlib; import multires_ref.explore.export as export; from multires_ref.cli import main\n"
     command += f"export.export_page = lambda path: pathlib.Path(path).write_text({SMALL_PAGE!r})\n"
     command += f"sys.exit(main(['tutorials', '--site', {str(place)!r}]))"
@@ -355,13 +355,14 @@ def test_everything_has_its_page(site):
 @pytest.mark.slow
 def test_equations_outputs_and_knobs_stand_in_the_tutorials(site):
     """Every equation of the notebooks as MathML, every picture with its description, every knob with its pictures."""
+    knobs = cells_with_knobs()
     for path in NOTEBOOKS:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         text = html.unescape((site / f"tutorials/{path.stem}.html").read_text(encoding="utf-8"))
         equations = sum("".join(c["source"]).count("$$") // 2 for c in cells if c["cell_type"] == "markdown")
         assert text.count("<math") == equations, path.stem
         assert "$$" not in text
-        assert text.count('class="knob"') == sum(cell["id"] in cells_with_knobs() for cell in cells)
+        assert text.count('class="knob"') == sum(cell["id"] in knobs for cell in cells)
         pictures = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
         for output in pictures:
             words = "".join(output["data"]["text/plain"])

@@ -1,7 +1,8 @@
 """The site of `multires-ref tutorials --site DIR`: its sources put together in a temporary folder, and built there by Sphinx.
 
-The few sources of its own lie in `tutorials/site/`; the notebooks, the figures and the changelog join them, and the page to play with (`explore.export`). Links in all of them
-are written as they hold in the repository, and are turned here into links between pages of the site.
+The few sources of its own lie in `tutorials/site/`; the notebooks, the figures, the changelog and the page to play with
+(`explore/export.py`) join them. Links in all of them are written as they hold in the repository, and are turned here into links
+between pages of the site.
 """
 
 from __future__ import annotations
