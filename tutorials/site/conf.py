@@ -12,6 +12,7 @@ author = "the multires_ref developers"
 copyright = f"{author}. MIT license"
 version = release = multires_ref.__version__
 language = "en"
+smartquotes = False  # --out stays --out
 
 extensions = [
     "sphinx.ext.autodoc",
