@@ -110,6 +110,17 @@ def test_compact_parameters_are_split():
     assert lines[-1] == ">>> a; b"
 
 
+def test_equations():
+    """What cannot be converted is shown as it is, with a warning that names the place."""
+    pytest.importorskip("sphinx", reason="sphinx is not installed")
+    from docutils import nodes
+
+    mathml = load("mathml").mathml
+    assert "<mfrac>" in mathml(nodes.math_block("", r"\frac{a}{b}"), as_block=True)
+    assert "\u229b" in mathml(nodes.math("", "h_0 \u229b a_1"))
+    assert mathml(nodes.math("", r"\nonsense{a<b}")) == r"<code>\nonsense{a&lt;b}</code>"
+
+
 # Knobs
 
 
@@ -211,7 +222,9 @@ def test_an_earlier_site_is_replaced(without_sphinx, tmp_path, capsys):
     assert not (place / "old.html").exists()
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Sphinx could not"), OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [building.SiteError("Sphinx could not"), OSError(28, "No space left on device"), KeyboardInterrupt()]
+)
 def test_what_fails_leaves_the_earlier_site(without_sphinx, tmp_path, monkeypatch, error):
     building.build_site(tmp_path / "site")
     (tmp_path / "site/old.html").touch()

@@ -29,6 +29,10 @@ LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 NOTEBOOKS_FOR_MENU = "\n\n```{toctree}\n:hidden:\n:glob:\n\n[0-9][0-9]*\n```\n"
 
 
+class SiteError(ValueError):
+    """Sphinx could not build the site."""
+
+
 def build_site(target: Path, tutorials: Path | None = None) -> int:
     """Build the site and put it at `target`, whole or not at all; returns the number of warnings.
 
@@ -45,7 +49,7 @@ def build_site(target: Path, tutorials: Path | None = None) -> int:
         If a library of the extra `site` is not installed.
     FileExistsError
         If something else is at `target`.
-    RuntimeError
+    SiteError
         If Sphinx fails; nothing is then written at `target`.
     """
     from ..explore.export import export_page
@@ -93,7 +97,7 @@ def call_sphinx(source: Path, out: Path) -> int:
     said = done.stderr.replace(f"{source}/", "")
     sys.stderr.write(said)
     if done.returncode != 0:
-        raise RuntimeError("Sphinx could not build the site; what it said stands above")
+        raise SiteError("Sphinx could not build the site; what it said stands above")
     return len(re.findall(r"\b(?:WARNING|ERROR): ", said))
 
 
