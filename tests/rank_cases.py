@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -138,7 +139,8 @@ class ThreadRanks(Ranks):
         return np.stack(self.gather_objects(np.asarray(array)))
 
     def broadcast(self, value: Any) -> Any:
-        return self.gather_objects(value)[0]
+        data = self.gather_objects(pickle.dumps(value) if self.first else b"")[0]
+        return value if self.first else pickle.loads(data)
 
 
 def in_threads(size: int, work: Callable[[Ranks], Any]) -> list[Any]:

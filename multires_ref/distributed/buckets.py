@@ -136,7 +136,7 @@ class Buckets(GradientSum):
             self.add(name, own[name])
         for b in range(len(self.first)):
             if b == len(self.second):
-                self.ranks.wait(self.first[b], what="the gradients of another rank")
+                self.ranks.wait(self.first[b], what="the gradients of all ranks")
                 self.add_up(b)
         self.ranks.wait(*self.second, what="the sums of the gradients")
         whole = {name: self.sums[place.bucket].reshape(-1)[place.start : place.stop] for name, place in self.plan.places.items()}

@@ -50,7 +50,7 @@ class MpiRanks(Ranks):
         self.buckets: Buckets | None = None
         self.processes = self.gather_objects(Process.of_this())
 
-    def wait(self, *requests: Any, what: str = "another rank", seconds: float | None = None) -> None:
+    def wait(self, *requests: Any, what: str = "numbers of all ranks", seconds: float | None = None) -> None:
         """Wait until all requests are done."""
         wait(lambda: self.mpi.Request.Testall(requests), self.look, self.seconds if seconds is None else seconds, what)
 

@@ -92,7 +92,7 @@ def wait(is_over: Callable[[], Any], look: Callable[[], None], seconds: float, w
     >>> wait(lambda: False, lambda: None, 0.01, "the sum of the gradients")
     Traceback (most recent call last):
         ...
-    multires_ref.distributed.waiting.RankLost: after 0.01 s of waiting for the sum of the gradients another rank does not answer
+    multires_ref.distributed.waiting.RankLost: another rank did not answer for 0.01 s; waited for: the sum of the gradients
     """
     began = looked = time.monotonic()
     pause, longest = PAUSES
@@ -102,7 +102,7 @@ def wait(is_over: Callable[[], Any], look: Callable[[], None], seconds: float, w
             looked = now
             look()
         if now - began > seconds:
-            raise RankLost(f"after {seconds:g} s of waiting for {what} another rank does not answer")
+            raise RankLost(f"another rank did not answer for {seconds:g} s; waited for: {what}")
         if now - began > SPIN:
             time.sleep(pause)
             pause = min(2 * pause, longest)
