@@ -61,6 +61,7 @@ ENDS = {  # the fault, the steps of the checkpoint that is kept, and what is sai
     "nan 2 4": (4, "multires-ref: stopped: the loss is nan in epoch 2, step 2 of 3"),
     "full 0 5": (5, "multires-ref: stopped in epoch 2 after step 6 of 9: "),
     "differ 1 3": (3, "multires-ref: stopped: rank 1 and rank 0 do not hold the same parameters after step 4 of 9. "),
+    "stop 0 5": (5, "multires-ref: stopped: another rank did not answer for 3 s; "),
     "stop 2 5": (5, "multires-ref: stopped: another rank did not answer for 3 s; "),
 }
 

@@ -10,9 +10,10 @@ Each purpose has a communicator of its own: the order of what the ranks do for o
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import time
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -56,15 +57,20 @@ class MpiRanks(Ranks):
 
     def look(self) -> None:
         """Raise an error if another rank has ended with an error or is gone."""
+        self.check_alive()
         self.hear_goodbyes()
         if failed := [rank for rank, end in self.goodbyes.items() if end.status]:
             raise RankEnded(f"rank {min(failed)} has ended")
-        self.check_alive()
 
     def check_alive(self) -> None:
         """Raise a RankLost that names the ranks of this machine whose processes are gone."""
         if gone := self.gone():
             raise RankLost(", ".join(f"rank {rank} ({self.processes[rank]})" for rank in gone) + " has ended")
+
+    def witnesses(self) -> list[int]:
+        """The ranks that see what this one sees: those of its machine, without those that are gone."""
+        host, gone = self.processes[self.rank].host, self.gone()
+        return [rank for rank, process in enumerate(self.processes) if process.host == host and rank not in gone]
 
     def gone(self) -> list[int]:
         """The ranks of this machine that ended without a goodbye."""
@@ -138,9 +144,10 @@ class MpiRanks(Ranks):
             time.sleep(0.01)
         return True
 
-    def abort(self, status: int) -> None:
+    def abort(self, status: int) -> NoReturn:
         """End all ranks at once."""
         self.world.Abort(status)
+        os._exit(status)
 
 
 def picklable(value: Any) -> bytes:

@@ -8,13 +8,12 @@ MPI ends them all.
 from __future__ import annotations
 
 import io
-import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ..base.streams import say
 from .mpi import MpiRanks
@@ -50,8 +49,8 @@ def together(ranks: MpiRanks, command: Callable[[], int], in_words: Callable[[Ba
     all_ended = not lost and ranks.all_ended(PATIENCE if end.status else ranks.seconds)
     ends = ranks.goodbyes | {ranks.rank: end}
     failed = sorted(rank for rank, other in ends.items() if other.status and not other.alone)
-    if lost:
-        failed = sorted(set(range(ranks.size)) - set(ranks.gone()))
+    if lost:  # all that see it come to this place, and the first of them speaks
+        failed = ranks.witnesses()
     if not all_ended or any(other.alone for other in ends.values()):
         give_up(ranks, end, speaks=ranks.rank == (failed or [0])[0])
     if ranks.first and failed:
@@ -88,11 +87,10 @@ def say_end(rank: int, end: End) -> None:
         say(f"rank {rank}: {end.message}" if rank else end.message)
 
 
-def give_up(ranks: MpiRanks, end: End, speaks: bool) -> None:
-    """End this process and all others; the one that speaks says why."""
-    if speaks:
-        say_end(ranks.rank, end)
-        sys.stdout.flush()
-        ranks.abort(end.status or FAILED)
-    time.sleep(PATIENCE)  # MPI ends this process meanwhile
-    os._exit(end.status or FAILED)
+def give_up(ranks: MpiRanks, end: End, speaks: bool) -> NoReturn:
+    """End this process and all others; the one that speaks says why, and does it at once."""
+    if not speaks:  # MPI ends this process meanwhile, unless the one that should speak is not able to
+        time.sleep(PATIENCE + min(ranks.rank, 60))
+    say_end(ranks.rank, end)
+    sys.stdout.flush()
+    ranks.abort(end.status or FAILED)
