@@ -116,6 +116,7 @@ def test_a_signal_to_mpirun_ends_all_and_the_run_goes_on_from_its_checkpoint(num
         assert status == 130
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_refused_once(tmp_path):
     status, output = run(2, tmp_path, "train", *FAST, "--d-model", "0")
     assert (status, said(output)) == (2, ["multires-ref: --d-model must be at least 1; got 0"])

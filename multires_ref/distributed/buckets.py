@@ -43,8 +43,14 @@ class Place(NamedTuple):
 class Plan:
     """The place of every gradient, and the length of every bucket, a multiple of the number of ranks."""
 
-    places: dict[str, Place]
+    names: tuple[str, ...]
+    of: tuple[Place, ...]
     lengths: tuple[int, ...]
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """The place of each gradient by its name."""
+        return dict(zip(self.names, self.of, strict=True))
 
 
 def plan_of(params: Params, ranks: int, bucket: int = BUCKET) -> Plan:
@@ -63,7 +69,7 @@ def plan_of(params: Params, ranks: int, bucket: int = BUCKET) -> Plan:
             lengths.append(0)
         places[name] = Place(len(lengths) - 1, lengths[-1], p.shape)
         lengths[-1] = places[name].stop
-    return Plan(places, tuple(-(-n // ranks) * ranks for n in lengths))
+    return Plan(tuple(places), tuple(places.values()), tuple(-(-n // ranks) * ranks for n in lengths))
 
 
 class Buckets(GradientSum):
@@ -75,24 +81,24 @@ class Buckets(GradientSum):
     def __init__(self, ranks: MpiRanks, plan: Plan, params: Params) -> None:
         some = next(iter(flatten(params).values()))
         self.ranks: MpiRanks = ranks
-        self.plan, self.names = plan, list(flatten(params))
+        self.places, self.lengths, self.names = plan.places, plan.lengths, list(flatten(params))
         self.on_gpu = family(some) == "cupy"
         self.xp = get_xp(some) if self.on_gpu and ranks.direct else __import__("numpy")
-        shapes = [(ranks.size, n // ranks.size) for n in plan.lengths]
+        shapes = [(ranks.size, n // ranks.size) for n in self.lengths]
         self.own, self.parts, self.sums = ([self.xp.zeros(s, dtype=some.dtype) for s in shapes] for _ in range(3))
         self.start()
 
     def start(self) -> Buckets:
         """Begin a new sum."""
-        self.waiting = set(self.plan.places)  # gradients that have not come yet
-        self.missing = [sum(place.bucket == b for place in self.plan.places.values()) for b in range(len(self.plan.lengths))]
+        self.waiting = set(self.places)  # gradients that have not come yet
+        self.missing = [sum(place.bucket == b for place in self.places.values()) for b in range(len(self.lengths))]
         self.first: list[Any] = []  # requests of step 1, of the buckets so far
         self.second: list[Any] = []  # and of step 2
         self.kept: list[Array] = []  # what is being sent must stay
         return self
 
     def add(self, name: str, gradient: Array) -> None:
-        place = self.plan.places[name]
+        place = self.places[name]
         flat = self.own[place.bucket].reshape(-1)[place.start : place.stop]
         flat[:] = self.here(gradient).reshape(-1)
         self.waiting.remove(name)
@@ -132,14 +138,14 @@ class Buckets(GradientSum):
 
     def result(self, grads: Params) -> Params:
         own = flatten(grads)
-        for name in [name for name in self.plan.places if name in self.waiting]:  # the loss does not depend on them
+        for name in [name for name in self.places if name in self.waiting]:  # the loss does not depend on them
             self.add(name, own[name])
         for b in range(len(self.first)):
             if b == len(self.second):
                 self.ranks.wait(self.first[b], what="the gradients of all ranks")
                 self.add_up(b)
         self.ranks.wait(*self.second, what="the sums of the gradients")
-        whole = {name: self.sums[place.bucket].reshape(-1)[place.start : place.stop] for name, place in self.plan.places.items()}
+        whole = {name: self.sums[place.bucket].reshape(-1)[place.start : place.stop] for name, place in self.places.items()}
         return unflatten({name: self.back(whole[name], own[name]) for name in self.names})
 
     def back(self, whole: Array, own: Array) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 from ..base.arrays import Array, family
 from ..base.pytrees import Params
 from ..base.ranks import GradientSum, Ranks
-from .buckets import Buckets, plan_of
+from .buckets import BUCKET, Buckets, Plan, plan_of
 from .waiting import PATIENCE, Process, RankEnded, RankLost, wait
 
 T = TypeVar("T")
@@ -48,7 +48,8 @@ class MpiRanks(Ranks):
         self.world, self.small, self.scattered, self.gathered, self.ends = world, *(world.Dup() for _ in range(4))
         self.processes: list[Process] = []
         self.goodbyes: dict[int, Any] = {}  # of other ranks: how they came to their end
-        self.buckets: Buckets | None = None
+        self.bucket = BUCKET
+        self.buckets: dict[Plan, Buckets] = {}
         self.processes = self.gather_objects(Process.of_this())
 
     def wait(self, *requests: Any, what: str = "numbers of all ranks", seconds: float | None = None) -> None:
@@ -117,10 +118,10 @@ class MpiRanks(Ranks):
         return value if self.first else pickle.loads(data.data)
 
     def gradient_sum(self, params: Params) -> GradientSum:
-        plan = plan_of(params, self.size)
-        if self.buckets is None or self.buckets.plan != plan:
-            self.buckets = Buckets(self, plan, params)
-        return self.buckets.start()
+        plan = plan_of(params, self.size, self.bucket)
+        if plan not in self.buckets:
+            self.buckets[plan] = Buckets(self, plan, params)
+        return self.buckets[plan].start()
 
     # How ranks end
 

@@ -33,7 +33,8 @@ def statistics_of_all_ranks(x: Array, r: Array, share: Share) -> tuple[Array, Ar
     (Chan, Golub and LeVeque 1983).
     """
     mean, var = batch_statistics(x, r)
-    means, variances = share.ranks.gather(mean), share.ranks.gather(var)  # [ranks, D]
+    both = share.ranks.gather(get_xp(mean).stack([mean, var]))  # [ranks, 2, D]
+    means, variances = both[:, 0], both[:, 1]
     p = share.weights_like(mean)  # 0 for a rank without examples
     mean = in_order(p * means)
     return mean, in_order(p * (variances + (means - mean) ** 2))
