@@ -2,6 +2,7 @@
 
 matrix            every objective with every norm, one run folder each
 again             one case once more, for another look at its bits
+gpu               one case on the stand-in for CuPy, which finds two devices; with its kernels where there is a compiler
 train ...         `multires-ref train digits ...` on a small stand-in for the data; in the environment FAULT says what goes wrong:
                   KIND RANK STEP
 """
@@ -40,6 +41,25 @@ def again(folder: Path) -> None:
     ranks = start_ranks()
     for objective, norm in (("classification", "batch"), ("density", "layer")):
         rank_cases.train(objective, norm, folder / f"{objective}-{norm}", ranks)
+
+
+def gpu(folder: Path) -> None:
+    import fake_cupy
+    import fake_cupy_device
+    import pytest
+    from cuda_on_cpu import have_compiler
+
+    from multires_ref.ops import registry
+
+    with fake_cupy.installed(pytest.MonkeyPatch()) as cupy:
+        cupy.cuda.runtime.getDeviceCount = lambda: 2
+        if not have_compiler():
+            registry.SOURCES["cupy"] = ()
+        ranks, engine = start_ranks(), "auto" if have_compiler() else "tree"
+        rank_cases.train("classification", "batch", folder / "run", ranks, device="gpu", engine=engine)
+        used = ranks.gather_objects(fake_cupy_device.used)
+        if ranks.first:
+            print("devices", used)
 
 
 def train(folder: Path, *flags: str) -> None:
@@ -109,4 +129,4 @@ FAULTS = {f.__name__: f for f in (kill, stop, nan, full, memory, differ, signall
 
 if __name__ == "__main__":
     where, work, *rest = sys.argv[1:]
-    {"matrix": matrix, "again": again, "train": train}[work](Path(where), *rest)
+    {"matrix": matrix, "again": again, "gpu": gpu, "train": train}[work](Path(where), *rest)

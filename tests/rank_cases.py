@@ -79,15 +79,13 @@ def random_split(objective: str, N: int, rng: np.random.Generator) -> Split:
     return Split(values, values)
 
 
-def train(objective: str, norm: str, out: Path, ranks: Ranks = ALONE, resume: bool = False, **options: Any) -> dict[str, Any]:
-    """The run of one case."""
-    names = NetworkConfig.__dataclass_fields__
-    net, rest = ({k: v for k, v in options.items() if (k in names) == inside} for inside in (True, False))
-    config = network(objective, norm, **net)
-    scored_by = get_objective(objective, config)
-    return loop.fit(
-        config, training(objective, **rest), splits(objective), scored_by, out, ranks=ranks, resume=resume, quiet=True
-    )
+def train(objective: str, norm: str, out: Path, ranks: Ranks = ALONE, **options: Any) -> dict[str, Any]:
+    """The run of one case; `options` are settings, or what `fit` takes."""
+    names, of_fit = NetworkConfig.__dataclass_fields__, ("resume", "device")
+    config = network(objective, norm, **{k: v for k, v in options.items() if k in names})
+    settings = training(objective, **{k: v for k, v in options.items() if k not in (*names, *of_fit)})
+    keep = {k: v for k, v in options.items() if k in of_fit} | {"ranks": ranks, "quiet": True}
+    return loop.fit(config, settings, splits(objective), get_objective(objective, config), out, **keep)
 
 
 def recorded(out: Path) -> tuple[list[dict[str, float]], dict[str, np.ndarray]]:

@@ -123,6 +123,17 @@ def test_what_is_refused_is_refused_once(tmp_path):
 
 
 @pytest.mark.slow
+def test_ranks_take_a_gpu_each_and_the_run_is_that_of_the_cpu(tmp_path):
+    """On the stand-in for CuPy: BatchNorm's kernels on shares, gradients through the host's memory."""
+    status, output = run(3, tmp_path, "gpu")
+    assert status == 0, output
+    assert "devices [[0], [1], [0]]" in output
+    rank_cases.train("classification", "batch", tmp_path / "cpu", engine="tree")
+    difference = rank_cases.largest_difference(tmp_path / "cpu", tmp_path / "run", "classification", "batch")
+    assert difference < rank_cases.TOLERANCE
+
+
+@pytest.mark.slow
 def test_every_objective_with_every_norm_is_the_same_on_1_to_4_ranks(tmp_path):
     """20 steps in float64: dropout, shuffling, unequal shares and ranks without an example, clipping, unequal lengths."""
     for ranks in (1, 2, 3, 4):

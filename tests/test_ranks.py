@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -229,6 +230,48 @@ def test_evaluation_is_shared_and_its_result_is_the_same_bit_for_bit(rng, tmp_pa
     assert in_threads(3, lambda ranks: module.evaluate(counting, split, objective, 4, "tree", ranks)) == [one] * 3
     assert len(seen) == 6  # batches
     assert sorted(seen.count(thread) for thread in set(seen)) == [2, 2, 2]
+
+
+class Done:
+    """A request that is over, and MPI's function that tests requests."""
+
+    def Test(self):
+        return True
+
+    @staticmethod
+    def Testall(requests):
+        return True
+
+
+class Itself:
+    """A communicator of one rank, which takes arrays of any kind, as CUDA-aware MPI does."""
+
+    def copy(self, own, to):
+        to[:] = own
+        return Done()
+
+    Ialltoall = Iallgather = copy
+
+
+def test_buckets_on_a_gpu_stay_there_with_a_cuda_aware_mpi(monkeypatch):
+    """With the stand-in for CuPy: nothing is copied to the host, and MPI reads only what the device has finished."""
+    import fake_cupy
+
+    from multires_ref.distributed.buckets import Buckets, plan_of
+
+    with fake_cupy.installed(monkeypatch) as cupy:
+        ranks = SimpleNamespace(size=1, direct=True, scattered=Itself(), gathered=Itself(), wait=lambda *r, **k: None)
+        ranks.mpi = SimpleNamespace(Request=Done)
+        params = {"a": cupy.asarray(np.ones((2, 3))), "b": cupy.asarray(np.ones(4))}
+        buckets = Buckets(ranks, plan_of(params, 1, bucket=32), params).start()
+        fake_cupy.log.clear()
+        buckets.add("b", 2 * params["b"])
+        result = buckets.result({"a": 3 * params["a"], "b": 2 * params["b"]})
+        assert fake_cupy.log["sync"] == 4  # once before each of two messages of two buckets
+        assert [type(result[name]).__name__ for name in "ab"] == ["ndarray"] * 2
+        assert isinstance(result["a"], cupy.ndarray)
+        assert np.array_equal(result["a"].get(), np.full((2, 3), 3.0))
+        assert np.array_equal(result["b"].get(), np.full(4, 2.0))
 
 
 def test_the_single_process_takes_the_same_path():

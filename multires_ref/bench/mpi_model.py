@@ -6,8 +6,8 @@ A message of n bytes takes latency + n / bandwidth. On p processes, with G bytes
     small numbers   the loss, the flags, and for every BatchNorm two gathers of 2 D numbers from each process: log2(p) latencies
                     and (p - 1) times these bytes
 
-and computes  T (u + (1 - u) share)  seconds. T is what one process takes for the whole batch, `share` the largest part of it that a
-process has, and u the part of T that does not become less with the share, such as the optimiser's update.
+and computes  T (u + (1 - u) share)  seconds. T is what one process takes for the whole batch, `share` the largest part of it
+that a process has, and u the part of T that does not become less with the share, such as the optimiser's update.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..base.arrays import Array, family, get_xp
 from ..base.pytrees import Params, flatten, unflatten
 from ..base.ranks import GradientSum, in_order
@@ -83,9 +85,9 @@ class Buckets(GradientSum):
         self.ranks: MpiRanks = ranks
         self.places, self.lengths, self.names = plan.places, plan.lengths, list(flatten(params))
         self.on_gpu = family(some) == "cupy"
-        self.xp = get_xp(some) if self.on_gpu and ranks.direct else __import__("numpy")
+        xp = get_xp(some) if ranks.direct else np
         shapes = [(ranks.size, n // ranks.size) for n in self.lengths]
-        self.own, self.parts, self.sums = ([self.xp.zeros(s, dtype=some.dtype) for s in shapes] for _ in range(3))
+        self.own, self.parts, self.sums = ([xp.zeros(s, dtype=some.dtype) for s in shapes] for _ in range(3))
         self.start()
 
     def start(self) -> Buckets:

@@ -38,7 +38,7 @@ def plot_mpi(rows: list[dict[str, Any]]) -> Figure:
 def plot_efficiency(row: dict[str, Any], ax: Axes | None = None) -> Axes:
     """Efficiency against the number of processes: measured on two, by the model for each network.
 
-    Lines: nothing of the sending is hidden behind the computing; bands: up to all that can be hidden.
+    Lines: nothing of the sending is hidden behind the computing. Bands: up to all that can be hidden.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def plot_efficiency(row: dict[str, Any], ax: Axes | None = None) -> Axes:
     >>> model = {"network": "a cable", "divided": True, "processes": 2, "efficiency_not_hidden": 0.9, "efficiency_hidden": 1.0}
     >>> row = {"task": "listops", "layers": 2, "paper_layers": 10, "batch": 50, "efficiency": 0.8, "model": [model]}
     >>> [line.get_label() for line in plot_efficiency(row).lines]
-    ['a cable, batch divided', 'measured here on two processes']
+    ['a cable, batch divided', 'measured here, batch divided, 2 layers']
     """
     ax = ax if ax is not None else new_axes(WIDTH, 3.5)
     networks = list(dict.fromkeys(r["network"] for r in row["model"]))
@@ -61,7 +61,9 @@ def plot_efficiency(row: dict[str, Any], ax: Axes | None = None) -> Axes:
                 low, high = ([1.0, *(r[f"efficiency_{name}"] for r in found)] for name in ("not_hidden", "hidden"))
                 ax.plot(x, low, color=colour, ls=dash, marker=".", label=f"{network}, {what}")
                 ax.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
-    ax.plot(2, row["efficiency"], ls="", marker="D", ms=7, color="black", label="measured here on two processes")
+    measured = f"measured here, batch divided, {row['layers']} layers"
+    ax.plot(2, row["efficiency"], ls="", marker="D", ms=7, color="black", label=measured)
+    ax.fill_between([], [], [], color=COLOURS["grey"], alpha=0.3, lw=0, label="more, where sending is hidden behind computing")
     ax.set_xscale("log", base=2)
     ticks = [1, 2, 8, 64, 512]
     ax.set_xticks(ticks, [str(n) for n in ticks])
