@@ -160,7 +160,8 @@ def compile_once(dispatcher: Any) -> None:
     from numba.core.compiler_lock import global_compiler_lock
 
     cache, compile_now = dispatcher._cache, dispatcher.compile
-    load, held = cache.load_overload, []
+    load = cache.load_overload
+    held: list[ExitStack] = []
 
     def load_or_wait(*args: Any) -> Any:
         found = load(*args)

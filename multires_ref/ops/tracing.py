@@ -55,7 +55,8 @@ def value_and_gradients(
 
 def by_name(complete: Callable[[str, Array], None], boxes: Any) -> Callable[[Any, Array], None]:
     """`complete`, to be called with a variable's node instead of its name in the pytree `boxes`."""
-    names = {box._node: name for name, box in flatten(boxes).items()}
+    variables: dict[str, Any] = flatten(boxes)
+    names = {box._node: name for name, box in variables.items()}
     return lambda node, gradient: complete(names[node], gradient)
 
 

@@ -145,14 +145,9 @@ def first_bad_layer(
 
 
 def explain(
-    config: NetworkConfig,
-    params: Params,
-    norm_state: Params,
-    batch: Split,
-    rng: np.random.Generator,
-    engine: str = "auto",
+    config: NetworkConfig, params: Params, norm_state: Params, batch: Split, rng: np.random.Generator, engine: str = "auto",
     share: Share | None = None,
-) -> str:
+) -> str:  # fmt: skip
     """One sentence: which parameter is already not finite, or which layer was the first to give such a number."""
     bad = first_bad_array({"params": params, "state": norm_state})
     if bad is not None:
