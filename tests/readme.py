@@ -38,7 +38,7 @@ def command_lines(text: str) -> list[str]:
     """
     code = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
     code += [line[4:] for line in FENCE.sub("", text).splitlines() if line.startswith("    ")]
-    found = [match[1] for line in code for match in [re.search(r"(?:^|/|&& |^mpirun -n \d+ )multires-ref (.*)", line)] if match]
+    found = [match[1] for line in code for match in [re.search(r"(?:^|/|&& |^(?:mpirun|srun) .*)multires-ref (.*)", line)] if match]
     for line in inline_code(text):
         first, _, rest = line.partition(" ")
         if first.endswith("multires-ref") and rest and "|" not in rest:

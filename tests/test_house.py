@@ -18,7 +18,7 @@ PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
     *("base", "definition", "filters", "tree", "response", "engines", "transform", "signals", "memories", "ops", "network"),
-    *("training", "estimators", "tasks", "authors", "diagnose", "bench", "plots", "explore", "commands", "cli"),
+    *("distributed", "training", "estimators", "tasks", "authors", "diagnose", "bench", "plots", "explore", "commands", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -108,5 +108,5 @@ def after_last_layer(model: Model, v: np.ndarray, c: Any) -> Any:
     from ..network.norms import NORMS
 
     params, state = model.params["blocks"][-1], model.state["blocks"][-1]
-    out, _ = NORMS[model.config.norm].apply(params["norm"], state, v, after_convolution(params, c), False)
+    out, _ = NORMS[model.config.norm].apply(params["norm"], state, v, after_convolution(params, c), False, None)
     return decode(model.config, model.params["decoder"], out, None, ignore)
