@@ -248,7 +248,7 @@ def test_what_fails_leaves_the_earlier_site(without_sphinx, tmp_path, monkeypatc
 def site(tmp_path_factory):
     """The site, built without a warning, by one process of pytest-xdist for all."""
     for library in LIBRARIES:
-        pytest.importorskip(library, reason=f"{library} of the extra with sphinx is not installed")
+        pytest.importorskip(library, reason=f"{library}, which sphinx needs for the site, is not installed")
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
     try:

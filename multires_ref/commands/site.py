@@ -52,11 +52,11 @@ def build_site(target: Path, tutorials: Path | None = None) -> int:
     SiteError
         If Sphinx fails; nothing is then written at `target`.
     """
-    from ..explore.export import export_page
-
     check_target(target)
     for library in LIBRARIES:
         import_from_extra(library, "the site", "site")
+    from ..explore.export import export_page
+
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
         work = Path(place)
