@@ -14,7 +14,8 @@
 # # 2. The tree
 #
 # One step split a signal into what is there (a) and what changes (b). Now we take the step again, on a, and again on what comes out
-# of that. Each round sees twice as far into the past. That is the whole tree.
+# of that. Each round sees twice as far into the past. That is the whole tree of the paper (Shi, Wang and Fox,
+# [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)).
 #
 # In the last notebook everything happened at one time scale. Here we shall see why dilation takes the place of down-sampling, how
 # far the tree sees, why one pair of filters is enough for all its levels, where PyWavelets keeps the same numbers, and how to go back.
@@ -24,7 +25,16 @@ import numpy as np
 import pywt
 from ipywidgets import interact
 
-from multires_ref import causal_delay, causal_iswt, causal_swt, depth_for, pyramid, receptive_field, wavelet_filters
+from multires_ref import (
+    causal_delay,
+    causal_iswt,
+    causal_swt,
+    depth_for,
+    impulse_responses,
+    pyramid,
+    receptive_field,
+    wavelet_filters,
+)
 from multires_ref.plots import ecg, plot_levels, plot_tree, show
 
 # %% [markdown]
@@ -83,19 +93,27 @@ assert b2[7] == 12 and b3[7] == x[:4].sum() - x[4:].sum()
 # Below is the tree under a₃[n] for filters of two taps. Circles are approximations, squares details; both of a pair are made from the
 # same inputs, so a capsule holds them together. A line is a tap. The small dots are the coefficients of other times: every level has
 # one pair *at every time*, and the picture shows only those that the newest a₃ rests on.
-#
-# (What is outlined is the memory. It is the subject of the next notebook.)
 
 # %%
-show(plot_tree(3, 2), "a tree of three levels over eight samples")
+show(plot_tree(3, 2, None), "a tree of three levels over eight samples")
 
 # %% [markdown]
-# Turn the two knobs. With three or four taps the branches overlap, and nothing else changes.
+# With more taps the branches overlap, and nothing else changes. (In a running notebook the next cell has two knobs, for J and K. The picture below it is
+# one of their positions.)
 
 # %% tags=["varies"]
-knobs = interact(lambda depth, taps: show(plot_tree(depth, taps)), depth=(1, 5), taps=(2, 4))
+knobs = interact(lambda depth, taps: show(plot_tree(depth, taps, None)), depth=(1, 5), taps=(2, 4))
 # %%
-show(plot_tree(2, 4), "a tree of two levels with four taps")
+show(plot_tree(2, 4, None), "a tree of two levels with four taps")
+
+# %% [markdown]
+# Follow a black circle in the middle upwards: there are two ways from it to a₂, through two different coefficients of level 1. A sample's weight in a₂ is the sum
+# over its ways of the products of taps. With all taps 1 that is simply the number of ways: one for each sample when K = 2, up to two here.
+
+# %%
+for K in (2, 4):
+    weights = impulse_responses(np.ones(K), np.ones(K), depth=2)[1][0]
+    print(f"K = {K}: ways from x[n], x[n-1], ... to a_2[n]:", weights.astype(int))
 
 # %% [markdown]
 # How far does it see? One level with K taps reaches K - 1 steps back; level i reaches (K - 1) 2^(i-1) further. Together
@@ -143,8 +161,8 @@ b2, b2_late = pyramid(heart, *haar, 2)[1][1], pyramid(late, *haar, 2)[1][1]
 assert np.array_equal(b2_late[1:], b2[:-1])
 
 # %% [markdown]
-# So dilation is down-sampling without the throwing away: at level i there are 2^(i-1) interleaved down-sampled transforms, one for
-# each starting point. The price is more numbers, J pairs for each sample, and we shall pay it only on paper: the next notebook keeps
+# So dilation is down-sampling without the throwing away: at level i there are 2^i interleaved down-sampled transforms, one for
+# each starting point (`wavedec` keeps every 2^i-th number, so 2^i of them fit between). The price is more numbers, J pairs for each sample, and we shall pay it only on paper: the next notebook keeps
 # just a few of them at each time, and the fast engines never store the others.
 #
 # ## One pair of filters for all levels
@@ -169,13 +187,18 @@ for i in range(3):
 #
 # ## Where PyWavelets keeps the same numbers
 #
-# The filters that PyWavelets calls `dec_lo` and `dec_hi` are our h0 and h1 in lag order, as they stand. With them:
+# Three letters change here, since PyWavelets and its literature use others: F is the number of taps (our K), j is the level (our i), and the details are
+# d_j = b_j. The filters that PyWavelets calls `dec_lo` and `dec_hi` are our h0 and h1 in lag order, as they stand. With them:
 #
 # - **`wavedec(mode="zero")`** keeps our coefficients at every 2^j-th time, the moment when a block of 2^j samples is complete:
 #   `cD_j[m] = d_j[2^j (m + 1) - 1]`.
 # - **`swt`**, the *stationary* transform, keeps one at every time as we do. But it wraps around, so that the end of the signal is its
 #   past, and it numbers its coefficients from another place: `cD_j[n] = d_j[n + S_j]` with S_j = (2^j - 1) F / 2 and F the number of
 #   taps (in NumPy: `np.roll(d_j, -S_j)`).
+#
+# Where does S_j come from? We put a coefficient where its *newest* sample is. `swt` puts it in the middle: its level-1 filter is laid F/2 samples
+# ahead, `cD_1[n] = sum_k h1[k] x[n + F/2 - k]`. At level i the taps stand 2^(i-1) apart, and so it is 2^(i-1) F/2 ahead of the level below. Added up over the
+# levels 1 to j: (1 + 2 + ... + 2^(j-1)) F/2 = (2^j - 1) F/2.
 #
 # Worked for Haar (F = 2) and level 2: S = 3. PyWavelets' coefficient 0 is made of the samples 0, 1, 2, 3, in its own numbering "looking
 # forward"; ours with the same four samples stands at time 3, the earliest at which a causal program can know it.
@@ -200,11 +223,31 @@ for j, cD in zip((3, 2, 1), coefficients[1:], strict=True):
 # ## The way back
 #
 # Sum and fall gave back both samples: (a - b) / 2 is the newest, (a + b) / 2 the one before. A tree is undone from the top: a_J and b_J
-# give a_{J-1}, this and b_{J-1} give a_{J-2}, and so on. At each level every sample is found twice, once as the newest of a pair and
-# once as the older of the next; the inverse takes the mean of the two.
+# give a_{J-1}, this and b_{J-1} give a_{J-2}, and so on. At each level every sample is found twice: at once, as the newest of a pair, (a[n] - b[n]) / 2,
+# and one dilation later, as the older of the next, (a[n+1] + b[n+1]) / 2. They agree as long as nobody has changed the coefficients (notebook 11 does, to
+# remove noise), so the inverse takes the mean of the two:
 #
-# The second of them is found one dilation later. So an inverse that uses both, and stays causal, is **late**: by F - 1 samples at level 1,
-# by 2 (F - 1) at level 2, all in all by (2^J - 1)(F - 1). For db2 and three levels that is 7 · 3 = 21 samples.
+# $$x[n] = \tfrac14\,\bigl(a[n] - b[n] + a[n+1] + b[n+1]\bigr)$$
+#
+# Look at the signs: they are the taps. x[n] went into a[n] with weight 1 and into b[n] with -1, into a[n+1] with 1 and into b[n+1] with 1. **Every
+# coefficient that x[n] went into gives it back with the weight with which it went in.** Four taps are undone in the same way. There x[n] stands in four
+# pairs, of the times n to n + 3, and no single pair can give it at once:
+#
+# $$x[n] = \tfrac12 \sum_{k=0}^{F-1} \bigl(h_0[k]\,a[n+k] + h_1[k]\,b[n+k]\bigr)$$
+#
+# (1/2 is right for filters that are divided by √2 as PyWavelets' are, and orthogonal as Haar's and db2's. Other wavelets, such as bior2.2, use a second pair of filters
+# for the way back.)
+
+# %%
+lo, hi = wavelet_filters("db2")
+((a, b),) = pyramid(heart, lo, hi, 1)
+n = 500
+print("found", (sum(lo[k] * a[n + k] + hi[k] * b[n + k] for k in range(4)) / 2).round(9), " true", heart[n])
+assert np.isclose(sum(lo[k] * a[n + k] + hi[k] * b[n + k] for k in range(4)) / 2, heart[n])
+
+# %% [markdown]
+# This needs the coefficients at n + 1, ..., n + F - 1. A program that may not look ahead must wait for them: it is **late** by F - 1 samples at level 1, by
+# 2 (F - 1) at level 2, where the taps stand two apart, all in all by (2^J - 1)(F - 1). For db2 and three levels that is 7 · 3 = 21 samples.
 
 # %%
 coefficients = causal_swt(heart, "db2", 3)
@@ -215,8 +258,9 @@ assert wait == (2**3 - 1) * (4 - 1)
 assert np.allclose(back[wait:], heart[:-wait], atol=1e-9) and np.allclose(back[:wait], 0, atol=1e-9)
 
 # %% [markdown]
-# Nothing was lost: the tree holds all of the signal, at each time, in all of its levels together. Here they are, four of them, over the
-# heart beat. Fine levels answer at once and briefly, coarse ones late and long.
+# Nothing was lost: the tree holds all of the signal, at each time, in all of its levels together. Here they are over the heart beat, each row to its
+# own scale (at its right). Every level answers a beat at once, since its newest pair holds the newest sample. The fine ones answer briefly, the coarse ones for
+# long: until the beat has left all of their samples.
 
 # %%
 show(plot_levels(heart, pyramid(heart, *haar, 6)), "six levels of the tree over an electrocardiogram")
@@ -237,8 +281,8 @@ show(plot_levels(heart, pyramid(heart, *haar, 6)), "six levels of the tree over 
 #
 # **2** (easy). How many levels does a tree of four taps need for 2,048 samples? How far does it then see?
 #
-# **3** (medium). Which sample does a₃ at time n weigh twice if somebody forgets the dilation (leaves it at 1), with h0 = (1, 1)? Write
-# down the weights.
+# **3** (medium). Somebody forgets the dilation (leaves it at 1), with h0 = (1, 1). Which samples does a₃ at time n then weigh more than once, and how
+# often? Write down the weights.
 #
 # **4** (medium). At which time stands the Haar coefficient `pywt.wavedec(x, "haar", mode="zero", level=3)[1][2]` in our tree?
 #

@@ -14,15 +14,21 @@
 # # 3. The multiscale memory
 #
 # The tree holds everything, and that is too much: at each time n as many numbers as there were samples. The layer keeps a handful of
-# them, m numbers, called the **memory** z_n. Which ones? And what is left of the past in so few? This notebook answers with a pencil
-# first, with linear algebra then, and at last with a heart beat.
+# them, m numbers, called the **memory** z_n. Its output is a weighted sum of them, and of the newest sample. This is the whole **layer** of the paper
+# (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)):
+#
+# $$y[n] = \sum_{r=0}^{m-1} w[r]\, z_n[r] + w_{\text{skip}}\, x[n]$$
+#
+# The weights w stand in the order of the memory: a_J first, then the details from coarse to fine, b_J, b_{J-1}, ..., b_1, and within a level the newest first.
+# A layer learns h0, h1, w and w_skip, for each channel. So y can only use what z_n holds. Which numbers are kept? And what is left of the past in so few?
+# This notebook answers with a pencil first, with linear algebra then, and at last with a heart beat.
 
 # %%
 import numpy as np
 from ipywidgets import interact
 
 from multires_ref import memory, memory_rows, wavelet_filters
-from multires_ref.plots import ecg, plot_forgetting, plot_lags, plot_recovered, show
+from multires_ref.plots import ecg, new_figure, plot_forgetting, plot_lags, plot_recovered, show
 from multires_ref.plots.gallery import memory_figure, recovered_figure, tree_figure
 
 # %% [markdown]
@@ -103,16 +109,36 @@ assert np.isclose(newest_first @ newest_first, recovered @ recovered + forgotten
 # The paper gives two rules for which coefficients to keep. They are called **TreeSelect**.
 #
 # - **fading** ("resolution fading"): the newest detail of every level, and a_J. That is m = J + 1 numbers; it is what we did.
-# - **uniform** ("uniform over time"): m is given. Begin at the top with a_J, b_J, and take level after level downwards as many details
-#   as cover the whole receptive field, 1, then 2, then 4, ..., until m numbers are spent.
+# - **uniform** ("uniform over time"): m is given. Begin at the top with a_J and the newest b_J, and go down level by level, until m numbers are spent (the
+#   last level is cut to what is left, newest first). From each level take the details that stand beside the approximations which the kept coefficients of
+#   the level above were *made from*.
 #
-# Outlined in the tree:
+# How many are those? One coefficient is made from K of the level below, 2^i apart if that is level i. t of them, side by side, are made from
+#
+# $$t \;\to\; 2\,(t - 1) + K$$
+#
+# since each further one reaches two places further. With K = 2 that is 1, 2, 4, 8, ...; with K = 3 it is 1, 3, 7, 15, .... At level i they are 2^i samples apart: the
+# newest, the one 2^i ago, 2 · 2^i ago, and so on.
+#
+# By hand for K = 3, J = 3 and m = 9: a₃ and b₃ are two numbers. Then level 2 gives three: b₂ now, 4 and 8 samples ago. That makes five. Level 1 would
+# give seven; four are left: b₁ now, 2, 4 and 6 samples ago.
+
+# %%
+print([f"{row.kind}{row.level}, {row.lag} ago" for row in memory_rows(3, 3, "uniform", size=9)])
+print("unused of m = 20:", [row.kind for row in memory_rows(3, 3, "uniform", size=20)].count("unused"))
+
+# %% [markdown]
+# (If m is larger than the whole tree, here 1 + 1 + 3 + 7 = 12, the numbers left over are **unused**: they are always 0, their weights do nothing, and the gradients of
+# those weights are 0. The authors' code does the same.)
+#
+# Both rules outlined in the tree, with five numbers each:
 
 # %%
 show(tree_figure(), "the tree with the fading memory outlined, and with the uniform memory outlined")
 
 # %% [markdown]
-# And as what each number has seen, with both memories of the same size:
+# And as what each number has seen. A bar is the part of the past that a coefficient depends on; the white marks are the coefficients of the level below that it
+# is made from.
 
 # %%
 show(plot_lags(4, 2, "fading"), "receptive fields of the fading memory")
@@ -145,7 +171,14 @@ show(memory_figure(), "an electrocardiogram and its memory over time")
 
 # %% [markdown]
 # A beat arrives and every level notices at once, since each keeps its *newest* coefficient. The fine levels have forgotten it a few
-# samples later, b₆ after 64, b₉ after 512. The slanted stripes are the beat growing older: it moves up the levels.
+# samples later, b₆ after 64, b₉ after 512.
+#
+# Why then do the yellow stripes climb? b_i is the older half of its 2^i samples minus the newer half. While the beat is in the newer half, for 2^(i-1)
+# samples, b_i is negative (blue); then it is in the older half for as long, and b_i is positive (yellow); then it is gone. So the change of sign comes
+# at age 2^(i-1), one level after the other: the *sign* moves up the levels, and tells how old the beat is.
+#
+# (Two kinds of time axis are used in this notebook. Pictures of the signal run from the past at the left to the present at the right. Curves of forgetting
+# count backwards from the present, which is at their left.)
 
 # %%
 heart, haar = ecg(), wavelet_filters("haar")
@@ -166,9 +199,9 @@ assert alive == [2**row.level for row in rows]
 show(recovered_figure(), "the past recovered from the fading memory, the uniform memory and the last ten samples")
 
 # %% [markdown]
-# - **fading** (top): the newest samples exactly, the beat that just passed as a block of eight, the beat before as a faint rise. Near
-#   sharp, far coarse.
-# - **uniform** (middle): the beat 340 samples ago is there, as a hump, and so is the one just passed, no sharper than that.
+# - **fading** (top): the newest samples exactly, the beat that just passed as a block of eight. The beat before is somewhere in the older half, which is
+#   remembered as one mean of 256 samples: a flat line, a little above zero. Near sharp, far coarse.
+# - **uniform** (middle): the beat 340 samples ago is there, as a hump of 64 samples, and the one just passed as one of 32.
 # - **last ten samples** (bottom): perfect, and blind to everything else.
 #
 # Counted over the whole window, at this moment:
@@ -183,13 +216,18 @@ for name, M in memories.items():
     assert np.allclose(M @ recover_past(M @ p, M), M @ p)
 
 # %% [markdown]
-# Turn the knob n and watch a beat grow old.
+# Watch a beat grow old: in a running notebook the next cell has a knob for n; below it are three of its positions.
 
 # %% tags=["varies"]
 knob = interact(lambda n: show(plot_recovered(heart, n, fading)), n=(511, 1023, 4))
 
 # %%
-show(plot_recovered(heart, 900, fading, title="fading memory, 52 samples after the beat"), "the beat has become coarse")
+figure, axes = new_figure(9, 5.4, rows=3, sharex=True, sharey=True)
+for (ax,), n in zip(axes, (852, 876, 940), strict=True):
+    plot_recovered(heart, n, fading, ax, title=f"n = {n}: {n - 848} samples after the beat").set_xlabel("")
+axes[-1, 0].set_xlabel("time before n (samples)")
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+show(figure, "the past recovered 4, 28 and 92 samples after a beat, which grows coarser")
 
 # %% [markdown]
 # ## Forgetting, measured
@@ -207,11 +245,18 @@ assert np.allclose(forgetting_curve(M), [1, 1, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4
 # %% [markdown]
 # Look at the sum: 1 + 1 + 1/2 + 1/2 + 4/4 = 4. It is the number of numbers kept, and that is a law: the trace of a projection is its rank.
 # **A memory of m numbers has m samples' worth of knowledge; it can only choose where to spend it.** The last m samples spend all on the
-# newest. Uniform spends it evenly. Fading gives each octave of the past the same share, one sample's worth.
+# newest. Uniform spends it nearly evenly: here the older 384 samples are known in blocks of 64 (shares of 1/64), and the newest 128 in blocks of 32, because
+# its last two numbers went there. Fading gives each octave of the past the same share, one sample's worth.
 
 # %%
 curves = {name: forgetting_curve(M) for name, M in memories.items()}
 assert np.allclose([curve.sum() for curve in curves.values()], 10)
+print(
+    "uniform: newest 128 samples 1 /",
+    (1 / curves["uniform"][:128]).round(6).max(),
+    " older 1 /",
+    (1 / curves["uniform"][128:]).round(6).min(),
+)
 octaves = [curves["fading"][2**e : 2 ** (e + 1)].sum() for e in range(9)]
 assert np.allclose(octaves, 1)
 show(plot_forgetting(curves), "forgetting curves of three memories for white noise")
@@ -228,6 +273,9 @@ assert measured["fading"][24] > measured["uniform"][24] and measured["uniform"][
 show(plot_forgetting(measured), "forgetting curves of three memories, measured on an electrocardiogram")
 
 # %% [markdown]
+# The share is 1 less the energy of the error over the energy of the samples, at that lag. So it is below 0 where the reconstruction is worse than
+# answering "zero" would be: the mean of a block tells the wrong thing about a sample in it, for example just beside a beat.
+#
 # The dips stand at the edges of the blocks, where a mean says least about its outermost samples. Longer, smoother wavelets soften them.
 #
 # A trained layer chooses its own filters, and may spend its m samples' worth elsewhere: `multires-ref figures --run RUN` draws this curve
@@ -238,9 +286,8 @@ show(plot_forgetting(measured), "forgetting curves of three memories, measured o
 # - The memory z_n is m coefficients of the tree: the newest of each level (**fading**), or the newest few, coarse levels first (**uniform**).
 # - It is linear, z_n = M p_n, and the least-squares reconstruction pinv(M) z_n is what can be recovered from it: near sharp, far coarse.
 # - Of each past sample a share is known, the diagonal of pinv(M) M, and the shares sum to m.
-# - Fading gives every octave of the past one number; uniform gives every stretch of time the same.
-#
-# The layer's output is a weighted sum of the memory, y[n] = sum_r w[r] z_n[r] + w_skip x[n]. The next notebook listens to it.
+# - Fading gives every octave of the past one number; uniform gives every stretch of time nearly the same.
+# - The layer's output is a weighted sum of the memory and the newest sample, y[n] = sum_r w[r] z_n[r] + w_skip x[n]. The next notebook listens to it.
 #
 # ## Exercises
 #
@@ -253,7 +300,9 @@ show(plot_forgetting(measured), "forgetting curves of three memories, measured o
 #
 # **4** (medium). With random filters in place of Haar, do the shares still sum to m?
 #
-# **5** (harder). Uniform with m = 2^J: what does it remember?
+# **5** (harder). Uniform with m = 2^J and two taps: what does it remember?
+#
+# **6** (medium). Three taps, J = 4, uniform, m = 8: which coefficients are kept?
 
 # %% [markdown]
 # <details><summary>Solutions</summary>
@@ -268,6 +317,8 @@ show(plot_forgetting(measured), "forgetting curves of three memories, measured o
 # **4.** Yes, as long as the m rows of M are linearly independent: the trace of a projection is its rank, whatever the filters.
 #
 # **5.** Everything: a_J, b_J and all details below are as many numbers as samples, and nothing of the receptive field is lost.
+#
+# **6.** a₄, b₄ (two), then b₃ now, 8 and 16 samples ago (five), then three of level 2's seven: b₂ now, 4 and 8 ago.
 # </details>
 
 # %% jupyter={"source_hidden": true} tags=["solution"]
@@ -283,3 +334,5 @@ assert np.allclose(curves["fading"][1:], 1 / 2.0 ** np.floor(np.log2(t)))
 r0, r1 = random_filters(np.random.default_rng(0), D=1, K=3, dtype="float64")
 assert np.isclose(forgetting_curve(memory_matrix(r0[0], r1[0], 5)[0]).sum(), 6)
 assert np.allclose(forgetting_curve(memory_matrix(*haar, 5, "uniform", 32)[0]), 1)
+kept = [(row.level, row.kind, row.lag) for row in memory_rows(4, 3, "uniform", size=8)]
+assert kept == [(4, "a", 0), (4, "b", 0), *((3, "b", lag) for lag in (0, 8, 16)), *((2, "b", lag) for lag in (0, 4, 8))]

@@ -14,7 +14,7 @@
 #
 # The tree is linear, causal, and does the same at every time. Such a thing is known completely by its answer to one click: a single 1,
 # then silence. From that answer we read off what every level hears, first over time, then over pitch; and we find the one long filter
-# that a whole layer is equal to.
+# that a whole layer of the paper (Shi, Wang and Fox, [arXiv 2305.01638](https://arxiv.org/abs/2305.01638)) is equal to.
 
 # %%
 import numpy as np
@@ -22,7 +22,7 @@ from ipywidgets import interact
 
 from multires_ref import equivalent_kernel, frequency_responses, impulse_responses, multires_conv, pyramid, wavelet_filters
 from multires_ref.filters import energy_centre
-from multires_ref.plots import ecg, plot_frequency_responses, plot_impulse_responses, show
+from multires_ref.plots import ecg, new_figure, plot_frequency_responses, plot_impulse_responses, show
 from multires_ref.plots.gallery import filters_figure, kernel_figure, responses_figure
 
 # %% [markdown]
@@ -60,8 +60,10 @@ for (a, b), (g, d) in zip(pyramid(heart, *haar, 6), impulse_responses(*haar, 6),
 # %% [markdown]
 # ## Pitch
 #
-# How loud does a filter answer to a pure tone? Take a tone of f cycles per sample, exp(2πi f n), put it in: out comes the same tone,
-# multiplied by a number
+# How loud does a filter answer to a pure tone? A tone of f cycles per sample is written exp(2πi f n): a point that goes round the unit circle, f turns each
+# sample. (Its real part is the cosine that one hears.) With f = 1/4 it is at 1, i, -1, -i, 1, ... Put two samples of it into the sum: at n = 0 the newest is 1 and
+# the one before was -i, so out comes 1 - i; at n = 1 it is i + 1, which is i times as much. So the answer turns with the tone, and is the tone multiplied by
+# 1 - i, a number of length √2. In general: put the tone in, and out comes the same tone, multiplied by
 #
 # $$H(f) = \sum_k h[k]\, e^{-2\pi i f k}$$
 #
@@ -79,7 +81,8 @@ assert np.isclose(abs(pyramid(tone, h0, h1, 1)[0][0][1:]).max(), 1) and np.isclo
 
 # %% [markdown]
 # (The tone cos(πn/2) sampled at 1, 0, -1, 0 has amplitude 1; the sum of neighbours is 1, -1, -1, 1, an amplitude of √2 seen 45 degrees
-# off its peaks.) Here are four pairs of filters, their taps above, their gains below.
+# off its peaks.) Here are four pairs of filters, their taps above, their gains below. ("Minimum delay" is db4 with its low-pass filter the other way round in
+# time; what that is for comes further down. The gains do not change.)
 
 # %%
 show(filters_figure(), "four pairs of filters in time and in frequency")
@@ -103,8 +106,30 @@ _, pairs = frequency_responses(*haar, 6, frequencies=np.arange(129) / 256)
 assert np.allclose(spectrum, pairs[-1][1])
 
 # %% [markdown]
+# So each level hears one octave, half as high as the octave of the level before:
+#
+# > **Level i hears from 2^-(i+1) to 2^-i cycles per sample. A tone of period P samples is heard best by the level i with 2^i ≤ P ≤ 2^(i+1).**
+#
+# A worked tone: 20 Hz in a recording of 360 samples a second. Its period is 360 / 20 = 18 samples, and 16 ≤ 18 ≤ 32: level 4. (Or: 20 / 360 = 0.056 cycles per sample
+# lies between 1/32 and 1/16.)
+#
+# One thing must be known before levels can be compared: **gains grow by √2 a level.** A low-pass filter of PyWavelets has taps that sum to √2, so a constant comes out of a_i
+# with gain 2^(i/2), and the details grow alike. (Sum and fall, without the factor 1/√2, grow by 2 a level: hence the 2√2 above.) To compare levels fairly one divides
+# b_i by 2^(i/2). That is done here and in all pictures of this notebook.
+
+# %%
+tone = np.sin(2 * np.pi * 20 / 360 * np.arange(2000))
+levels = pyramid(tone, *wavelet_filters("db4"), 6)
+heard = [float(abs(b[1000:]).max() / 2 ** (i / 2)) for i, (_, b) in enumerate(levels, start=1)]
+print("amplitude of b_1 ... b_6, divided by the growth:", np.round(heard, 2))
+assert int(np.argmax(heard)) + 1 == 4
+
+# %% [markdown]
+# In the pictures gains are printed in **decibels**, dB: 20 log10 of the ratio to the loudest. 0 dB is the loudest itself, -6 dB is half of it, -20 dB a tenth.
+#
 # On a logarithmic axis, on which every octave is as wide as the next, the details stand side by side, one octave to each level, and a_J takes
-# what is left below. The picture has the impulse responses at the left, lags in octaves too. Both say the same: **twice as long, twice as low**.
+# what is left below. The picture has the impulse responses at the left (each row to its own scale), lags in octaves too. Both say the same: **twice as long,
+# twice as low**.
 
 # %%
 show(responses_figure(), "impulse and frequency responses of each scale for haar, db4 and random filters")
@@ -115,21 +140,33 @@ show(responses_figure(), "impulse and frequency responses of each scale for haar
 # dilation alone already gives each level something of its own: level i hears through the gain of h1 squeezed by 2^(i-1), an octave lower
 # for each level. What training makes of it is in notebook 6.
 #
-# Where is each level loudest? For db4 the peaks step down an octave at a time:
+# Where is each level loudest? For db4 the peaks step down an octave at a time, from level 2 on. (Level 1 is left out of the ratios: nothing cuts its octave off
+# above, so it is loudest at the end of the axis, f = 1/2, and not somewhere within its octave as the others.)
 
 # %%
 db4 = wavelet_filters("db4", order="minimum_delay")
 f = np.linspace(0.001, 0.5, 5000)
 _, pairs = frequency_responses(*db4, 6, frequencies=f)
 peaks = [f[abs(B).argmax()] for _, B in pairs]
-print("cycles per sample:", np.round(peaks[1:], 4), "ratios:", np.round(np.divide(peaks[1:-1], peaks[2:]), 2))
+print(
+    "level 1:",
+    round(peaks[0], 1),
+    "levels 2 to 6:",
+    np.round(peaks[1:], 4),
+    "ratios:",
+    np.round(np.divide(peaks[1:-1], peaks[2:]), 2),
+)
 assert np.allclose(np.divide(peaks[1:-1], peaks[2:]), 2, atol=0.15)
 
 # %% [markdown]
-# Now with a knob: first sym5 as it stands in print, then any wavelet and depth you like.
+# Other wavelets: sym5 and bior2.2 here; in a running notebook the cell after it has knobs for the wavelet and the depth.
 
 # %%
-show(plot_frequency_responses(*wavelet_filters("sym5"), 6, title="sym5"), "gain of each scale of sym5")
+figure, axes = new_figure(9, 5.6, rows=2, sharex=True)
+for (ax,), name in zip(axes, ("sym5", "bior2.2"), strict=True):
+    plot_frequency_responses(*wavelet_filters(name), 6, ax, title=name)
+axes[0, 0].set_xlabel("")
+show(figure, "gain of each scale of sym5 and of bior2.2")
 
 # %% tags=["varies"]
 names = ["haar", "db2", "db4", "sym5", "coif2", "bior2.2"]
@@ -168,6 +205,27 @@ for order in ("analysis", "reversed", "minimum_delay"):
 # Reversed, the approximation, the trend, is known hundreds of samples earlier. But each detail comes some ten samples later than before, at
 # every level, since there the low-pass filters' gain meets a high-pass filter that has become late. Turned round one by one, both filters
 # are early, and so is every coefficient. The gains are the same in all three; a network that learns its filters can leave any of them.
+#
+# So why is `minimum_delay` not the default? Because turning round *one* of the two breaks the pair. db8's filters fit together: h0 and h1, laid over each other at any even
+# distance, have inner product 0 (they are *orthogonal*), and that is what lets `dwt` and `wavedec` throw every second number away and still go back.
+# (1, 1) reversed is (1, 1), so for Haar nothing is lost. For db8 something is:
+
+
+# %%
+def inner_products(h0, h1):
+    K = len(h0)
+    return [float(np.sum(h0[s:] * h1[: K - s])) for s in range(0, K, 2)] + [
+        float(np.sum(h1[s:] * h0[: K - s])) for s in range(2, K, 2)
+    ]
+
+
+for order in ("analysis", "reversed", "minimum_delay"):
+    print(f"{order:14} largest inner product of h0 and h1: {max(map(abs, inner_products(*wavelet_filters('db8', order)))):.2f}")
+
+# %% [markdown]
+# So with `minimum_delay` the coefficients are no longer those of PyWavelets' db8: they cannot be compared with `wavedec` and `swt` number by number, and every
+# second of them is no longer enough to go back. What the *layer* needs is kept: it has a coefficient at every time, and then only the gains count. The default is
+# what PyWavelets has, so that numbers can be compared.
 
 # %%
 show(plot_impulse_responses(*wavelet_filters("db8"), 5, title="db8 as PyWavelets has it: late"), "impulse responses, late")
@@ -178,14 +236,8 @@ show(
     "impulse responses, early",
 )
 
-# %%
-for order, early_a, early_b in (("analysis", False, True), ("reversed", True, False), ("minimum_delay", True, True)):
-    (_, d1), *_, (g5, d5) = impulse_responses(*wavelet_filters("db8", order), 5)
-    assert (energy_centre(g5) < 100) == early_a and (energy_centre(d1) < 5) == early_b
-    assert np.allclose(abs(np.fft.fft(g5, 1024)), abs(np.fft.fft(g5[::-1], 1024)))  # the gain knows nothing of it
-
 # %% [markdown]
-# Compare the rows of the two: every one of them comes earlier.
+# Compare the rows of the two: b₁ is the same in both, for PyWavelets' high-pass filter of db8 is early already; every other comes earlier.
 #
 # ## The layer is one long filter
 #
@@ -206,8 +258,9 @@ assert np.allclose(y[0, 0], np.convolve(heart, kernel[0])[:1024])
 
 # %% [markdown]
 # Why then all the trouble with a tree? For the numbers. A free filter over 1,024 samples has 1,024 weights in every channel; the layer makes one
-# from 2 K + m + 1, sixteen for K = 2 and ten levels. It is a filter with fine detail near the present and broad strokes further back,
-# drawn here for db4 with random weights. The black kernel is the sum of the coloured ones.
+# from 2 K + m + 1: two filters of K taps, m weights, one skip weight. For K = 2 and ten levels that is 4 + 11 + 1 = 16. It is a filter with fine detail near the present and broad strokes further back,
+# drawn here for db4 with random weights. The kernel stands at the top; the rows below add up to it. All rows
+# have one scale, so the tall ones are those that matter at a lag.
 
 # %%
 show(kernel_figure(), "the equivalent kernel of a layer and the scales it is the sum of")
@@ -216,7 +269,7 @@ show(kernel_figure(), "the equivalent kernel of a layer and the scales it is the
 # ## Summary
 #
 # - A coefficient is the past weighed by the level's **impulse response**, which is as long as its receptive field.
-# - Over frequency the levels multiply: `A_i(f) = H0(f) H0(2f) ... H0(2^(i-1) f)`. Each detail hears about one octave.
+# - Over frequency the levels multiply: `A_i(f) = H0(f) H0(2f) ... H0(2^(i-1) f)`. Level i hears the octave from 2^-(i+1) to 2^-i, and gains grow by √2 a level.
 # - The same gain can come early or late. For a causal tree the order of a wavelet's taps decides how late the trend is, and how late the details.
 # - A layer equals **one long causal filter** made of few numbers.
 #
@@ -239,13 +292,14 @@ show(kernel_figure(), "the equivalent kernel of a layer and the scales it is the
 #
 # **2.** 4 and 0: 1 + 2 + 1 and 1 - 2 + 1.
 #
-# **3.** 50 / 400 = 1/8 cycles per sample. Level i hears from 2^-(i+1) to 2^-i: 1/8 is the border of levels 2 (1/8 to 1/4) and 3 (1/16 to 1/8).
+# **3.** 50 / 400 = 1/8 cycles per sample. By the octave rule 1/8 is the border of levels 2 (1/8 to 1/4) and 3 (1/16 to 1/8).
 # Both hear it.
 #
 # **4.** There are none. See 5.
 #
-# **5.** The four responses a₂, b₂, b₁ and skip are independent of each other, but the weights of lags 2 and 3 are always equal (all four have equal
-# entries there). Three numbers can be chosen freely: with the skip, the layer has one weight too many.
+# **5.** The weights of lags 2 and 3 are always equal, since all four responses have equal entries there. So three numbers can be chosen freely, not four, and the four responses
+# depend on each other: a₂ - b₂ - 2 b₁ - 4 skip = 0. With the skip the layer has one weight too many: many sets of weights make the same filter. (Notebook 14 meets
+# this again, where a decision is split among these four.)
 # </details>
 
 # %% jupyter={"source_hidden": true} tags=["solution"]
@@ -256,5 +310,6 @@ _, pairs = frequency_responses(*db4, 6, frequencies=np.array([1 / 8]))
 loud = [float(abs(B[0])) / 2 ** (i / 2) for i, (_, B) in enumerate(pairs, start=1)]
 assert set(np.argsort(loud)[-2:] + 1) == {2, 3}
 basis = np.array([[1, 1, 1, 1], [-1, -1, 1, 1], [-1, 1, 0, 0], [1, 0, 0, 0]])
+assert not (np.array([1, -1, -2, -4]) @ basis).any()
 assert np.linalg.matrix_rank(basis) == 3 and np.array_equal(basis[:, 2], basis[:, 3])
 assert not np.allclose(basis.T @ np.linalg.lstsq(basis.T, np.eye(4)[3], rcond=None)[0], np.eye(4)[3])

@@ -14,6 +14,7 @@ What draws:
     errors     errors by layer, and against depth, length or the height of a spike
     speed      measured times
     live       a live signal, denoised, beside the offline result
+    block      one block of the network: steps, equations, parameters
     model      all of it for a model that somebody trained; `signal` holds the signal that it is drawn for
 
 What computes the numbers that are drawn: `memories` (matrices of memories), `analysis` (layers) and `attribution` (which scales
@@ -26,7 +27,7 @@ from importlib import import_module
 
 MODULES = {
     "style": ("show", "save", "new_figure", "new_axes"),
-    "tree": ("plot_tree", "plot_lags"),
+    "tree": ("plot_tree", "plot_lags", "plot_tree_backwards"),
     "filters": ("plot_taps", "plot_gain", "plot_learned_filters", "plot_filter_norms", "two_gains"),
     "responses": ("plot_impulse_responses", "plot_frequency_responses", "plot_kernel"),
     "memory": ("plot_signal", "plot_levels", "plot_memory", "plot_recovered", "plot_forgetting"),
@@ -41,6 +42,7 @@ MODULES = {
     "peers": ("plot_peers", "plot_peers_by_kind"),
     "signal": ("plot_channels",),
     "live": ("plot_live",),
+    "block": ("plot_block",),
     "model": ("plot_layer_responses", "figures_of_model", "initial_layers", "layers"),
     "analysis": ("split_output", "short_name", "row_gains"),
     "attribution": ("decision_parts",),

@@ -16,6 +16,7 @@ from ..memories.compare import HORIZON, NAMES, SIZES, MemoryRecord, compare_memo
 from ..memories.examples import ecg
 from ..signals.denoise import LiveDenoiser, universal_threshold
 from ..tree import memory
+from .block import plot_block
 from .filters import plot_gain, plot_taps
 from .live import plot_live
 from .memories import plot_error_by_cost, plot_error_by_lag, plot_forgetting_curves
@@ -52,7 +53,7 @@ def tree_figure() -> Figure:
     """The tree with the memory outlined, for both TreeSelects."""
     figure, ((left, right),) = new_figure(WIDTH, 4.2, columns=2, sharey=True)
     plot_tree(4, 2, ax=left)
-    plot_tree(4, 2, "uniform", 8, ax=right).set_ylabel("")
+    plot_tree(4, 2, "uniform", 5, ax=right).set_ylabel("")
     key_below(figure, tree_key())
     return figure
 
@@ -62,7 +63,7 @@ def lags_figure() -> Figure:
     """The receptive field of each row of the memory."""
     figure, ((left, right),) = new_figure(WIDTH, 3.5, columns=2)
     plot_lags(4, 2, ax=left)
-    plot_lags(4, 2, "uniform", 8, ax=right).set_ylabel("")
+    plot_lags(4, 2, "uniform", 5, ax=right).set_ylabel("")
     key_below(figure, lags_key(2))
     return figure
 
@@ -234,6 +235,7 @@ FIGURES = {
     "recovered": ("svg", recovered_figure),
     "forgetting": ("svg", forgetting_figure),
     "kernel": ("svg", kernel_figure),
+    "block": ("svg", lambda: plot_block().figure),
     "memories": ("png", memories_figure),
     **{f"memory_errors_{m}": ("svg", lambda m=m: memory_errors_figure(m)) for m in SIZES},
     "memory_costs": ("png", memory_costs_figure),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..memories import past, recover_past
 from ..tree import Row
-from .style import COLOURS, CYCLE, DASHES, DIVERGING, level_colours, new_axes, octaves, styled
+from .style import APPROXIMATION, COLOURS, CYCLE, DASHES, DIVERGING, level_colours, new_axes, octaves, styled
 from .tree import row_name
 
 
@@ -32,7 +34,8 @@ def plot_signal(x: np.ndarray, ax: Axes | None = None, *, at: int | None = None,
 def plot_levels(x: np.ndarray, levels: list[tuple[np.ndarray, np.ndarray]], ax: Axes | None = None, *, title: str = "") -> Axes:
     """The signal at the bottom, then the details b_1 ... b_J and the approximation a_J at the top.
 
-    Each row is divided by its own largest magnitude. Signals of at most 64 samples are drawn as stems.
+    Each row is divided by its own largest magnitude, which stands at its right end. Signals of at most 64 samples are drawn as
+    stems.
 
     Parameters
     ----------
@@ -49,15 +52,23 @@ def plot_levels(x: np.ndarray, levels: list[tuple[np.ndarray, np.ndarray]], ax: 
     """
     J = len(levels)
     rows = [("$x$", x), *((f"$b_{{{i}}}$", b) for i, (_, b) in enumerate(levels, start=1)), (f"$a_{{{J}}}$", levels[-1][0])]
-    colours = [COLOURS["black"], *level_colours(J), level_colours(J)[-1]]
+    colours = [COLOURS["black"], *level_colours(J), APPROXIMATION]
     ax = ax if ax is not None else new_axes(9, 0.9 + 0.62 * len(rows))
     for r, ((name, values), colour) in enumerate(zip(rows, colours, strict=True)):
         draw_row(ax, r, np.asarray(values), colour, name)
     ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+    name_scales(ax, [np.abs(values).max() for _, values in rows])
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set(xlabel="time n (samples)", xlim=(-0.6, len(x) - 0.4), ylim=(-0.6, len(rows) - 0.4), title=title)
     return ax
+
+
+def name_scales(ax: Axes, scales: Sequence[float]) -> None:
+    """At the right end of row r, the number that the row was divided by."""
+    look = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 9, "color": COLOURS["grey"]}
+    for r, scale in enumerate(scales):
+        ax.text(1.005, r, f"±{scale:,.3g}" if scale < 1000 else f"±{scale:,.0f}", **look)
 
 
 def draw_row(ax: Axes, r: int, values: np.ndarray, colour: str, name: str) -> None:
@@ -76,7 +87,8 @@ def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: 
     """The memory z_n over time: each row of the picture is a row of the memory, coarse at the top, in the order of `memory`.
 
     Each row is divided by its own largest magnitude. Coarse coefficients are sums of many samples; without the division, the fine
-    ones would be too small to be seen. Yellow is positive, blue is negative, grey is zero.
+    ones would be too small to be seen; the number that a row was divided by stands at its right end. Yellow is positive, blue is
+    negative, grey is zero.
 
     Parameters
     ----------
@@ -101,6 +113,7 @@ def plot_memory(z: np.ndarray, rows: list[Row], ax: Axes | None = None, *, bar: 
     ax.set_yticks(range(len(rows)), [row_name(row) for row in rows])
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
+    name_scales(ax, scale[:, 0])
     ax.set(xlabel="time n (samples)")
     if bar:
         ax.figure.colorbar(image, ax=ax, label="share of the row's largest", ticks=[-1, 0, 1], pad=0.01, aspect=12)

@@ -10,7 +10,7 @@ from ..base.layer_checks import check_filters, check_response_size, check_weight
 from ..memories import memory_matrix
 from ..response import frequency_responses, impulse_responses
 from ..tree import Row
-from .style import COLOURS, DASHES, frequency_octaves, level_colours, new_axes, octaves, styled
+from .style import APPROXIMATION, COLOURS, frequency_octaves, level_colours, new_axes, octaves, styled
 
 
 def scales(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, int, np.ndarray]]:
@@ -45,13 +45,13 @@ def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes 
     """
     ax = ax if ax is not None else new_axes(9, 1.0 + 0.5 * (depth + 1))
     rows = scales([tuple(c.reshape(-1) for c in pair) for pair in impulse_responses(*one_channel(h0, h1), depth)])
-    colours = level_colours(depth)
-    for r, (name, level, response) in enumerate(rows):
+    colours = [*level_colours(depth), APPROXIMATION]
+    for r, (name, _, response) in enumerate(rows):
         height = 0.42 * response / max(abs(response).max(), np.finfo(float).tiny)
         lags = 1 + np.arange(len(response))
         ax.axhline(r, color=COLOURS["light"], lw=0.8, zorder=1)
-        ax.fill_between(lags, r, r + height, step="mid", color=colours[level - 1], alpha=0.35, lw=0, zorder=2)
-        ax.plot(lags, r + height, drawstyle="steps-mid", color=colours[level - 1], lw=1.6, label=name, zorder=3)
+        ax.fill_between(lags, r, r + height, step="mid", color=colours[r], alpha=0.35, lw=0, zorder=2)
+        ax.plot(lags, r + height, drawstyle="steps-mid", color=colours[r], lw=1.6, label=name, zorder=3)
     ax.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -62,11 +62,12 @@ def plot_impulse_responses(h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes 
 
 @styled
 def plot_frequency_responses(
-    h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "", floor: float = -40.0
+    h0: np.ndarray, h1: np.ndarray, depth: int, ax: Axes | None = None, *, title: str = "", floor: float = -24.0
 ) -> Axes:
     """The gain of each scale in decibels over frequency in octaves; the name of each scale stands where its gain is largest.
 
-    Each gain is divided by 2^(i/2), as the gain of an orthogonal wavelet grows with the level i; 0 dB is the largest.
+    Decibels are 20 log10 of a ratio of gains: half is -6 dB, a tenth -20 dB. Each gain is divided by 2^(i/2), as the gain of an
+    orthogonal wavelet grows with the level i; 0 dB is the largest.
 
     Parameters
     ----------
@@ -85,14 +86,12 @@ def plot_frequency_responses(
     _, pairs = frequency_responses(*one_channel(h0, h1), depth, frequencies=f)
     rows = [(name, level, abs(r).reshape(-1) / 2 ** (level / 2)) for name, level, r in scales(pairs)]
     loudest = max(gain.max() for _, _, gain in rows)
-    colours = level_colours(depth)
-    for r, (name, level, gain) in enumerate(rows):
+    colours = [*level_colours(depth), APPROXIMATION]
+    for r, (name, _, gain) in enumerate(rows):
         decibels = 20 * np.log10(np.maximum(gain / loudest, 1e-12))
-        ax.plot(f, decibels, color=colours[level - 1], ls=DASHES[r % 3], label=name)
+        ax.plot(f, decibels, color=colours[r], ls="-" if r < depth else "--", label=name)
         peak = int(decibels.argmax())
-        ax.annotate(
-            name, (f[peak], decibels[peak]), (0, 4), textcoords="offset points", ha=side(peak, len(f)), color=colours[level - 1]
-        )
+        ax.annotate(name, (f[peak], decibels[peak]), (0, 4), textcoords="offset points", ha=side(peak, len(f)), color=colours[r])
     frequency_octaves(ax, depth)
     ax.set(xlabel="frequency (cycles per sample, octaves)", ylabel="gain (dB)", title=title, xlim=(f[0], 0.52), ylim=(floor, 6))
     return ax
@@ -154,7 +153,7 @@ def plot_kernel(
     largest = max(max(abs(part).max() for part in parts.values()), abs(kernel).max(), np.finfo(float).tiny)
     lags, colours = 1 + np.arange(len(kernel)), level_colours(J)
     for n, ((kind, level), part) in enumerate(parts.items(), start=1):
-        colour = COLOURS["grey"] if kind == "skip" else colours[level - 1]
+        colour = {"skip": COLOURS["grey"], "a": APPROXIMATION}.get(kind, colours[level - 1])
         draw_steps(ax, lags, part, -1.1 * n * largest, colour, scale_name(kind, level))
     draw_steps(ax, lags, kernel, 0.0, COLOURS["black"], "kernel")
     ax.set_yticks([-1.1 * n * largest for n in range(len(parts) + 1)], ["kernel", *(scale_name(*key) for key in parts)])

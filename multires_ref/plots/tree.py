@@ -49,7 +49,7 @@ def row_name(row: Row) -> str:
 
 @styled
 def plot_tree(
-    depth: int, kernel_size: int = 2, tree_select: str = "fading", size: int | None = None, ax: Axes | None = None
+    depth: int, kernel_size: int = 2, tree_select: str | None = "fading", size: int | None = None, ax: Axes | None = None
 ) -> Axes:
     """The tree behind a_J[n], every coefficient at its time and level, and the memory z_n outlined.
 
@@ -59,7 +59,8 @@ def plot_tree(
     Parameters
     ----------
     depth, kernel_size : int, J and K
-    tree_select : "fading" or "uniform";  size : int, m (needed for "uniform")
+    tree_select : "fading" or "uniform", or None: no memory is outlined
+    size : int, m (needed for "uniform")
     ax : Axes to draw into (default: a new one)
 
     Returns
@@ -73,7 +74,7 @@ def plot_tree(
     >>> ax.get_title("left")
     'uniform: the newest few, coarse levels first (m = 4)'
     """
-    rows = memory_rows(depth, kernel_size, tree_select, size)
+    rows = memory_rows(depth, kernel_size, tree_select, size) if tree_select is not None else []
     lags = tree_lags(depth, kernel_size)
     new = ax is None
     ax = new_axes(9, 1.5 + 0.75 * (depth + 1)) if ax is None else ax
@@ -82,9 +83,10 @@ def plot_tree(
     draw_taps(ax, lags, kernel_size)
     draw_nodes(ax, lags, {(r.level, r.kind, r.lag) for r in rows}, radius)
     frame(ax, depth, len(lags[0]))
-    ax.set_title(f"{tree_select}: {WHAT[tree_select]} (m = {len(rows)})", fontsize=11)
+    title = f"{tree_select}: {WHAT[tree_select]} (m = {len(rows)})" if tree_select else f"J = {depth}, K = {kernel_size}"
+    ax.set_title(title, fontsize=11)
     if new:
-        key_below(ax.figure, tree_key())
+        key_below(ax.figure, [mark for mark in tree_key() if tree_select or "memory" not in mark.get_label()])
     return ax
 
 
@@ -170,6 +172,53 @@ def frame(ax: Axes, depth: int, steps: int) -> None:
     ax.set(xlim=(-steps + 0.3, 0.7), ylim=(-0.45, depth + 0.55), xlabel="time (samples)", ylabel="level: fine to coarse")
     ax.spines[["left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
+
+
+@styled
+def plot_tree_backwards(depth: int, kernel_size: int = 2, ax: Axes | None = None) -> Axes:
+    """The tree run backwards: what the gradient in x[n] is collected from.
+
+    Circles are the gradients of the a_i at the times that x[n] reaches. An arrow brings one down through a tap of h0; an orange
+    arrow is what the output's gradient g adds at each place, through the readout filter q_i (at the top, through w_a). Where the
+    tree looks back, its backward pass looks ahead: it is the tree's mirror image.
+
+    Parameters
+    ----------
+    depth, kernel_size : int, J and K
+    ax : Axes to draw into (default: a new one)
+
+    Examples
+    --------
+    >>> ax = plot_tree_backwards(2)
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['$n$', '$n+1$', '$n+2$', '$n+3$']
+    """
+    J, K = check_int("depth", depth, 1), check_int("kernel_size", kernel_size, 2)
+    widths = [receptive_field(i, K) if i else 1 for i in range(J + 1)]
+    ax = ax if ax is not None else new_axes(9, 1.2 + 0.75 * (J + 1))
+    colours = [COLOURS["black"], *level_colours(J)]
+    for i in range(J, -1, -1):
+        for t in range(widths[i]):
+            for k in range(K if i < J else 0):
+                bring_down(ax, (t + k * 2**i, i + 1), (t, i), colours[i + 1])
+            bring_down(ax, (t - 0.28, i + 0.42), (t - 0.06, i), COLOURS["orange"])
+        ax.plot(range(widths[i]), [i] * widths[i], "o", ms=9, mfc="white", mec=colours[i], mew=1.6, zorder=4)
+    readout = [f"$q_{{{i + 1}}}$" for i in range(J)] + ["$w_a$"]
+    for i, name in enumerate(readout):
+        ax.text(-0.32, i + 0.42, f"g, {name}", ha="right", va="center", fontsize=9, color=COLOURS["red"])
+    ax.set_yticks(range(J + 1), ["grad $x$", *(f"grad $a_{{{i}}}$" for i in range(1, J + 1))])
+    ticks = range(0, widths[J], max(1, widths[J] // 8))
+    ax.set_xticks(ticks, [f"$n+{t}$" if t else "$n$" for t in ticks])
+    ax.set(xlim=(-0.9, widths[J] - 0.5), ylim=(-0.35, J + 0.6), xlabel="time (samples)", title=f"backwards: J = {J}, K = {K}")
+    ax.spines[["left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def bring_down(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    """An arrow from a gradient to one below it."""
+    look = {"arrowstyle": "-|>", "color": colour, "lw": 1.3, "shrinkA": 4, "shrinkB": 5, "mutation_scale": 9}
+    ax.annotate("", end, start, arrowprops=look, zorder=3)
 
 
 @styled
