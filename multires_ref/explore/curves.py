@@ -36,7 +36,8 @@ def gain_figure(desk: Any, name: str, height: int) -> Any:
     )  # fmt: skip
     source = desk.source(name)
     picture.multi_line("octave", "decibels", source=source, color="colour", line_width=2, line_dash="dash", legend_field="name")
-    put_legend(picture, desk.look, "bottom_left")
+    put_legend(picture, desk.look, "center", orientation="vertical", spacing=0, glyph_width=16, glyph_height=16)
+    picture.add_layout(picture.legend[0], "right")
     power = CustomJSHover(code="return (2 ** value).toPrecision(3)")
     tips = [("scale", "@name"), ("cycles per sample", "$snap_x{custom}"), ("gain", "$snap_y{0.0} dB")]
     picture.add_tools(HoverTool(tooltips=tips, formatters={"$snap_x": power}, line_policy="nearest"))
