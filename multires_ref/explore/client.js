@@ -160,7 +160,7 @@ document.addEventListener("keydown", event => {
   if (target.className?.includes?.("noUi-handle") && event.key.startsWith("Arrow")) return
   if (event.key === " " && target.tagName === "BUTTON") return
   const view = Number(event.key)
-  if (view >= 1 && view <= page.data.views.length) send("view", page.data.views[view - 1])
+  if (view >= 1 && view <= page.data.views[0].length) send("view", page.data.views[0][view - 1])
   else if (!(KEYS[page.data.view[0]]?.(event))) return
   event.preventDefault()
 })

@@ -73,12 +73,3 @@ def strip_title(kind: str, m: int, error: float) -> str:
     """
     name = f"the last {m} samples" if kind == "last" else f"{kind}, m = {m}"
     return f"{name}: error {100 * error:.3g} %"
-
-
-def time_axis(picture: Any, rate: float, name: str) -> None:
-    """An axis of samples, or of seconds where the rate is known."""
-    from bokeh.models import BasicTickFormatter, CustomJSTickFormatter
-
-    code = f"return (tick / {rate!r}).toPrecision(3).replace(/\\.?0+$/, '') + ' s'"
-    picture.xaxis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
-    picture.xaxis.formatter = CustomJSTickFormatter(code=code) if rate else BasicTickFormatter()

@@ -142,16 +142,16 @@ class Page:
         layouts = [picture.layout for picture in desk.pictures.values()]
         if self.pictures.children != layouts:
             self.pictures.children = layouts
+            dress(self.root)
         for name, picture in desk.pictures.items():
             picture.layout.visible = name == desk.state.view
-        dress(self.root)
         self.told.data = self.settings()
         desk.following = False
 
     def asked(self, attr: str, old: Any, new: dict[str, list[Any]]) -> None:
         """Something came from `client.js`: change the settings, and say that it was done."""
-        self.desk.by_hand = True
         for kind, value in zip(new["kind"], new["value"], strict=True):
+            self.desk.by_hand = kind == "n"
             try:
                 self.answers[kind](json.loads(value))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -170,7 +170,6 @@ class Page:
             self.desk.say(str(error))
             return
         held[name] = recording
-        self.desk.by_hand = False  # the slider gets another signal's time
         rate = {"rate": recording.rate} if recording.rate else {}
         self.desk.change(signal=name, n=recording.x.shape[-1] * 2 // 3, **rate)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..curves import strip_figure, strip_title, time_axis
-from ..look import look_of, new_figure, put_legend, rows_axis
+from ..curves import strip_figure, strip_title
+from ..look import look_of, new_figure, put_legend, rows_axis, time_axis
 from ..pair import filter_lines
 from ..recordings import signal_imports, signal_lines
 from ..remember import (

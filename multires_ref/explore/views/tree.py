@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..hearing import chosen_lags, impulses
-from ..look import look_of, new_figure, put_legend
+from ..look import look_of, new_figure, put_legend, set_ticks
 from ..pair import filter_lines, filters_of, taps_of
 from ..state import State, most_uniform
 from ..tree_picture import (
@@ -128,10 +128,7 @@ def build(desk: Any) -> Picture:
         words.text = sentence(state)
         steps = (taps_of(state) - 1) * (2**state.depth - 1) + 1
         levels = [(i, kind) for i in range(1, state.depth + 1) for kind in "ab"]
-        tree.yaxis.ticker = [0.0, *(height(kind, i) for i, kind in levels)]
-        names = {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels} | {0.0: "x"}
-        tree.yaxis.major_label_overrides = names
-        tree.xaxis.ticker.desired_num_ticks = 8
+        set_ticks(tree.yaxis[0], {0.0: "x"} | {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels})
         tree.height = 150 + 62 * state.depth
         tree.y_range.update(start=-0.6, end=state.depth + 0.75)
         if tree.tags != [steps]:
