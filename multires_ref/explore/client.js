@@ -33,9 +33,11 @@ answer.properties.data.change.connect(done)
 
 // the address holds the settings, and the theme colours what is not drawn by Bokeh
 
+let address = null
+
 function show_settings() {
-  const query = page.data.query[0]
-  history.replaceState(null, "", query ? "?" + query : location.pathname)
+  clearTimeout(address)  // browsers allow a few hundred changes of the address in half a minute
+  address = setTimeout(() => history.replaceState(null, "", page.data.query[0] ? "?" + page.data.query[0] : location.pathname), 200)
   document.documentElement.dataset.theme = page.data.theme[0]
 }
 page.properties.data.change.connect(show_settings)
