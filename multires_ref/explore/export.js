@@ -27,6 +27,7 @@ let following = false  // whether the controls are just being brought in step
 function show() {
   following = true
   const key = [state.view, state.theme, ...grids[state.view].map(name => state[name])].join("|")
+  if (!frames[key]) throw new Error(`no stored state ${key}`)
   for (const [slot, number] of themes[state.theme]) give(slot, number)
   frames[key].forEach((number, slot) => give(slot, number))
   for (const [name, widget] of Object.entries(widgets)) {

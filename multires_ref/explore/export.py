@@ -27,6 +27,9 @@ SELECTS = ("fading", "uniform")
 SIGNALS = ("ECG", "chirp", "steps")
 GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {  # which settings each view is stored for
     "filters": {"wavelet": WAVELETS, "depth": DEPTHS},
+    "tree": {"wavelet": WAVELETS, "depth": DEPTHS},
+    "responses": {"wavelet": WAVELETS, "depth": DEPTHS},
+    "memory": {"wavelet": WAVELETS, "depth": DEPTHS, "tree_select": SELECTS, "signal": SIGNALS},
 }
 THEMES = ("light", "dark")
 LIVE = ("wavelet", "depth", "tree_select", "signal", "n")  # the controls that work without Python; the others are hidden
@@ -72,7 +75,7 @@ def page_as_html() -> str:
     restrict(page)
     args = store | {"ask": page.ask, "answer": page.answer, "page": page.told}
     args |= {"widgets": {name: page.controls[name].widget for name in LIVE if name in page.controls}}
-    args["first"] = {name: getattr(State(), name) for name in LIVE}
+    args["first"] = {name: getattr(page.desk.state, name) for name in LIVE}
     args |= {"tabs": page.tabs, "theme_button": page.root.select_one({"name": "theme"})}
     page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
     return file_html(page.doc, INLINE, title=page.doc.title, template=page.doc.template, suppress_callback_warning=True)
@@ -86,6 +89,16 @@ def new_page(theme: str) -> Page:
     for view in (*GRIDS, next(iter(GRIDS))):
         page.desk.change(view=view)
     return page
+
+
+def first_state() -> dict[str, Any]:
+    """The settings with which the page opens: the served page's own where they are stored, otherwise the first stored ones."""
+    found = {"view": next(iter(GRIDS))}
+    for grid in GRIDS.values():
+        for name, choices in grid.items():
+            own = getattr(State(), name)
+            found[name] = own if own in choices else choices[0]
+    return found
 
 
 def states_of(view: str) -> list[dict[str, Any]]:
@@ -107,10 +120,12 @@ def record(pages: list[Page]) -> dict[str, Any]:
     pool, recorders = Pool(), [Recorder(page.doc, page.root) for page in pages]
     taken: dict[str, dict[Slot, int]] = {}
     for theme, page, recorder in zip(THEMES, pages, recorders, strict=True):
-        for view in GRIDS:
-            for settings in states_of(view):
-                take(page, recorder, pool, taken, {"view": view, "theme": theme} | settings)
-    slots, fixed = common_slots(recorders), theme_differences(recorders, pool)
+        with page.doc.models.freeze():  # otherwise every new ticker makes Bokeh look at all models
+            for view in GRIDS:
+                for settings in states_of(view):
+                    take(page, recorder, pool, taken, {"view": view, "theme": theme} | settings)
+        page.desk.change(**first_state(), theme=theme)
+    slots, fixed = common_slots(pages, recorders), theme_differences(pages, recorders, pool)
     everywhere = [*dict.fromkeys([*slots, *(slot for one in fixed for slot in one)])]
     frames = {}
     for key, frame in taken.items():
@@ -141,9 +156,10 @@ def take(page: Page, recorder: Recorder, pool: Pool, taken: dict[str, dict[Slot,
     taken["|".join(map(str, settings.values()))] = {slot: pool.add(recorder.value(slot)) for slot in recorder.touched}
 
 
-def common_slots(recorders: list[Recorder]) -> list[Slot]:
-    """What was touched on any page; all pages have the same models."""
-    return [*dict.fromkeys(slot for recorder in recorders for slot in recorder.touched)]
+def common_slots(pages: list[Page], recorders: list[Recorder]) -> list[Slot]:
+    """What was touched on any page; all pages have the same models. What the browser is told, `export.js` says."""
+    told = recorders[0].paths[pages[0].told.id]
+    return [*dict.fromkeys(slot for recorder in recorders for slot in recorder.touched if slot.path != told)]
 
 
 def owner_of(slot: Slot, page: Page, recorder: Recorder) -> str:
@@ -155,12 +171,12 @@ def owner_of(slot: Slot, page: Page, recorder: Recorder) -> str:
     return [*page.desk.pictures][int(inside[1])]
 
 
-def theme_differences(recorders: list[Recorder], pool: Pool) -> list[dict[Slot, int]]:
+def theme_differences(pages: list[Page], recorders: list[Recorder], pool: Pool) -> list[dict[Slot, int]]:
     """What differs between the pages of two themes before anything is touched, and is never touched."""
     light, dark = (recorder.first for recorder in recorders)
     if differing := recorders[0].models.keys() ^ recorders[1].models.keys():
         raise ValueError(f"the pages of the two themes must have the same models; they differ in {[*differing][:3]}")
-    touched = set(common_slots(recorders))
+    touched = set(common_slots(pages, recorders))
     differing = [slot for slot in light if slot in dark and slot not in touched and not same(light[slot], dark[slot])]
     return [{slot: pool.add(recorder.first[slot]) for slot in differing} for recorder in recorders]
 

@@ -142,9 +142,9 @@ class Page:
         layouts = [picture.layout for picture in desk.pictures.values()]
         if self.pictures.children != layouts:
             self.pictures.children = layouts
+            dress(self.root)  # which takes longer than all the rest
         for name, picture in desk.pictures.items():
             picture.layout.visible = name == desk.state.view
-        dress(self.root)
         self.told.data = self.settings()
         desk.following = False
 
