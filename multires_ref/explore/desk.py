@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .look import Look, look_of
+from .look import Look, dress, look_of
 from .state import State
 from .view import Data, Material, Picture, View
 from .views import VIEWS
@@ -87,7 +87,9 @@ class Desk:
             if name in self.sources:
                 self.sources[name].data = columns
         if self.view.name not in self.pictures:
-            self.pictures[self.view.name] = self.view.build(self)
+            picture = self.view.build(self)
+            dress(picture.layout)
+            self.pictures[self.view.name] = picture
         picture = self.pictures[self.view.name]
         picture.refresh(self.state, self.data)
         return picture

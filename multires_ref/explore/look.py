@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plots.style import COLOURS, level_colours
@@ -115,3 +116,16 @@ def time_axis(picture: Any, rate: float, name: str) -> None:
         axis.formatter = CustomJSTickFormatter()
     axis.formatter.code = f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick)"
     axis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
+
+
+def dress(root: Any) -> None:
+    """Give every widget below `root` the page's style sheet, which turns light and dark with it.
+
+    It comes before the widgets are on the page: on a document, each new model would make Bokeh go through all others.
+    """
+    from bokeh.models import InlineStyleSheet, Widget
+
+    css = InlineStyleSheet(css=(Path(__file__).parent / "widgets.css").read_text())
+    for model in root.references():
+        if isinstance(model, Widget) and not model.stylesheets:
+            model.stylesheets = [css]

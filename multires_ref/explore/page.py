@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from .controls import Control, connect, new_controls, own_taps
 from .desk import Desk
+from .look import dress
 from .recordings import MAX_FILES, uploaded
 from .state import State
 from .tree_picture import walk
@@ -120,7 +121,9 @@ class Page:
         beside = column(*self.groups.values(), width=250)
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
         top, body = self.desk.side_by_side(self.tabs, theme), self.desk.side_by_side(beside, main)
-        return column(top, self.message, body, sizing_mode="stretch_width", name="root")
+        root = column(top, self.message, body, sizing_mode="stretch_width", name="root")
+        dress(root)
+        return root
 
     def tab_chosen(self, attr: str, old: int, new: int) -> None:
         """Another view was chosen with its button."""
@@ -142,7 +145,6 @@ class Page:
         layouts = [picture.layout for picture in desk.pictures.values()]
         if self.pictures.children != layouts:
             self.pictures.children = layouts
-            dress(self.root)
         for name, picture in desk.pictures.items():
             picture.layout.visible = name == desk.state.view
         self.told.data = self.settings()
@@ -172,13 +174,3 @@ class Page:
         held[name] = recording
         rate = {"rate": recording.rate} if recording.rate else {}
         self.desk.change(signal=name, n=recording.x.shape[-1] * 2 // 3, **rate)
-
-
-def dress(root: Any) -> None:
-    """Give every widget the page's style sheet, which turns light and dark with it."""
-    from bokeh.models import InlineStyleSheet, Widget
-
-    css = (HERE / "widgets.css").read_text()
-    bare = [model for model in root.references() if isinstance(model, Widget) and not model.stylesheets]
-    for model in bare:
-        model.stylesheets = [InlineStyleSheet(css=css)]

@@ -121,11 +121,13 @@ def build(desk: Any) -> Picture:
 
     words = Div(name="formula", sizing_mode="stretch_width")
     tree = tree_figure(desk)
-    weights = weights_figure(desk, tree.x_range)
+    weights = weights_figure(desk)
     tree.on_event(Tap, lambda event: desk.change(**nearest(desk.state, event.x, event.y)))
 
     def refresh(state: State, data: Data) -> None:
         words.text = sentence(state)
+        field = data["field"]
+        weights.x_range.update(start=field["left"][0], end=field["right"][0])
         steps = (taps_of(state) - 1) * (2**state.depth - 1) + 1
         levels = [(i, kind) for i in range(1, state.depth + 1) for kind in "ab"]
         set_ticks(tree.yaxis[0], {0.0: "x"} | {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels})
@@ -195,11 +197,13 @@ def tree_figure(desk: Any) -> Any:
     return picture
 
 
-def weights_figure(desk: Any, x_range: Any) -> Any:
+def weights_figure(desk: Any) -> Any:
     """The weight of each sample in the chosen coefficient."""
-    from bokeh.models import HoverTool
+    from bokeh.models import HoverTool, Range1d
 
-    picture = new_figure(desk.look, 200, "time (samples before n)", "weight", x_range=x_range, title="Its weight of every sample")
+    picture = new_figure(
+        desk.look, 200, "time (samples before n)", "weight", x_range=Range1d(-1, 1), title="Its weight of every sample",
+    )  # fmt: skip
     stems = picture.segment("x", 0, "x", "weight", source=desk.source("weights"), color=desk.look.mark, line_width=2)
     picture.scatter("x", "weight", source=desk.source("weights"), color=desk.look.mark, size=5)
     picture.add_tools(HoverTool(renderers=[stems], tooltips=[("lag t", "@lag"), ("weight of x[n−t]", "@weight{0.0000}")]))
