@@ -15,7 +15,10 @@ from .state import State
 from .view import Data, Material, Picture, View
 from .views import VIEWS
 
-NARROW = "@media (max-width: 900px) { :host { flex-direction: column; align-items: stretch } :host > * { width: 100% } }"
+NARROW = """@media (max-width: 900px) {
+  :host { flex-direction: column; align-items: stretch }
+  :host > * { width: 100%; flex: none }
+}"""
 QUIET = {"theme", "n"}  # a change of these leaves a sentence on the page
 
 

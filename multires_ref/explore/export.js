@@ -222,7 +222,7 @@ async function start() {
   }
 
   function from_address() {  // what an address says rightly; the rest is left as it is
-    const given = {}
+    const given = matchMedia("(prefers-color-scheme: dark)").matches ? {theme: "dark"} : {}
     for (const [name, text] of new URLSearchParams(location.search)) {
       const found = {...choices, view: names, theme: ["light", "dark"]}[name]?.find(choice => String(choice) === text)
       if (found !== undefined) given[name] = found

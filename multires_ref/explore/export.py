@@ -185,12 +185,9 @@ def theme_differences(light: Recorder, dark: Recorder, pool: Pool) -> list[tuple
     """What differs between the pages of the two themes and is not touched: the slot, and the numbers of its two values."""
     if differing := light.models.keys() ^ dark.models.keys():
         raise ValueError(f"the pages of the two themes must have the same models; they differ in {[*differing][:3]}")
-    found = [
-        slot
-        for slot in light.first
-        if slot not in light.touched and slot in dark.first and not same(light.first[slot], dark.first[slot])
-    ]
-    return [(slot, pool.add(light.first[slot]), pool.add(dark.first[slot])) for slot in found if slot.attribute != "data"]
+    before, after = light.first, dark.first
+    slots = [slot for slot in before if slot in after and slot not in light.touched and slot.attribute != "data"]
+    return [(slot, pool.add(before[slot]), pool.add(after[slot])) for slot in slots if not same(before[slot], after[slot])]
 
 
 def memory_lines(choices: dict[str, tuple[Any, ...]]) -> dict[str, str]:
