@@ -17,7 +17,7 @@ from .views import VIEWS
 
 NARROW = """@media (max-width: 900px) {
   :host { flex-direction: column; align-items: stretch }
-  :host > * { width: 100%; flex: none }
+  :host > * { width: auto; min-width: 0; flex: none }
 }"""
 QUIET = {"theme", "n"}  # a change of these leaves a sentence on the page
 

@@ -222,8 +222,8 @@ async function start() {
   }
 
   function from_address() {  // what an address says rightly; the rest is left as it is
-    const given = matchMedia("(prefers-color-scheme: dark)").matches ? {theme: "dark"} : {}
-    for (const [name, text] of new URLSearchParams(location.search)) {
+    const given = {}
+    for (const [name, text] of new URLSearchParams(window.address_at_first)) {
       const found = {...choices, view: names, theme: ["light", "dark"]}[name]?.find(choice => String(choice) === text)
       if (found !== undefined) given[name] = found
       else if (name === "n" && /^\d{1,4}$/.test(text)) given.n = Number(text)
