@@ -15,7 +15,7 @@ from .state import State
 from .view import Data, Material, Picture, View
 from .views import VIEWS
 
-NARROW = "@media (max-width: 900px) { :host { flex-direction: column; align-items: stretch } :host > * { width: 100% } }"
+NARROW = "@media (max-width: 900px) { :host { flex-direction: column } * { flex: none !important; width: 100% !important } }"
 QUIET = {"theme", "n"}  # a change of these leaves a sentence on the page
 
 
@@ -103,7 +103,7 @@ class Desk:
         return self.sources[name]
 
     def side_by_side(self, *parts: Any) -> Any:
-        """A row that becomes a column on a narrow page (see `page.css`)."""
+        """A row that becomes a column on a narrow page of at most 900 pixels."""
         from bokeh.models import InlineStyleSheet, Row
 
         narrow = InlineStyleSheet(css=NARROW)
