@@ -254,8 +254,8 @@ def test_long_signals_keep_their_peaks():
     x[12_345], x[54_321] = 5.0, -3.0
     material = Material({"long": Recording(x[None])})
     data = VIEWS["memory"].data(State(signal="long", n=99_999), material)
-    assert len(data["signal"]["t"]) <= 4096
-    assert (data["signal"]["x"].max(), data["signal"]["x"].min()) == (5.0, -3.0)
+    assert len(data["samples"]["t"]) <= 4096
+    assert (data["samples"]["x"].max(), data["samples"]["x"].min()) == (5.0, -3.0)
 
 
 def npy(array):
