@@ -106,7 +106,7 @@ class Desk:
         return self.sources[name]
 
     def side_by_side(self, *parts: Any) -> Any:
-        """A row that becomes a column on a narrow page (see `page.css`)."""
+        """A row that becomes a column on a narrow page of at most 900 pixels."""
         from bokeh.models import InlineStyleSheet, Row
 
         narrow = InlineStyleSheet(css=NARROW)

@@ -93,7 +93,7 @@ def gain_columns(h0: np.ndarray, h1: np.ndarray, depth: int, colours: list[str])
     octaves, gain = gains(h0, h1, depth)
     levels = [*range(1, depth + 1), depth]
     relative = gain / 2 ** (np.array(levels) / 2)[:, None]
-    decibels = 20 * np.log10(np.maximum(relative / max(relative.max(), 1e-300), 1e-12))
+    decibels = 20 * np.log10(np.maximum(relative / max(relative.max(), 1e-300), 10 ** (FLOOR / 10)))
     return {
         "name": scale_names(depth),
         "level": levels,
@@ -101,7 +101,7 @@ def gain_columns(h0: np.ndarray, h1: np.ndarray, depth: int, colours: list[str])
         "dash": ["solid"] * depth + ["dashed"],
         "gain": list(gain),
         "octave": [octaves] * (depth + 1),
-        "decibels": list(np.maximum(decibels, 2 * FLOOR)),
+        "decibels": list(decibels),
     }
 
 

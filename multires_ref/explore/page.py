@@ -22,6 +22,9 @@ TEMPLATE = (
     '{% block preamble %}<meta name="viewport" content="width=device-width, initial-scale=1"><style>STYLE</style>{% endblock %}'
 )
 COPY = "copy as Python"
+# on a narrow page the controls stand beside one another above the picture
+IN_LINES = """@media (max-width: 900px) { :host { flex-direction: row; flex-wrap: wrap; align-items: end; column-gap: 12px }
+  * { flex: 1 1 220px !important } }"""
 
 
 def fill(doc: Any, material: Material, start: State) -> None:
@@ -98,8 +101,8 @@ class Page:
 
     def lay_out(self) -> Any:
         """Buttons of the views at the top, controls at the left, pictures at the right, the lines of Python below."""
-        from bokeh.layouts import column
-        from bokeh.models import Button, CustomJS, Div, PreText, RadioButtonGroup
+        from bokeh.layouts import column, row
+        from bokeh.models import Button, CustomJS, Div, InlineStyleSheet, PreText, RadioButtonGroup
 
         labels = [f"{k} {view.title}" for k, view in enumerate(self.desk.views(), start=1)]
         self.tabs = RadioButtonGroup(name="view", labels=labels)
@@ -112,15 +115,15 @@ class Page:
         self.groups = {}
         for group in groups:
             widgets = [control.widget for control in self.controls.values() if control.group == group]
-            self.groups[group] = column(*widgets, sizing_mode="stretch_width")
+            self.groups[group] = column(*widgets, sizing_mode="stretch_width", stylesheets=[InlineStyleSheet(css=IN_LINES)])
         self.python = PreText(name="python", sizing_mode="stretch_width")
         copy = Button(name="copy", label=COPY, width=160)
         code = "window.multires?.copy(python.text, cb_obj.origin, label)"
         copy.js_on_event("button_click", CustomJS(args={"python": self.python, "label": COPY}, code=code))
         self.pictures = column(sizing_mode="stretch_width")
-        beside = column(*self.groups.values(), width=250)
+        beside = column(*self.groups.values(), width=250, stylesheets=[InlineStyleSheet(css=IN_LINES)])
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
-        top, body = self.desk.side_by_side(self.tabs, theme), self.desk.side_by_side(beside, main)
+        top, body = row(self.tabs, theme, sizing_mode="stretch_width"), self.desk.side_by_side(beside, main)
         root = column(top, self.message, body, sizing_mode="stretch_width", name="root")
         dress(root)
         return root
@@ -140,7 +143,7 @@ class Page:
         self.tabs.active = views.index(desk.state.view)
         for name, group in self.groups.items():
             group.visible = name in desk.view.controls
-        self.message.update(text=escape(desk.message), visible=bool(desk.message))
+        self.message.update(text=f'<div class="message" role="alert">{escape(desk.message)}</div>', visible=bool(desk.message))
         self.about.text, self.python.text = desk.view.about, desk.view.python(desk.state, desk.material)
         layouts = [picture.layout for picture in desk.pictures.values()]
         if self.pictures.children != layouts:

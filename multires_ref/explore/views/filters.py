@@ -8,7 +8,7 @@ import numpy as np
 
 from ..curves import gain_figure, impulse_figure, strip_figure, strip_title
 from ..hearing import PER_OCTAVE, gain_columns, impulse_columns, impulses
-from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis
+from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis, set_ticks
 from ..pair import FREQUENCIES, filter_lines, filters_of, reconstruction
 from ..remember import memory_of, recovered
 from ..state import State
@@ -168,6 +168,7 @@ def error_figure(desk: Any) -> Any:
         desk.look, 210, "frequency (cycles per sample)", "|T_J(f) − 1|", title="Error of the returned signal",
         y_axis_type="log", y_range=Range1d(1e-17, 10), x_range=Range1d(0, 0.5),
     )  # fmt: skip
+    set_ticks(picture.yaxis[0], {10.0**e: f"1e{e}" if e else "1" for e in (-15, -10, -5, 0)})
     line = picture.line("f", "error", source=desk.source("error"), color=desk.look.sum, line_width=2)
     picture.add_tools(HoverTool(renderers=[line], tooltips=[("frequency", "@f{0.0000}"), ("error", "@error")], mode="vline"))
     return picture

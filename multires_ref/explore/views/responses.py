@@ -40,7 +40,7 @@ def python(state: State, material: Material) -> str:
             "_, pairs = frequency_responses(h0, h1, depth=J, frequencies=2.0**octaves)",
             "gains = np.array([abs(B) for _, B in pairs] + [abs(pairs[-1][0])])",
             "relative = gains / 2 ** (np.array([*range(1, J + 1), J]) / 2)[:, None]",
-            "decibels = 20 * np.log10(relative / relative.max())",
+            "decibels = 20 * np.log10(np.maximum(relative / relative.max(), 1e-6))",
         ]
     )
 

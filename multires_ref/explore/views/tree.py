@@ -135,7 +135,7 @@ def build(desk: Any) -> Picture:
         tree.y_range.update(start=-0.6, end=state.depth + 0.75)
         if tree.tags != [steps]:
             tree.tags = [steps]
-            tree.x_range.update(start=-min(steps, SHOWN) + 0.2, end=0.8, bounds=(-steps, 1))
+            tree.x_range.update(start=-min(steps, SHOWN) + 0.2, end=0.015 * min(steps, SHOWN) + 0.6, bounds=(-steps, 3))
 
     return Picture(column(words, tree, weights, sizing_mode="stretch_width"), refresh)
 
