@@ -156,7 +156,7 @@ async function start() {
     const key = [state.wavelet, state.depth, state.tree_select, state.signal].join("|")
     if (most_of?.key !== key) most_of = {key, most: largest_bar(now)}
     const colours = looks[state.theme].levels[state.depth]
-    sources.signal.data = {t: x.map((_, t) => t), x}
+    sources.samples.data = {t: x.map((_, t) => t), x}
     sources.cursor.data = {n: [n], x: [x[n]]}
     sources.seen.data = {left: [Math.max(0, n - R + 1) - 0.5], right: [n + 0.5]}
     sources.bars.data = {

@@ -40,7 +40,7 @@ SETTINGS = {  # which settings each view is recorded for; the signal and the tim
     "memory": ("wavelet", "depth", "tree_select"),
 }
 LIVE = ("wavelet", "depth", "tree_select", "signal")  # the controls that work without Python; the others are hidden
-COMPUTED = ("signal", "cursor", "seen", "bars", "past", "kept_past")  # sources that `export.js` fills
+COMPUTED = ("samples", "cursor", "seen", "bars", "past", "kept_past")  # sources that `export.js` fills
 PURPOSE = "the exported page"
 KEEP_ADDRESS = "<script>window.address_at_first = location.search</script>"  # `client.js` writes the address anew
 ABOUT = (
@@ -212,7 +212,7 @@ def looks_for(look: Any, depths: tuple[int, ...]) -> dict[str, Any]:
 def computed_figures(page: Page) -> dict[str, Any]:
     """The figures whose axes and titles follow the cursor, and the tree's, which is clicked."""
     drawn = {
-        "memory": {"signal": "signal", "bars": "bars", "fading": "past", "uniform": "past", "last": "past"},
+        "memory": {"signal": "samples", "bars": "bars", "fading": "past", "uniform": "past", "last": "past"},
         "filters": {"kept": "kept_past"},
         "tree": {"tree": "nodes"},
     }
