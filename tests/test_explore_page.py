@@ -166,12 +166,22 @@ def test_a_signal_of_the_users_is_shown_and_keeps_to_its_page():
     assert "holds 8 files already" in page.desk.message
 
 
+def drawn(page):
+    """All colours of a page, in the order of its models."""
+    models = [model for model in page.root.references() if "Figure" not in type(model).__name__]
+    found = [(type(m).__name__, n, repr(getattr(m, n))) for m in models for n in m.properties() if n.endswith("color")]
+    return sorted(found)
+
+
 def test_light_and_dark():
     page, doc = opened(State(theme="dark"))
     paper = page.desk.look.paper
     page.desk.change(theme="light")
     assert page.desk.look.paper != paper
     assert page.told.data["theme"] == ["light"]
+    fresh, _ = opened(State(theme="light"))
+    for there, new in zip(drawn(page), drawn(fresh), strict=True):
+        assert there == new
     assert doc.get_model_by_name("h0").data["lag"].tolist() == [0, 1, 2, 3]
 
 
