@@ -185,6 +185,23 @@ def test_light_and_dark():
     assert doc.get_model_by_name("h0").data["lag"].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State(view="memory", signal="gone.npy", theme="dark"), "signal must be one of"),
+        (State(view="network"), "has nothing to show"),
+    ],
+)
+def test_a_link_to_what_is_not_there_shows_the_default_and_says_why(state, words):
+    page, doc = opened(state, "One more problem.")
+    assert page.desk.state == State(theme=state.theme)
+    assert words in page.desk.message
+    assert page.desk.message.startswith("One more problem.")
+    page.desk.change(view="network")
+    assert "multires-ref explore RUN" in page.desk.message
+    assert page.desk.state.view == "filters"
+
+
 def test_a_problem_of_the_address_stays_until_something_is_changed():
     page, doc = opened(problem="depth must be a whole number.")
     ask(page, theme="dark")

@@ -64,6 +64,8 @@ class Desk:
         before = self.state
         try:
             self.state = replace(before, **settings)
+            if not self.view.shown(self.material):
+                raise ValueError(f"the view {self.state.view!r} has nothing to show: open the page with multires-ref explore RUN")
             self.show()
             if self.look != look_of(before.theme):
                 for picture in self.pictures.values():
