@@ -166,13 +166,40 @@ def test_a_signal_of_the_users_is_shown_and_keeps_to_its_page():
     assert "holds 8 files already" in page.desk.message
 
 
+def drawn(page):
+    """All colours of a page, in the order of its models."""
+    models = [model for model in page.root.references() if "Figure" not in type(model).__name__]
+    found = [(type(m).__name__, n, repr(getattr(m, n))) for m in models for n in m.properties() if n.endswith("color")]
+    return sorted(found)
+
+
 def test_light_and_dark():
     page, doc = opened(State(theme="dark"))
     paper = page.desk.look.paper
     page.desk.change(theme="light")
     assert page.desk.look.paper != paper
     assert page.told.data["theme"] == ["light"]
+    fresh, _ = opened(State(theme="light"))
+    for there, new in zip(drawn(page), drawn(fresh), strict=True):
+        assert there == new
     assert doc.get_model_by_name("h0").data["lag"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State(view="memory", signal="gone.npy", theme="dark"), "signal must be one of"),
+        (State(view="network"), "has nothing to show"),
+    ],
+)
+def test_a_link_to_what_is_not_there_shows_the_default_and_says_why(state, words):
+    page, doc = opened(state, "One more problem.")
+    assert page.desk.state == State(theme=state.theme)
+    assert words in page.desk.message
+    assert page.desk.message.startswith("One more problem.")
+    page.desk.change(view="network")
+    assert "multires-ref explore RUN" in page.desk.message
+    assert page.desk.state.view == "filters"
 
 
 def test_a_problem_of_the_address_stays_until_something_is_changed():

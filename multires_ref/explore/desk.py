@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .look import Look, dress, look_of
+from .look import Look, dress, look_of, repaint
 from .state import State
 from .view import Data, Material, Picture, View
 from .views import VIEWS
@@ -67,9 +67,12 @@ class Desk:
         before = self.state
         try:
             self.state = replace(before, **settings)
-            if self.look != look_of(before.theme):
-                self.forget_pictures()
+            if not self.view.shown(self.material):
+                raise ValueError(f"the view {self.state.view!r} has nothing to show: open the page with multires-ref explore RUN")
             self.show()
+            if self.look != look_of(before.theme):
+                for picture in self.pictures.values():
+                    repaint(picture.layout, look_of(before.theme), self.look)
             if settings.keys() - QUIET:
                 self.message = ""
         except (TypeError, ValueError) as error:
@@ -111,7 +114,3 @@ class Desk:
 
         narrow = InlineStyleSheet(css=NARROW)
         return Row(children=list(parts), sizing_mode="stretch_width", stylesheets=[narrow])
-
-    def forget_pictures(self) -> None:
-        """Leave all pictures to be built again: in the colours of another theme, or for other material."""
-        self.sources, self.pictures = {}, {}

@@ -34,7 +34,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     "light": Look("#FFFFFF", "#1B1B1B", "#E5E5E5", "#6E6E6E", *(COLOURS[c] for c in ("blue", "red", "red", "green")), False),
-    "dark": Look("#17191C", "#EDEDED", "#34383D", "#9BA1A8", "#56B4E9", "#F0A03C", "#FF7F50", "#2FC79A", True),
+    "dark": Look("#17191C", "#EDEDED", "#34383D", "#9BA1A8", "#56B4E9", "#F0903C", "#F0903C", "#2FC79A", True),
 }
 
 
@@ -129,3 +129,14 @@ def dress(root: Any) -> None:
     for model in root.references():
         if isinstance(model, Widget) and not model.stylesheets:
             model.stylesheets = [css]
+
+
+def repaint(root: Any, old: Look, new: Look) -> None:
+    """Give every colour of the look `old` on `root` its counterpart in `new`; colours in data follow when the data come."""
+    colours = {getattr(old, name): getattr(new, name) for name in Look._fields if name != "dark"}
+    for model in root.references():
+        for name in model.properties():
+            if name.endswith("color") and isinstance(value := getattr(model, name), str):
+                setattr(model, name, colours.get(value, value))
+        if isinstance(styles := getattr(model, "styles", None), dict) and styles.get("color") in colours:
+            model.styles = {**styles, "color": colours[styles["color"]]}

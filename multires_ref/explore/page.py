@@ -87,10 +87,18 @@ class Page:
         doc.title = "multires_ref explore"
         doc.template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text())
         doc.add_root(self.root)
+        self.start(problem)
         desk.listeners.append(self.follow)
+        self.follow()
+
+    def start(self, problem: str) -> None:
+        """Show what the address says; where that cannot be shown, such as a signal of another visit, the defaults."""
+        desk = self.desk
         desk.change()
-        if problem:
-            desk.say(f"{problem} {desk.message}".strip())
+        if not desk.pictures:
+            problem, desk.state = f"{problem} {desk.message}. The default settings are used.", State(theme=desk.state.theme)
+            desk.change()
+        desk.message = problem.strip()
 
     def settings(self) -> dict[str, list[Any]]:
         """What the browser must know: the address, the view, the theme, the names of the views."""
@@ -123,7 +131,8 @@ class Page:
         self.pictures = column(sizing_mode="stretch_width")
         beside = column(*self.groups.values(), width=250, stylesheets=[InlineStyleSheet(css=IN_LINES)])
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
-        top, body = row(self.tabs, theme, sizing_mode="stretch_width"), self.desk.side_by_side(beside, main)
+        top = row(self.tabs, theme, sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
+        body = self.desk.side_by_side(beside, main)
         root = column(top, self.message, body, sizing_mode="stretch_width", name="root")
         dress(root)
         return root
