@@ -3,9 +3,11 @@
 multires-ref explore                          the page, on this machine only; Ctrl-C ends it
 multires-ref explore --signal heart.wav       with your signal: .npy, .csv or .wav
 multires-ref explore runs/digits-...          with a trained network: a run folder or a checkpoint
+multires-ref explore --export page.html       the page as one file that works without Python
 
 The page is served by Bokeh (pip install 'multires-ref[explore]') and needs no internet. Its address
-holds the settings: a link reproduces a view.
+holds the settings: a link reproduces a view. The exported file holds a dozen wavelets, seven depths and
+three signals; it makes no request, and may be put on any web server.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, help="samples per second of a .npy or .csv signal (default: not known)")
     parser.add_argument("--port", type=int, help="port to serve on (default: the first free one from 5006 on)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1, this machine only)")
+    parser.add_argument("--export", type=Path, metavar="FILE.html", help="write the page as one file, and serve nothing")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
 
 
@@ -34,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from ..explore.state import State
     from ..explore.view import Material
 
+    if args.export is not None:
+        return export(args)
     if args.rate is not None and args.signal is None:
         raise ValueError("--rate belongs to a signal: give --signal FILE too")
     if args.port is not None:
@@ -50,3 +55,16 @@ def run(args: argparse.Namespace) -> int:
         material.trained = open_trained(args.run, args.signal, args.rate)
         settings["view"] = "network"
     return serve(material, State(**settings), args.host, args.port, not args.no_browser)
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write the page as one file."""
+    from ..explore.export import export_page
+
+    for name in ("run", "signal", "rate", "port"):
+        if getattr(args, name) is not None:
+            flag = "RUN" if name == "run" else f"--{name}"
+            raise ValueError(f"{flag} is for the page that is served: --export writes a file with the page's own signals")
+    path = export_page(args.export)
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0

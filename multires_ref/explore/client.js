@@ -33,9 +33,11 @@ answer.properties.data.change.connect(done)
 
 // the address holds the settings, and the theme colours what is not drawn by Bokeh
 
+let address = null
+
 function show_settings() {
-  const query = page.data.query[0]
-  history.replaceState(null, "", query ? "?" + query : location.pathname)
+  clearTimeout(address)  // browsers allow a few hundred changes of the address in half a minute
+  address = setTimeout(() => history.replaceState(null, "", page.data.query[0] ? "?" + page.data.query[0] : location.pathname), 200)
   document.documentElement.dataset.theme = page.data.theme[0]
 }
 page.properties.data.change.connect(show_settings)
@@ -160,7 +162,7 @@ document.addEventListener("keydown", event => {
   if (target.className?.includes?.("noUi-handle") && event.key.startsWith("Arrow")) return
   if (event.key === " " && target.tagName === "BUTTON") return
   const view = Number(event.key)
-  if (view >= 1 && view <= page.data.views.length) send("view", page.data.views[view - 1])
+  if (view >= 1 && view <= page.data.views[0].length) send("view", page.data.views[0][view - 1])
   else if (!(KEYS[page.data.view[0]]?.(event))) return
   event.preventDefault()
 })

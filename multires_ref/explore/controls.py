@@ -99,7 +99,7 @@ def filter_controls() -> dict[str, Control]:
     taps = {
         f"{name}_text": Control(
             "filters",
-            TextInput(title=f"{name}: its taps, the newest sample first"),
+            TextInput(title=f"{name}: taps, newest sample first"),
             lambda text, state, name=name: typed_taps(name, text, state),
             put(value=lambda state, name=name: in_text(tuple(filters_of(state)[["h0", "h1"].index(name)].round(6).tolist()))),
         )
@@ -146,7 +146,7 @@ def memory_controls() -> dict[str, Control]:
         ),
         "m": Control(
             "memory",
-            Spinner(title="m: numbers in the uniform memory", low=1, high=MAX_SIZE, step=1),
+            Spinner(title="m: size of the uniform memory", low=1, high=MAX_SIZE, step=1),
             lambda value, state: {"m": min(whole("m", value)["m"], most_uniform(state.depth, taps_of(state)))},
             put(value=lambda s: min(s.m, most_uniform(s.depth, taps_of(s))) or s.depth + 1),
         ),

@@ -36,7 +36,8 @@ def gain_figure(desk: Any, name: str, height: int) -> Any:
     )  # fmt: skip
     source = desk.source(name)
     picture.multi_line("octave", "decibels", source=source, color="colour", line_width=2, line_dash="dash", legend_field="name")
-    put_legend(picture, desk.look, "bottom_left")
+    put_legend(picture, desk.look, "center", orientation="vertical", spacing=0, glyph_width=16, glyph_height=16)
+    picture.add_layout(picture.legend[0], "right")
     power = CustomJSHover(code="return (2 ** value).toPrecision(3)")
     tips = [("scale", "@name"), ("cycles per sample", "$snap_x{custom}"), ("gain", "$snap_y{0.0} dB")]
     picture.add_tools(HoverTool(tooltips=tips, formatters={"$snap_x": power}, line_policy="nearest"))
@@ -72,12 +73,3 @@ def strip_title(kind: str, m: int, error: float) -> str:
     """
     name = f"the last {m} samples" if kind == "last" else f"{kind}, m = {m}"
     return f"{name}: error {100 * error:.3g} %"
-
-
-def time_axis(picture: Any, rate: float, name: str) -> None:
-    """An axis of samples, or of seconds where the rate is known."""
-    from bokeh.models import BasicTickFormatter, CustomJSTickFormatter
-
-    code = f"return (tick / {rate!r}).toPrecision(3).replace(/\\.?0+$/, '') + ' s'"
-    picture.xaxis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
-    picture.xaxis.formatter = CustomJSTickFormatter(code=code) if rate else BasicTickFormatter()

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .look import Look, look_of
+from .look import Look, dress, look_of, repaint
 from .state import State
 from .view import Data, Material, Picture, View
 from .views import VIEWS
 
-NARROW = "@media (max-width: 900px) { :host { flex-direction: column; align-items: stretch } :host > * { width: 100% } }"
+NARROW = """@media (max-width: 900px) {
+  :host { flex-direction: column; align-items: stretch }
+  :host > * { width: auto; min-width: 0; flex: none }
+}"""
 QUIET = {"theme", "n"}  # a change of these leaves a sentence on the page
 
 
@@ -64,9 +67,12 @@ class Desk:
         before = self.state
         try:
             self.state = replace(before, **settings)
-            if self.look != look_of(before.theme):
-                self.forget_pictures()
+            if not self.view.shown(self.material):
+                raise ValueError(f"the view {self.state.view!r} has nothing to show: open the page with multires-ref explore RUN")
             self.show()
+            if self.look != look_of(before.theme):
+                for picture in self.pictures.values():
+                    repaint(picture.layout, look_of(before.theme), self.look)
             if settings.keys() - QUIET:
                 self.message = ""
         except (TypeError, ValueError) as error:
@@ -87,7 +93,9 @@ class Desk:
             if name in self.sources:
                 self.sources[name].data = columns
         if self.view.name not in self.pictures:
-            self.pictures[self.view.name] = self.view.build(self)
+            picture = self.view.build(self)
+            dress(picture.layout)
+            self.pictures[self.view.name] = picture
         picture = self.pictures[self.view.name]
         picture.refresh(self.state, self.data)
         return picture
@@ -101,12 +109,8 @@ class Desk:
         return self.sources[name]
 
     def side_by_side(self, *parts: Any) -> Any:
-        """A row that becomes a column on a narrow page (see `page.css`)."""
+        """A row that becomes a column on a narrow page of at most 900 pixels."""
         from bokeh.models import InlineStyleSheet, Row
 
         narrow = InlineStyleSheet(css=NARROW)
         return Row(children=list(parts), sizing_mode="stretch_width", stylesheets=[narrow])
-
-    def forget_pictures(self) -> None:
-        """Leave all pictures to be built again: in the colours of another theme, or for other material."""
-        self.sources, self.pictures = {}, {}

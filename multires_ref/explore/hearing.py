@@ -1,19 +1,21 @@
 """What each scale hears, as columns of pictures: impulse and frequency responses of b_1 ... b_J and a_J, by NumPy.
 
-`impulse_responses` of the package filters an impulse as long as the coarsest level sees; for filters of a hundred taps and ten
-levels that takes half a second. Here each level is computed in its own length, by the same recursion, which a test holds to it.
+`impulse_responses` filters an impulse as long as the coarsest level sees, and `frequency_responses` takes each level's transfer
+function anew; for filters of a hundred taps and ten levels that takes half a second, too long for a picture that follows the
+hand. Here each level is computed in its own length, and each transfer function once; tests hold both to those of the package.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..response import frequency_responses
+from ..response import transfer
 
 FLOOR = -60.0  # dB, below which nothing is drawn
-FREQUENCIES = 301
+PER_OCTAVE = 25  # frequencies
 POINTS_PER_OCTAVE = 24  # of a response over lags on the axis of octaves; more are not told apart
 HEIGHT = 0.42  # of a response about the line on which it stands
 Pair = tuple[np.ndarray, np.ndarray]
@@ -45,11 +47,17 @@ def impulses(h0: np.ndarray, h1: np.ndarray, depth: int) -> list[np.ndarray]:
     >>> impulses(np.array([1.0, 1.0]), np.array([1.0, -1.0]), depth=2)
     [array([ 1., -1.]), array([ 1.,  1., -1., -1.]), array([1., 1., 1., 1.])]
     """
-    details, g = [], np.ones(1)
+    return list(impulses_of(h0.tobytes(), h1.tobytes(), depth))
+
+
+@lru_cache(maxsize=4)
+def impulses_of(low: bytes, high: bytes, depth: int) -> tuple[np.ndarray, ...]:
+    """The same from the bytes of h0 and h1, as several pictures ask for them."""
+    h0, h1, details, g = np.frombuffer(low), np.frombuffer(high), [], np.ones(1)
     for i in range(1, depth + 1):
         details.append(spread(g, h1, 2 ** (i - 1)))
         g = spread(g, h0, 2 ** (i - 1))
-    return [*details, g]
+    return (*details, g)
 
 
 def spread(g: np.ndarray, h: np.ndarray, dilation: int) -> np.ndarray:
@@ -61,10 +69,19 @@ def spread(g: np.ndarray, h: np.ndarray, dilation: int) -> np.ndarray:
 
 
 def gains(h0: np.ndarray, h1: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies [N] in cycles per sample, in octaves up to 1/2, and the gains |B_1|, ..., |B_J|, |A_J| [J + 1, N]."""
-    f = 2.0 ** np.linspace(-depth - 2, -1, FREQUENCIES)
-    _, pairs = frequency_responses(h0, h1, depth, frequencies=f)
-    return f, abs(np.array([*(B for _, B in pairs), pairs[-1][0]]))
+    """log2 of the frequencies [N] in cycles per sample, PER_OCTAVE in each octave up to 1/2; |B_1|, ..., |B_J|, |A_J| [J + 1, N].
+
+    On this grid the double of a frequency stands PER_OCTAVE places further on, so that H0 and H1 are computed once.
+    """
+    octaves = np.arange((-depth - 2) * PER_OCTAVE, (depth - 2) * PER_OCTAVE + 1) / PER_OCTAVE
+    N = (depth + 1) * PER_OCTAVE + 1
+    low, high = (abs(transfer(h, 2.0**octaves)) for h in (h0, h1))
+    found, A = [], np.ones(N)
+    for i in range(depth):
+        here = slice(i * PER_OCTAVE, i * PER_OCTAVE + N)
+        found.append(A * high[here])
+        A = A * low[here]
+    return octaves[:N], np.array([*found, A])
 
 
 def gain_columns(h0: np.ndarray, h1: np.ndarray, depth: int, colours: list[str]) -> dict[str, Any]:
@@ -73,18 +90,18 @@ def gain_columns(h0: np.ndarray, h1: np.ndarray, depth: int, colours: list[str])
     As in `plots.plot_frequency_responses`, each gain is divided by 2^(i/2), which an orthogonal wavelet's grows by, and 0 dB is
     the largest of all.
     """
-    f, gain = gains(h0, h1, depth)
+    octaves, gain = gains(h0, h1, depth)
     levels = [*range(1, depth + 1), depth]
     relative = gain / 2 ** (np.array(levels) / 2)[:, None]
-    decibels = 20 * np.log10(np.maximum(relative / max(relative.max(), 1e-300), 1e-12))
+    decibels = 20 * np.log10(np.maximum(relative / max(relative.max(), 1e-300), 10 ** (FLOOR / 10)))
     return {
         "name": scale_names(depth),
         "level": levels,
         "colour": [colours[i - 1] for i in levels],
         "dash": ["solid"] * depth + ["dashed"],
         "gain": list(gain),
-        "octave": [np.log2(f)] * (depth + 1),
-        "decibels": list(np.maximum(decibels, 2 * FLOOR)),
+        "octave": [octaves] * (depth + 1),
+        "decibels": list(decibels),
     }
 
 
@@ -102,11 +119,11 @@ def chosen_lags(values: np.ndarray) -> np.ndarray:
         return np.arange(len(values))
     count = int(np.ceil(POINTS_PER_OCTAVE / 2 * np.log2(len(values) / first))) + 1
     edges = np.unique(np.geomspace(first, len(values), count + 1).astype(int))
-    chosen = [np.arange(first)]
+    chosen = [*range(first), len(values) - 1]
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         piece = values[low:high]
-        chosen.append(np.unique(low + np.array([piece.argmin(), piece.argmax()])))
-    return np.unique(np.concatenate([*chosen, [len(values) - 1]]))
+        chosen += [low + piece.argmin(), low + piece.argmax()]
+    return np.unique(chosen)
 
 
 def impulse_columns(responses: list[np.ndarray], colours: list[str]) -> dict[str, dict[str, Any]]:

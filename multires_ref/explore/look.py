@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plots.style import COLOURS, level_colours
@@ -33,7 +34,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     "light": Look("#FFFFFF", "#1B1B1B", "#E5E5E5", "#6E6E6E", *(COLOURS[c] for c in ("blue", "red", "red", "green")), False),
-    "dark": Look("#17191C", "#EDEDED", "#34383D", "#9BA1A8", "#56B4E9", "#F0A03C", "#FF7F50", "#2FC79A", True),
+    "dark": Look("#17191C", "#EDEDED", "#34383D", "#9BA1A8", "#56B4E9", "#F0903C", "#F0903C", "#2FC79A", True),
 }
 
 
@@ -72,27 +73,70 @@ def put_legend(picture: Any, look: Look, location: str = "top_right", **options:
     key.update(**options)
 
 
+def set_ticks(axis: Any, labels: dict[float, str]) -> None:
+    """Ticks with labels. An axis keeps its ticker: a new model would make Bokeh go through the whole document."""
+    from bokeh.models import FixedTicker
+
+    if not isinstance(axis.ticker, FixedTicker):
+        axis.ticker = FixedTicker()
+    ticks = list(labels)
+    if axis.ticker.ticks != ticks:
+        axis.ticker.ticks = ticks
+    if axis.major_label_overrides != labels:
+        axis.major_label_overrides = labels
+
+
 def octave_axis(picture: Any, depth: int, rate: float = 0.0) -> None:
     """The x axis, whose numbers are log2 of cycles per sample, as octaves from 1/2 down; in hertz where the rate is known."""
-    exponents = list(range(-depth - 2, 0))
-    picture.xaxis.ticker = exponents
-    label = {e: f"{rate * 2.0**e:.3g}" if rate else f"1/{2**-e}" for e in exponents}
-    picture.xaxis.major_label_overrides = label
+    set_ticks(picture.xaxis[0], {e: f"{rate * 2.0**e:.3g}" if rate else f"1/{2**-e}" for e in range(-depth - 2, 0)})
     picture.xaxis.axis_label = "frequency (hertz, octaves)" if rate else "frequency (cycles per sample, octaves)"
     picture.x_range.update(start=-depth - 2, end=-0.97)
 
 
 def lag_octave_axis(picture: Any, longest: int, rate: float = 0.0) -> None:
-    """The x axis, whose numbers are log2(1 + lag), as octaves of lags; in seconds too where the rate is known."""
-    exponents = list(range(max(2, longest.bit_length() + 1)))
-    picture.xaxis.ticker = exponents
-    picture.xaxis.major_label_overrides = {e: f"{2**e / rate:.3g}" if rate else f"{2**e:,}" for e in exponents}
+    """The x axis, whose numbers are log2(1 + lag), as octaves of lags; in seconds where the rate is known."""
+    exponents = range(max(2, longest.bit_length() + 1))
+    set_ticks(picture.xaxis[0], {e: f"{2**e / rate:.3g}" if rate else f"{2**e:,}" for e in exponents})
     picture.xaxis.axis_label = "time back, t + 1 (seconds, octaves)" if rate else "samples back, t + 1 (octaves)"
     picture.x_range.update(start=-1, end=max(1.0, math.log2(longest + 1)))
 
 
 def rows_axis(picture: Any, names: list[str]) -> None:
     """Names at the rows 0, 1, ... of the y axis."""
-    picture.yaxis.ticker = list(range(len(names)))
-    picture.yaxis.major_label_overrides = dict(enumerate(names))
+    set_ticks(picture.yaxis[0], dict(enumerate(names)))
     picture.y_range.update(start=-0.6, end=len(names) - 0.4)
+
+
+def time_axis(picture: Any, rate: float, name: str) -> None:
+    """An axis of samples, or of seconds where the rate is known."""
+    from bokeh.models import CustomJSTickFormatter
+
+    axis = picture.xaxis[0]
+    if not isinstance(axis.formatter, CustomJSTickFormatter):
+        axis.formatter = CustomJSTickFormatter()
+    axis.formatter.code = f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick)"
+    axis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
+
+
+def dress(root: Any) -> None:
+    """Give every widget below `root` the page's style sheet, which turns light and dark with it.
+
+    It comes before the widgets are on the page: on a document, each new model would make Bokeh go through all others.
+    """
+    from bokeh.models import InlineStyleSheet, Widget
+
+    css = InlineStyleSheet(css=(Path(__file__).parent / "widgets.css").read_text())
+    for model in root.references():
+        if isinstance(model, Widget) and not model.stylesheets:
+            model.stylesheets = [css]
+
+
+def repaint(root: Any, old: Look, new: Look) -> None:
+    """Give every colour of the look `old` on `root` its counterpart in `new`; colours in data follow when the data come."""
+    colours = {getattr(old, name): getattr(new, name) for name in Look._fields if name != "dark"}
+    for model in root.references():
+        for name in model.properties():
+            if name.endswith("color") and isinstance(value := getattr(model, name), str):
+                setattr(model, name, colours.get(value, value))
+        if isinstance(styles := getattr(model, "styles", None), dict) and styles.get("color") in colours:
+            model.styles = {**styles, "color": colours[styles["color"]]}

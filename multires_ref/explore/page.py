@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from .controls import Control, connect, new_controls, own_taps
 from .desk import Desk
+from .look import dress
 from .recordings import MAX_FILES, uploaded
 from .state import State
 from .tree_picture import walk
@@ -21,6 +22,9 @@ TEMPLATE = (
     '{% block preamble %}<meta name="viewport" content="width=device-width, initial-scale=1"><style>STYLE</style>{% endblock %}'
 )
 COPY = "copy as Python"
+# on a narrow page the controls stand beside one another above the picture
+IN_LINES = """@media (max-width: 900px) { :host { flex-direction: row; flex-wrap: wrap; align-items: end; column-gap: 12px }
+  * { flex: 1 1 220px !important } }"""
 
 
 def fill(doc: Any, material: Material, start: State) -> None:
@@ -83,10 +87,18 @@ class Page:
         doc.title = "multires_ref explore"
         doc.template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text())
         doc.add_root(self.root)
+        self.start(problem)
         desk.listeners.append(self.follow)
+        self.follow()
+
+    def start(self, problem: str) -> None:
+        """Show what the address says; where that cannot be shown, such as a signal of another visit, the defaults."""
+        desk = self.desk
         desk.change()
-        if problem:
-            desk.say(f"{problem} {desk.message}".strip())
+        if not desk.pictures:
+            problem, desk.state = f"{problem} {desk.message}. The default settings are used.", State(theme=desk.state.theme)
+            desk.change()
+        desk.message = problem.strip()
 
     def settings(self) -> dict[str, list[Any]]:
         """What the browser must know: the address, the view, the theme, the names of the views."""
@@ -97,8 +109,8 @@ class Page:
 
     def lay_out(self) -> Any:
         """Buttons of the views at the top, controls at the left, pictures at the right, the lines of Python below."""
-        from bokeh.layouts import column
-        from bokeh.models import Button, CustomJS, Div, PreText, RadioButtonGroup
+        from bokeh.layouts import column, row
+        from bokeh.models import Button, CustomJS, Div, InlineStyleSheet, PreText, RadioButtonGroup
 
         labels = [f"{k} {view.title}" for k, view in enumerate(self.desk.views(), start=1)]
         self.tabs = RadioButtonGroup(name="view", labels=labels)
@@ -111,16 +123,19 @@ class Page:
         self.groups = {}
         for group in groups:
             widgets = [control.widget for control in self.controls.values() if control.group == group]
-            self.groups[group] = column(*widgets, sizing_mode="stretch_width")
+            self.groups[group] = column(*widgets, sizing_mode="stretch_width", stylesheets=[InlineStyleSheet(css=IN_LINES)])
         self.python = PreText(name="python", sizing_mode="stretch_width")
         copy = Button(name="copy", label=COPY, width=160)
         code = "window.multires?.copy(python.text, cb_obj.origin, label)"
         copy.js_on_event("button_click", CustomJS(args={"python": self.python, "label": COPY}, code=code))
         self.pictures = column(sizing_mode="stretch_width")
-        beside = column(*self.groups.values(), width=250)
+        beside = column(*self.groups.values(), width=250, stylesheets=[InlineStyleSheet(css=IN_LINES)])
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
-        top, body = self.desk.side_by_side(self.tabs, theme), self.desk.side_by_side(beside, main)
-        return column(top, self.message, body, sizing_mode="stretch_width", name="root")
+        top = row(self.tabs, theme, sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
+        body = self.desk.side_by_side(beside, main)
+        root = column(top, self.message, body, sizing_mode="stretch_width", name="root")
+        dress(root)
+        return root
 
     def tab_chosen(self, attr: str, old: int, new: int) -> None:
         """Another view was chosen with its button."""
@@ -137,21 +152,20 @@ class Page:
         self.tabs.active = views.index(desk.state.view)
         for name, group in self.groups.items():
             group.visible = name in desk.view.controls
-        self.message.update(text=escape(desk.message), visible=bool(desk.message))
+        self.message.update(text=f'<div class="message" role="alert">{escape(desk.message)}</div>', visible=bool(desk.message))
         self.about.text, self.python.text = desk.view.about, desk.view.python(desk.state, desk.material)
         layouts = [picture.layout for picture in desk.pictures.values()]
         if self.pictures.children != layouts:
             self.pictures.children = layouts
         for name, picture in desk.pictures.items():
             picture.layout.visible = name == desk.state.view
-        dress(self.root)
         self.told.data = self.settings()
         desk.following = False
 
     def asked(self, attr: str, old: Any, new: dict[str, list[Any]]) -> None:
         """Something came from `client.js`: change the settings, and say that it was done."""
-        self.desk.by_hand = True
         for kind, value in zip(new["kind"], new["value"], strict=True):
+            self.desk.by_hand = kind == "n"
             try:
                 self.answers[kind](json.loads(value))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -170,16 +184,5 @@ class Page:
             self.desk.say(str(error))
             return
         held[name] = recording
-        self.desk.by_hand = False  # the slider gets another signal's time
         rate = {"rate": recording.rate} if recording.rate else {}
         self.desk.change(signal=name, n=recording.x.shape[-1] * 2 // 3, **rate)
-
-
-def dress(root: Any) -> None:
-    """Give every widget the page's style sheet, which turns light and dark with it."""
-    from bokeh.models import InlineStyleSheet, Widget
-
-    css = (HERE / "widgets.css").read_text()
-    bare = [model for model in root.references() if isinstance(model, Widget) and not model.stylesheets]
-    for model in bare:
-        model.stylesheets = [InlineStyleSheet(css=css)]

@@ -22,7 +22,6 @@ import numpy as np
 
 from ..base.layer_checks import as_wavelet
 from ..filters import random_filters, wavelet_filters
-from ..response import transfer
 from .state import State
 
 PERFECT = 1e-6  # PyWavelets' tables of taps are rounded: their deviations stay below this, except dmey's, which is no exact pair
@@ -30,13 +29,22 @@ FREQUENCIES = 1024  # a power of two: the double of each frequency on the grid i
 
 
 class Reconstruction(NamedTuple):
-    """By which synthesis filters the tree is inverted, and the largest error over all frequencies, for J levels and for one."""
+    """By which synthesis filters the tree is inverted, and the error of what they give back, for J levels."""
 
     by: str
     g0: np.ndarray
     g1: np.ndarray
-    error: float
-    frequency: float  # where it is largest, in cycles per sample
+    errors: np.ndarray  # |T_J(f) - 1| at f = 0, 1/N, ..., 1/2
+
+    @property
+    def error(self) -> float:
+        """The largest error."""
+        return float(self.errors.max())
+
+    @property
+    def frequency(self) -> float:
+        """Where it is largest, in cycles per sample."""
+        return int(self.errors.argmax()) / FREQUENCIES
 
     @property
     def perfect(self) -> bool:
@@ -97,15 +105,14 @@ def synthesis_filters(state: State, h0: np.ndarray, h1: np.ndarray) -> dict[str,
 
 
 def gain_error(h0: np.ndarray, h1: np.ndarray, g0: np.ndarray, g1: np.ndarray, depth: int) -> np.ndarray:
-    """|T_J(f) - 1| at the frequencies 0, 1/N, ..., (N-1)/N, N = FREQUENCIES: [N]."""
-    f = np.arange(FREQUENCIES) / FREQUENCIES
-    late = np.exp(2j * np.pi * f * (len(h0) - 1))
-    low, high = (transfer(h, f) * transfer(g, f) * late / 2 for h, g in ((h0, g0), (h1, g1)))
+    """|T_J(f) - 1| at the frequencies 0, 1/N, ..., 1/2, N = FREQUENCIES: [N / 2 + 1]; above 1/2 it repeats."""
+    late = np.exp(2j * np.pi * np.arange(FREQUENCIES) / FREQUENCIES * (len(h0) - 1))
+    low, high = (np.fft.fft(h, FREQUENCIES) * np.fft.fft(g, FREQUENCIES) * late / 2 for h, g in ((h0, g0), (h1, g1)))
     twice = 2 * np.arange(FREQUENCIES) % FREQUENCIES
     T = np.ones(FREQUENCIES)
     for _ in range(depth):
         T = low * T[twice] + high
-    return abs(T - 1)
+    return abs(T - 1)[: FREQUENCIES // 2 + 1]
 
 
 def reconstruction(state: State) -> Reconstruction:
@@ -121,7 +128,5 @@ def reconstruction(state: State) -> Reconstruction:
     h0, h1 = filters_of(state)
     found = []
     for by, (g0, g1) in synthesis_filters(state, h0, h1).items():
-        error = gain_error(h0, h1, g0, g1, state.depth)
-        worst = int(error[: FREQUENCIES // 2 + 1].argmax())
-        found.append(Reconstruction(by, g0, g1, float(error.max()), worst / FREQUENCIES))
+        found.append(Reconstruction(by, g0, g1, gain_error(h0, h1, g0, g1, state.depth)))
     return min(found, key=lambda r: r.error)

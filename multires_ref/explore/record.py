@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,15 +28,16 @@ class Slot(NamedTuple):
 class Pool:
     """Values as JSON and as numbers, each kept once.
 
-    `add` gives the value's number; in the browser, `values[number]` says how to make it: ["j", value], ["n", start, length] of
-    the numbers, ["l", [numbers of values]] for a list of arrays, ["d", {column: number}], or ["m", [[key, value], ...]] for a
-    dict whose keys are no texts.
+    `add` gives a value's number, `add_columns` that of a source's columns. In the browser, `values[number]` says how to make it:
+    ["j", value]; ["m", [[key, value], ...]] for a dict whose keys are no texts; ["d", {column: number of its value}]; and for a
+    column ["n", start, length] of the numbers, ["l", [numbers of values]] for a list of arrays, or ["c", [[colour, how often],
+    ...]].
 
     Examples
     --------
     >>> pool = Pool()
-    >>> pool.add({"x": np.arange(3), "name": ["a"]}), pool.add(np.arange(3)), pool.values
-    (2, 0, [['n', 0, 3], ['j', ['a']], ['d', {'x': 0, 'name': 1}]])
+    >>> pool.add_columns({"x": np.arange(3), "name": ["a"]}), pool.add({"x": [1, 2]}), pool.values
+    (2, 3, [['n', 0, 3], ['j', ['a']], ['d', {'x': 0, 'name': 1}], ['j', {'x': [1, 2]}]])
     """
 
     def __init__(self) -> None:
@@ -45,17 +47,24 @@ class Pool:
         self._known: dict[bytes, int] = {}
 
     def add(self, value: Any) -> int:
-        """The number of a value."""
-        if isinstance(value, dict):
-            if all(isinstance(key, str) for key in value):
-                return self._keep(["d", {key: self.add(part) for key, part in value.items()}])
-            return self._keep(["m", [[key, part] for key, part in value.items()]])
-        array = as_numbers(value)
+        """The number of a value of a property."""
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            return self._keep(["m", [[key, plain(part)] for key, part in value.items()]])
+        return self._keep(["j", plain(value)])
+
+    def add_columns(self, columns: dict[str, Any]) -> int:
+        """The number of a source's data."""
+        return self._keep(["d", {name: self._add_column(column) for name, column in columns.items()}])
+
+    def _add_column(self, column: Any) -> int:
+        array = as_numbers(column)
         if array is not None:
             return self._add_numbers(array)
-        if isinstance(value, (list, tuple)) and any(isinstance(part, (np.ndarray, list, tuple)) for part in value):
-            return self._keep(["l", [self.add(part) for part in value]])
-        return self._keep(["j", plain(value)])
+        if isinstance(column, list) and column and all(isinstance(part, (np.ndarray, list)) for part in column):
+            return self._keep(["l", [self._add_column(part) for part in column]])
+        if isinstance(column, list) and column and all(isinstance(part, str) and part.startswith("#") for part in column):
+            return self._keep(["c", [[colour, len(list(run))] for colour, run in groupby(column)]])
+        return self._keep(["j", plain(column)])
 
     def _add_numbers(self, array: np.ndarray) -> int:
         key = b"n" + array.tobytes()

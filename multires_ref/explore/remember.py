@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..memories import last_samples_matrix, past
-from ..memories.recover import recovery_matrix
+from ..memories.recover import decompose
 from ..tree import Row, memory_rows, receptive_field
 from .hearing import impulses
 from .pair import filters_of
@@ -17,16 +17,20 @@ from .state import State, most_uniform
 from .view import Material
 
 KINDS = ("fading", "uniform", "last")
+INDEPENDENT = 1e-8  # the smallest eigenvalue of the products of rows of length 1 that `orthonormal` takes
 MOST_SHOWN = 2048  # samples of the past
 TIMES = 64  # at which the sizes of the m numbers are looked at, so that the bars' axis need not change with n
 
 
 class Remembered(NamedTuple):
-    """A memory: M [m, R] with z_n = M p_n, its rows, and pinv(M) [R, m], which recovers the past from z_n."""
+    """A memory: M [m, R] with z_n = M p_n, its rows, and an orthonormal basis Q [r, R] of what they span.
+
+    The past recovered by least squares is pinv(M) z_n = pinv(M) M p_n = Q^T Q p_n, the projection of the past onto that span.
+    """
 
     M: np.ndarray
     rows: list[Row]
-    recovery: np.ndarray
+    Q: np.ndarray
 
 
 def memory_of(state: State, kind: str) -> Remembered:
@@ -48,14 +52,33 @@ def remembered(low: bytes, high: bytes, depth: int, kind: str, m: int) -> Rememb
     R = receptive_field(depth, len(h0))
     if kind == "last":
         M, rows = last_samples_matrix(m, R), [Row(0, "x", t) for t in range(m)]
-        return Remembered(M, rows, np.eye(R, m))
+        return Remembered(M, rows, M[:R])
     responses = impulses(h0, h1, depth)
     rows = memory_rows(depth, len(h0), kind, m)
     M = np.zeros((len(rows), R))
     for r, row in enumerate(rows):
         response = responses[-1 if row.kind == "a" else row.level - 1]
         M[r, row.lag : row.lag + len(response)] = response[: R - row.lag]
-    return Remembered(M, rows, recovery_matrix(M, R))
+    return Remembered(M, rows, orthonormal(M))
+
+
+def orthonormal(M: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of the rows of M [m, R]: [r, R], r being its rank.
+
+    The rows, each over its length, are made orthonormal by the Cholesky factor of their products, twice, as once leaves errors
+    of the order of the square of their condition (Yamamoto and others 2015). It is ten times as fast as a QR factorisation of a
+    long M; where the rows are almost dependent, the singular values of M decide, as in `recover_past`.
+    """
+    lengths = np.linalg.norm(M, axis=1, keepdims=True)
+    if not lengths.all():
+        return decompose(M)[2]
+    Q = M / lengths
+    for _ in range(2):
+        products = Q @ Q.T
+        if np.linalg.eigvalsh(products)[0] < INDEPENDENT:
+            return decompose(M)[2]
+        Q = np.linalg.inv(np.linalg.cholesky(products)) @ Q  # m x m, and then one product with the long Q
+    return Q
 
 
 def shown_signal(state: State, material: Material) -> np.ndarray:
@@ -84,7 +107,7 @@ def recovered(state: State, material: Material, kinds: tuple[str, ...]) -> tuple
     size, columns, errors = float(np.linalg.norm(p)), {"x": -np.arange(min(len(p), MOST_SHOWN)), "past": p[:MOST_SHOWN]}, []
     for kind in kinds:
         memory = memory_of(state, kind)
-        found = memory.recovery @ (memory.M @ p)
+        found = memory.Q.T @ (memory.Q @ p)
         columns[kind] = found[:MOST_SHOWN]
         errors.append(float(np.linalg.norm(found - p) / size) if size else 0.0)
     return columns, errors

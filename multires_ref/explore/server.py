@@ -23,13 +23,15 @@ def free_port(host: str, port: int | None) -> int:
     ValueError
         If the port is taken, or all that are tried; or if `host` is no address of this machine.
     """
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        raise ValueError(f"--host must be a name or an address of this machine; got {host!r}") from None
     wanted = [port] if port is not None else list(range(PORT, PORT + PORTS))
     for number in wanted:
         try:
             with socket.create_server((host, number)):
                 return number
-        except socket.gaierror:
-            raise ValueError(f"--host must be a name or an address of this machine; got {host!r}") from None
         except OSError as error:
             reason = error.strerror or str(error)
     which = f"port {port}" if port is not None else f"each of the ports {PORT} to {PORT + PORTS - 1}"

@@ -67,7 +67,7 @@ class State:
     tree_select: str = "fading"
     m: int = 0
     signal: str = "ECG"
-    n: int = 560
+    n: int = 540
     rate: float = 0.0
     level: int = 0
     kind: str = "a"

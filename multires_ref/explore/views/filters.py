@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..curves import gain_figure, impulse_figure, strip_figure, strip_title
-from ..hearing import gain_columns, impulse_columns, impulses
-from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis
-from ..pair import FREQUENCIES, filter_lines, filters_of, gain_error, reconstruction
+from ..hearing import PER_OCTAVE, gain_columns, impulse_columns, impulses
+from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis, set_ticks
+from ..pair import FREQUENCIES, filter_lines, filters_of, reconstruction
 from ..remember import memory_of, recovered
 from ..state import State
 from ..view import Data, Material, Picture, View
@@ -26,7 +26,6 @@ def data(state: State, material: Material) -> Data:
     """The taps, the gain of every scale, the error of the tree's inverse over frequency, and its largest value."""
     h0, h1 = filters_of(state)
     found = reconstruction(state)
-    error = gain_error(h0, h1, found.g0, found.g1, state.depth)[:HALF]
     colours = look_of(state.theme).levels(state.depth)
     columns, errors = recovered(state, material, (state.tree_select,))
     columns["recovered"] = columns.pop(state.tree_select)
@@ -38,7 +37,7 @@ def data(state: State, material: Material) -> Data:
         "scales": impulse_columns(impulses(h0, h1, state.depth), colours)["impulses"],
         "kept_past": columns,
         "kept_error": {"kind": [state.tree_select], "m": [m], "error": errors},
-        "error": {"f": np.arange(HALF) / FREQUENCIES, "error": np.maximum(error, 1e-17)},
+        "error": {"f": np.arange(HALF) / FREQUENCIES, "error": np.maximum(found.errors, 1e-17)},
         "light": {name: [value] for name, value in found.summary().items()},
     }
 
@@ -53,7 +52,8 @@ def python(state: State, material: Material) -> str:
             "from multires_ref import frequency_responses, random_filters, wavelet_filters",
             "",
             *filter_lines(state),
-            f"octaves = np.linspace({-state.depth - 2}, -1, 301)  # the frequencies are powers of 2, in cycles per sample",
+            f"P = {PER_OCTAVE}  # frequencies in each octave",
+            f"octaves = np.arange(P * {-state.depth - 2}, 1 - P) / P  # log2 of cycles per sample",
             f"_, pairs = frequency_responses(h0, h1, depth={state.depth}, frequencies=2.0**octaves)",
             "gains = [abs(B) for _, B in pairs] + [abs(pairs[-1][0])]  # of b_1, ..., b_J, a_J",
             "",
@@ -168,6 +168,7 @@ def error_figure(desk: Any) -> Any:
         desk.look, 210, "frequency (cycles per sample)", "|T_J(f) − 1|", title="Error of the returned signal",
         y_axis_type="log", y_range=Range1d(1e-17, 10), x_range=Range1d(0, 0.5),
     )  # fmt: skip
+    set_ticks(picture.yaxis[0], {10.0**e: f"1e{e}" if e else "1" for e in (-15, -10, -5, 0)})
     line = picture.line("f", "error", source=desk.source("error"), color=desk.look.sum, line_width=2)
     picture.add_tools(HoverTool(renderers=[line], tooltips=[("frequency", "@f{0.0000}"), ("error", "@error")], mode="vline"))
     return picture

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..curves import strip_figure, strip_title, time_axis
-from ..look import look_of, new_figure, put_legend, rows_axis
+from ..curves import strip_figure, strip_title
+from ..look import look_of, new_figure, put_legend, rows_axis, time_axis
 from ..pair import filter_lines
 from ..recordings import signal_imports, signal_lines
 from ..remember import (
@@ -40,7 +40,7 @@ def data(state: State, material: Material) -> Data:
     held = memory_of(state, state.tree_select)
     R = held.M.shape[1]
     return {
-        "signal": signal_columns(x),
+        "samples": signal_columns(x),
         "cursor": {"n": [n], "x": [x[n]]},
         "seen": {"left": [max(0, n - R + 1) - 0.5], "right": [n + 0.5]},
         "bars": bar_columns(state, held, past(x, n, R), largest_bar(state, x)),
@@ -127,7 +127,7 @@ def build(desk: Any) -> Picture:
 
 def fit_signal(picture: Any, data: Data, L: int, rate: float) -> None:
     """The axes of the signal: all of it, in samples, and in seconds where the rate is known."""
-    x = data["signal"]["x"]
+    x = data["samples"]["x"]
     low, high = float(min(x)), float(max(x))
     room = 0.06 * (high - low) or 1.0
     picture.x_range.update(start=-0.5, end=L - 0.5)
@@ -150,7 +150,7 @@ def fit_strips(strips: list[Any], data: Data, rate: float) -> None:
     errors = data["errors"]
     for picture, kind, m, error in zip(strips, errors["kind"], errors["m"], errors["error"], strict=True):
         picture.title.text = strip_title(kind, m, error)
-    x, p = data["past"]["x"], data["signal"]["x"]
+    x, p = data["past"]["x"], data["samples"]["x"]
     low, high = float(min(p)), float(max(p))
     room = 0.15 * (high - low) or 1.0
     strips[0].x_range.update(start=float(x[-1]) - 0.5, end=0.5)
@@ -169,7 +169,7 @@ def signal_figure(desk: Any) -> Any:
         "left", "right", -1e9, 1e9, source=desk.source("seen"), color=look.low, alpha=0.12, line_color=None,
         legend_label="seen by the tree",
     )  # fmt: skip
-    picture.line("t", "x", source=desk.source("signal"), color=look.ink, line_width=1.3, legend_label="x[n]")
+    picture.line("t", "x", source=desk.source("samples"), color=look.ink, line_width=1.3, legend_label="x[n]")
     picture.vspan("n", source=desk.source("cursor"), color=look.mark, line_width=2, legend_label="the cursor")
     picture.scatter("n", "x", source=desk.source("cursor"), color=look.mark, size=9)
     move = CustomJS(code="window.multires?.move_to(cb_obj.x)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..curves import gain_figure, impulse_figure
-from ..hearing import gain_columns, impulse_columns, impulses
+from ..hearing import PER_OCTAVE, gain_columns, impulse_columns, impulses
 from ..look import lag_octave_axis, look_of, octave_axis, rows_axis
 from ..pair import filter_lines, filters_of, taps_of
 from ..state import State
@@ -35,11 +35,12 @@ def python(state: State, material: Material) -> str:
             "impulses = [d for _, d in pairs] + [pairs[-1][0]]  # of b_1, ..., b_J, a_J; entry t weighs the sample t steps ago",
             "heights = [h / abs(h).max() for h in impulses]",
             "",
-            "octaves = np.linspace(-J - 2, -1, 301)  # the frequencies are powers of 2, in cycles per sample",
+            f"P = {PER_OCTAVE}  # frequencies in each octave",
+            "octaves = np.arange(P * (-J - 2), 1 - P) / P  # log2 of cycles per sample",
             "_, pairs = frequency_responses(h0, h1, depth=J, frequencies=2.0**octaves)",
             "gains = np.array([abs(B) for _, B in pairs] + [abs(pairs[-1][0])])",
             "relative = gains / 2 ** (np.array([*range(1, J + 1), J]) / 2)[:, None]",
-            "decibels = 20 * np.log10(relative / relative.max())",
+            "decibels = 20 * np.log10(np.maximum(relative / relative.max(), 1e-6))",
         ]
     )
 

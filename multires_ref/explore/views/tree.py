@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..hearing import impulses
-from ..look import look_of, new_figure, put_legend
+from ..hearing import chosen_lags, impulses
+from ..look import look_of, new_figure, put_legend, set_ticks
 from ..pair import filter_lines, filters_of, taps_of
 from ..state import State, most_uniform
 from ..tree_picture import (
@@ -32,6 +32,7 @@ ABOUT = (
     "written out. Circles are approximations a, squares details b; each line is a tap."
 )
 SHOWN = 96  # lags that are seen at first
+MOST_WEIGHTS = 2048  # of more, those that show the shape are drawn
 
 
 def data(state: State, material: Material) -> Data:
@@ -40,6 +41,7 @@ def data(state: State, material: Material) -> Data:
     row, K, colours = looked_at(state), len(h0), look_of(state.theme).levels(state.depth)
     response = impulses(h0, h1, row.level)[row.level - 1 if row.kind == "b" else -1]
     newest, oldest = field_of(row, K)
+    lags = np.arange(len(response)) if len(response) <= MOST_WEIGHTS else chosen_lags(response)
     made = [(kind, level, lag) for level, lag in sorted(ancestors(row, K)) for kind in "a"]
     return {
         "nodes": node_columns(state, K, colours),
@@ -49,7 +51,7 @@ def data(state: State, material: Material) -> Data:
         "chosen": places([row_order(row)]),
         "made_from": places(made),
         "field": {"left": [-oldest - 0.5], "right": [-newest + 0.5]},
-        "weights": {"lag": np.arange(newest, oldest + 1), "x": -np.arange(newest, oldest + 1), "weight": response},
+        "weights": {"lag": row.lag + lags, "x": -row.lag - lags, "weight": response[lags]},
     }
 
 
@@ -119,22 +121,21 @@ def build(desk: Any) -> Picture:
 
     words = Div(name="formula", sizing_mode="stretch_width")
     tree = tree_figure(desk)
-    weights = weights_figure(desk, tree.x_range)
+    weights = weights_figure(desk)
     tree.on_event(Tap, lambda event: desk.change(**nearest(desk.state, event.x, event.y)))
 
     def refresh(state: State, data: Data) -> None:
         words.text = sentence(state)
+        field = data["field"]
+        weights.x_range.update(start=field["left"][0], end=field["right"][0])
         steps = (taps_of(state) - 1) * (2**state.depth - 1) + 1
         levels = [(i, kind) for i in range(1, state.depth + 1) for kind in "ab"]
-        tree.yaxis.ticker = [0.0, *(height(kind, i) for i, kind in levels)]
-        names = {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels} | {0.0: "x"}
-        tree.yaxis.major_label_overrides = names
-        tree.xaxis.ticker.desired_num_ticks = 8
+        set_ticks(tree.yaxis[0], {0.0: "x"} | {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels})
         tree.height = 150 + 62 * state.depth
         tree.y_range.update(start=-0.6, end=state.depth + 0.75)
         if tree.tags != [steps]:
             tree.tags = [steps]
-            tree.x_range.update(start=-min(steps, SHOWN) + 0.2, end=0.8)
+            tree.x_range.update(start=-min(steps, SHOWN) + 0.2, end=0.015 * min(steps, SHOWN) + 0.6, bounds=(-steps, 3))
 
     return Picture(column(words, tree, weights, sizing_mode="stretch_width"), refresh)
 
@@ -146,6 +147,8 @@ def sentence(state: State) -> str:
     keepers = [select for select in ("fading", "uniform") if row in kept(state, select)]
     by = f"in the {' and the '.join(keepers)} memory" if keepers else "in neither memory"
     sees = f"It sees x[n−{newest}] … x[n−{oldest}]: {oldest - newest + 1:,} samples. It is {by}."
+    if (len(h0) - 1) * (2**state.depth - 1) >= MOST_LAGS:
+        sees += f" Coefficients of more than {MOST_LAGS} samples ago are not drawn."
     return f"<b>{formula(row, h0 if row.kind == 'a' else h1)}</b><br>{sees.replace('[n−0]', '[n]')}"
 
 
@@ -154,9 +157,7 @@ def tree_figure(desk: Any) -> Any:
     from bokeh.models import HoverTool, PanTool, Range1d, WheelZoomTool
 
     look = desk.look
-    picture = new_figure(
-        look, 400, "time (samples before n)", "", x_range=Range1d(-16, 1, bounds=(-MOST_LAGS, 1)), y_range=Range1d(0, 1)
-    )
+    picture = new_figure(look, 400, "time (samples before n)", "", x_range=Range1d(-16, 1), y_range=Range1d(0, 1))
     picture.ygrid.grid_line_color = None
     picture.quad(
         "left", "right", -0.42, 0.3, source=desk.source("field"), color=look.mark, alpha=0.22, legend_label="samples that it sees"
@@ -196,11 +197,13 @@ def tree_figure(desk: Any) -> Any:
     return picture
 
 
-def weights_figure(desk: Any, x_range: Any) -> Any:
+def weights_figure(desk: Any) -> Any:
     """The weight of each sample in the chosen coefficient."""
-    from bokeh.models import HoverTool
+    from bokeh.models import HoverTool, Range1d
 
-    picture = new_figure(desk.look, 200, "time (samples before n)", "weight", x_range=x_range, title="Its weight of every sample")
+    picture = new_figure(
+        desk.look, 200, "time (samples before n)", "weight", x_range=Range1d(-1, 1), title="Its weight of every sample",
+    )  # fmt: skip
     stems = picture.segment("x", 0, "x", "weight", source=desk.source("weights"), color=desk.look.mark, line_width=2)
     picture.scatter("x", "weight", source=desk.source("weights"), color=desk.look.mark, size=5)
     picture.add_tools(HoverTool(renderers=[stems], tooltips=[("lag t", "@lag"), ("weight of x[n−t]", "@weight{0.0000}")]))
