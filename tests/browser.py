@@ -104,8 +104,9 @@ def wait_for(address: str, process: subprocess.Popen[str]) -> None:
 def data_of(page: Any, name: str) -> dict[str, list]:
     """The columns of the Bokeh data source with that name, as the page holds them now."""
     code = """name => {
+        const plain = value => Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value, plain) : value
         const source = Bokeh.documents[0].get_model_by_name(name)
-        return Object.fromEntries(Object.entries(source.data).map(([column, values]) => [column, Array.from(values)]))
+        return Object.fromEntries(Object.entries(source.data).map(([column, values]) => [column, plain(values)]))
     }"""
     wait_for_model(page, name)
     return page.evaluate(code, name)

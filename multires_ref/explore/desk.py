@@ -15,7 +15,10 @@ from .state import State
 from .view import Data, Material, Picture, View
 from .views import VIEWS
 
-NARROW = "@media (max-width: 900px) { :host { flex-direction: column } * { flex: none !important; width: 100% !important } }"
+NARROW = """@media (max-width: 900px) {
+  :host { flex-direction: column; align-items: stretch }
+  :host > * { width: auto; min-width: 0; flex: none }
+}"""
 QUIET = {"theme", "n"}  # a change of these leaves a sentence on the page
 
 

@@ -156,7 +156,7 @@ async function start() {
     const key = [state.wavelet, state.depth, state.tree_select, state.signal].join("|")
     if (most_of?.key !== key) most_of = {key, most: largest_bar(now)}
     const colours = looks[state.theme].levels[state.depth]
-    sources.signal.data = {t: x.map((_, t) => t), x}
+    sources.samples.data = {t: x.map((_, t) => t), x}
     sources.cursor.data = {n: [n], x: [x[n]]}
     sources.seen.data = {left: [Math.max(0, n - R + 1) - 0.5], right: [n + 0.5]}
     sources.bars.data = {
@@ -222,8 +222,8 @@ async function start() {
   }
 
   function from_address() {  // what an address says rightly; the rest is left as it is
-    const given = matchMedia("(prefers-color-scheme: dark)").matches ? {theme: "dark"} : {}
-    for (const [name, text] of new URLSearchParams(location.search)) {
+    const given = {}
+    for (const [name, text] of new URLSearchParams(window.address_at_first)) {
       const found = {...choices, view: names, theme: ["light", "dark"]}[name]?.find(choice => String(choice) === text)
       if (found !== undefined) given[name] = found
       else if (name === "n" && /^\d{1,4}$/.test(text)) given.n = Number(text)

@@ -20,7 +20,7 @@ from ..base.files import write_whole
 from ..base.optional import import_from_extra
 from .desk import Desk
 from .look import LOOKS
-from .page import Page
+from .page import TEMPLATE, Page
 from .record import Pool, Recorder, Slot, models_below, plain, same
 from .recordings import built_in
 from .state import State
@@ -40,8 +40,9 @@ SETTINGS = {  # which settings each view is recorded for; the signal and the tim
     "memory": ("wavelet", "depth", "tree_select"),
 }
 LIVE = ("wavelet", "depth", "tree_select", "signal")  # the controls that work without Python; the others are hidden
-COMPUTED = ("signal", "cursor", "seen", "bars", "past", "kept_past")  # sources that `export.js` fills
+COMPUTED = ("samples", "cursor", "seen", "bars", "past", "kept_past")  # sources that `export.js` fills
 PURPOSE = "the exported page"
+KEEP_ADDRESS = "<script>window.address_at_first = location.search</script>"  # `client.js` writes the address anew
 ABOUT = (
     "The taps of a dozen wavelets, and what they make. <code>multires-ref explore</code> on your own machine shows all of "
     "PyWavelets' wavelets, and lets you drag the taps."
@@ -114,7 +115,9 @@ def page_as_html(wavelets: tuple[str, ...] = WAVELETS, depths: tuple[int, ...] =
     }
     args |= {"theme_button": page.root.select_one({"name": "theme"}), "words": page.root.select_one({"name": "formula"})}
     page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
-    return file_html(page.doc, INLINE, title=page.doc.title, template=page.doc.template, suppress_callback_warning=True)
+    page.told.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
+    template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text()).replace("<style>", f"{KEEP_ADDRESS}<style>")
+    return file_html(page.doc, INLINE, title=page.doc.title, template=template, suppress_callback_warning=True)
 
 
 TREE = ("chosen", "made_from", "field", "weights")  # sources of the tree that `export.js` fills after a click
@@ -148,9 +151,10 @@ def record(page: Page, recorder: Recorder, pool: Pool, choices: dict[str, tuple[
     A frame holds the slots of its view and those around the pictures. Those that `export.js` computes are left out.
     """
     frames: dict[str, dict[Slot, int]] = {}
-    fixed = {model.id for name in COMPUTED for model in [page.desk.sources[name]]} | {page.told.id}
-    fixed |= {model.id for figure in computed_figures(page).values() for model in (figure.title, figure.x_range, figure.y_range)}
-    fixed |= {model.id for model in [page.root.select_one({"name": "n"})]}
+    fixed = {page.desk.sources[name].id for name in COMPUTED} | {page.told.id}
+    figures = [figure for name, figure in computed_figures(page).items() if name != "tree"]
+    fixed |= {model.id for figure in figures for model in (figure.title, figure.x_range, figure.y_range)}
+    fixed.add(page.root.select_one({"name": "n"}).id)
     with page.doc.models.freeze():  # otherwise Bokeh looks at all models after each change
         for view, names in SETTINGS.items():
             for values in product(*(choices[name] for name in names)):
@@ -208,7 +212,7 @@ def looks_for(look: Any, depths: tuple[int, ...]) -> dict[str, Any]:
 def computed_figures(page: Page) -> dict[str, Any]:
     """The figures whose axes and titles follow the cursor, and the tree's, which is clicked."""
     drawn = {
-        "memory": {"signal": "signal", "bars": "bars", "fading": "past", "uniform": "past", "last": "past"},
+        "memory": {"signal": "samples", "bars": "bars", "fading": "past", "uniform": "past", "last": "past"},
         "filters": {"kept": "kept_past"},
         "tree": {"tree": "nodes"},
     }
