@@ -61,11 +61,10 @@ PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their
     "bench": "takes minutes; the line of each part is run",
     "bench peers --threads 1": "needs aeon and an hour; test_bench_peers.py runs it on other data",
     "tutorials": "opens JupyterLab; test_tutorials.py runs the notebooks",
-    "explore": "serves a page until it is stopped; test_explore*.py look at it in a browser",
     "tutorials --site DIR": "test_site.py does that",
     "bench mpi": "starts processes by mpirun",
 }
-NEED_DATA = ("train listops", "train scifar10")  # beginnings of lines that need what `data TASK` fetches or generates
+BEGINNINGS = ("train listops", "train scifar10", "explore")  # need data that `data TASK` fetches or generates, or serve a page
 OF_MPIRUN = {"--oversubscribe", "--bind-to", "--map-by", "--hostfile"}  # flags in the prose that are not this command's
 
 
@@ -139,7 +138,7 @@ def test_a_wrong_command_line_is_noticed(wrong, said):
     assert said in why
 
 
-@pytest.mark.parametrize("line", [n for n in LINES if n not in PARSED_ONLY and not n.startswith(NEED_DATA)])
+@pytest.mark.parametrize("line", [n for n in LINES if n not in PARSED_ONLY and not n.startswith(BEGINNINGS)])
 def test_command_line_runs(line, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     if line.startswith("verify pytorch"):
