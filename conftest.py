@@ -13,6 +13,7 @@ LATER = ("torch", "bokeh", "sphinx", "mpi4py", "distributed", "twine", "chromium
 LEFT_OUT = left_out()
 collect_ignore = [str(path.relative_to(ROOT)) for path in LEFT_OUT]
 SKIPPED = pytest.StashKey[set[str]]()
+pytest_plugins = ("browser",)  # tests/browser.py: the fixtures `browser` and `page`
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

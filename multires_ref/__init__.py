@@ -76,6 +76,8 @@ PUBLIC = {
     "LegTMemory": "memories.legt",
     "LegSMemory": "memories.legs",
     "FourierMemory": "memories.fourier",
+    "example_signals": "memories.examples",
+    "read_signal": "base.signals",
 }
 __all__ = ["__version__", *PUBLIC]
 

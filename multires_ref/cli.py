@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "check numbers against PyTorch, PyWavelets or finite differences",
     "bench": "measure speed and memory against PyTorch",
     "figures": "draw the figures",
+    "explore": "open a page to play with in the browser",
     "info": "describe a task, a run or this machine",
     "data": "fetch or generate a task's data and show what is there",
     "tutorials": "open the tutorials in JupyterLab",

@@ -15,6 +15,9 @@ def waited() -> None:
     log["sync"] += 1
 
 
+used: list[int] = []  # the numbers of the devices that were chosen
+
+
 class Device:
     """One Hopper-like device."""
 
@@ -24,6 +27,17 @@ class Device:
     attributes = {"MaxSharedMemoryPerBlockOptin": 232448, "MultiProcessorCount": 4}
     compute_capability = "90"
     mem_info = (70 * 2**30, 80 * 2**30)
+
+    def synchronize(self):
+        waited()
+
+    def use(self):
+        """Let what follows happen on this device; here only its number is kept."""
+        used.append(self.id)
+
+
+class Stream:
+    """The one queue of the device."""
 
     def synchronize(self):
         waited()
@@ -42,7 +56,7 @@ class Event:
 def cuda_module() -> ModuleType:
     cuda = ModuleType("cupy.cuda")
     cuda.is_available = lambda: True
-    cuda.Device, cuda.Event = Device, Event
+    cuda.Device, cuda.Event, cuda.get_current_stream = Device, Event, Stream
     cuda.get_elapsed_time = lambda begin, end: 1e3 * (end.time - begin.time)
     runtime = ModuleType("cupy.cuda.runtime")
     runtime.getDeviceCount = lambda: 1

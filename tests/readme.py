@@ -12,8 +12,10 @@ from unittest.mock import patch
 from multires_ref.cli import COMMANDS, main
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.M | re.S)
+COMMAND = re.compile(r"(?:^|/|&& |^(?:mpirun|srun) .*)multires-ref (.*)")
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-WORDS = {"TASK": "digits", "N": "1", "SPLIT": "test"}  # words that stand for a value; DIR, x.pth and so on are made by the tests
+# words that stand for a value; DIR, x.pth and so on are made by the tests
+WORDS = {"COMMAND": "info", "TASK": "digits", "N": "1", "SPLIT": "test", "FILE": "heart.csv", "$RESUME": "--resume"}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -33,7 +35,7 @@ def command_lines(text: str) -> list[str]:
     """
     code = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
     code += [line[4:] for line in FENCE.sub("", text).splitlines() if line.startswith("    ")]
-    found = [match[1] for line in code for match in [re.search(r"(?:^|/|&& )multires-ref (.*)", line)] if match]
+    found = [match[1] for line in code for match in [COMMAND.search(line)] if match]
     for line in inline_code(text):
         first, _, rest = line.partition(" ")
         if first.endswith("multires-ref") and rest and "|" not in rest:

@@ -115,4 +115,17 @@ def test_the_wheel_works_outside_the_repository(installed, tmp_path):
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"tree", "learned", "samples", "speed"}
     assert "Test accuracy" in run(command, "train", "digits", "--epochs", "1", "--quiet", "--out", "run", cwd=tmp_path)
     copy = "from multires_ref.commands.tutorials import own_folder; print(len(list(own_folder().glob('*.ipynb'))))"
-    assert run(installed / "python", "-c", copy, cwd=tmp_path).split()[-1] == "16"
+    assert run(installed / "python", "-c", copy, cwd=tmp_path).split()[-1] == str(len(list((ROOT / "tutorials").glob("*.ipynb"))))
+
+
+def test_the_wheel_builds_the_site(installed, tmp_path):
+    """From what it brings itself: the pages, the notebooks, the figures and the changelog."""
+    for library in ("sphinx", "bokeh"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    quick = "import pathlib, multires_ref.explore.export as export; from multires_ref.cli import main; "
+    quick += "export.export_page = lambda path: pathlib.Path(path).touch(); main(['tutorials', '--site', 'site'])"
+    shown = run(installed / "python", "-c", quick, cwd=tmp_path)
+    assert shown == "site/index.html\n"  # without a word about warnings
+    assert len(list((tmp_path / "site/tutorials").glob("[0-9]*.html"))) == len(list((ROOT / "tutorials").glob("[0-9]*.ipynb")))
+    assert (tmp_path / "site/_images/tree.svg").exists()
+    assert "0.1.0" in (tmp_path / "site/changelog.html").read_text()

@@ -18,7 +18,7 @@ PACKAGE = Path(multires_ref.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = [
     *("base", "definition", "filters", "tree", "response", "engines", "transform", "signals", "memories", "ops", "network"),
-    *("training", "estimators", "tasks", "authors", "diagnose", "bench", "plots", "commands", "cli"),
+    *("distributed", "training", "estimators", "tasks", "authors", "diagnose", "bench", "plots", "explore", "commands", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -168,8 +168,9 @@ def test_every_public_name_loads_and_is_documented():
         multires_ref.multires  # noqa: B018
 
 
-def test_the_readmes_map_names_every_file_and_folder_in_the_order_of_imports():
-    table = (ROOT / "README.md").read_text().split("| file or folder |")[1].split("\n\n")[0]
+@pytest.mark.parametrize("file", ["README.md", "tutorials/site/guide/map.md"])
+def test_the_map_names_every_file_and_folder_in_the_order_of_imports(file):
+    table = (ROOT / file).read_text().split("| file or folder |")[1].split("\n\n")[0]
     named = [name for row in table.splitlines()[2:] for name in re.findall(r"`([\w./]+)`", row.split("|")[1])]
     there = {p.name if p.suffix else f"{p.name}/" for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
     assert sorted(named) == sorted(there)
@@ -177,9 +178,10 @@ def test_the_readmes_map_names_every_file_and_folder_in_the_order_of_imports():
     assert [room for room in rooms if not room.startswith("__")] == ROOMS
 
 
-def test_the_readme_table_names_what_exists():
+@pytest.mark.parametrize("page", ["README.md", "tutorials/site/guide/equations.md"])
+def test_the_table_of_equations_names_what_exists(page):
     """Equation -> function -> test: every function can be imported and every test is in its file."""
-    rows = re.findall(r"^\|[^|]*\| `([\w.]+)` \| `([\w./]+)::(\w+)` \|$", (ROOT / "README.md").read_text(), flags=re.M)
+    rows = re.findall(r"^\|[^|]*\| `([\w.]+)` \| `([\w./]+)::(\w+)` \|$", (ROOT / page).read_text(), flags=re.M)
     assert len(rows) >= 12
     for function, file, test in rows:
         module, name = function.rsplit(".", 1)

@@ -191,7 +191,7 @@ def test_the_explanation_drops_the_same_channels(splits, tmp_path, monkeypatch):
         rng.random(100)
         raise NonFiniteLoss("the loss is nan")
 
-    def explained(config, params, state, batch, rng, engine):
+    def explained(config, params, state, batch, rng, engine, share):
         states["explain"] = rng.bit_generator.state
         return "because"
 

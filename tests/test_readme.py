@@ -1,4 +1,7 @@
-"""What the README shows to type is run here: its Python, its command lines in a small form; its links lead somewhere."""
+"""What the README, the guide and the recipes of the site show to type is run here: Python, and command lines in a small form.
+
+Their links lead somewhere too. What stands in several of these texts is run once.
+"""
 
 import doctest
 import re
@@ -10,16 +13,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden import DATA
-from readme import arguments, blocks, command_lines, inline_code, refusals
+from optional_imports import needs_of_example
+from readme import FENCE, arguments, blocks, command_lines, inline_code, refusals
 
 from multires_ref.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text()
+SITE = ROOT / "tutorials/site"
+PAGES = [ROOT / "README.md", *sorted(SITE.glob("*.md")), *sorted(SITE.glob("guide/*.md")), *sorted(SITE.glob("recipes/*.md"))]
+TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
+TEXT = TEXTS["README.md"]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXAMPLES = blocks(TEXT, "python")
-SESSIONS = [code for code in blocks(TEXT, "") + blocks(TEXT, "pycon") if code.startswith(">>>")]
+
+
+def each_once(find):
+    """What `find` gives for each text, each with the first text that has it and its number there."""
+    found = [(thing, f"{name}-{n}") for name, text in TEXTS.items() for n, thing in enumerate(find(text))]
+    return dict(reversed(found))
+
+
+EXAMPLES = each_once(lambda text: blocks(text, "python"))
+SESSIONS = each_once(lambda text: [code for code in blocks(text, "") + blocks(text, "pycon") if code.startswith(">>>")])
+LINES = each_once(command_lines)
 SMALL = {  # beginning of a command line -> what is added to it here, so that it takes a second; the longest beginning counts
     "train": "--scale tiny --epochs 1 --quiet",
     "sample": "--n 1",
@@ -42,11 +58,14 @@ SMALL = {  # beginning of a command line -> what is added to it here, so that it
 PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their flags are checked like the others'
     "data scifar10": "downloads 170 MB",
     "data scifar10 --url cifar-10-binary.tar.gz": "needs that file; test_cifar.py takes a small one",
-    "train scifar10 --d-model 64": "needs what that downloads",
     "bench": "takes minutes; the line of each part is run",
     "bench peers --threads 1": "needs aeon and an hour; test_bench_peers.py runs it on other data",
     "tutorials": "opens JupyterLab; test_tutorials.py runs the notebooks",
+    "tutorials --site DIR": "test_site.py does that",
+    "bench mpi": "starts processes by mpirun",
 }
+BEGINNINGS = ("train listops", "train scifar10", "explore")  # need data that `data TASK` fetches or generates, or serve a page
+OF_MPIRUN = {"--oversubscribe", "--bind-to", "--map-by", "--hostfile"}  # flags in the prose that are not this command's
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +98,29 @@ def small(line):
     return [*arguments(line), *added, *out]
 
 
-@pytest.mark.parametrize("code", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_example_runs(code):
-    exec(compile(code, "README.md", "exec"), {})
+@pytest.mark.parametrize(("code", "where"), EXAMPLES.items(), ids=EXAMPLES.values())
+def test_example_runs(code, where, tmp_path, monkeypatch):
+    for library in sorted(needs_of_example(code)):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    monkeypatch.chdir(tmp_path)  # some draw pictures
+    exec(compile(code, where, "exec"), {})
+
+
+def test_every_recipe_is_short_and_can_be_tried():
+    """About ten lines of code, and something to type in each."""
+    recipes = {name: text for name, text in TEXTS.items() if "/recipes/" in name}
+    assert len(recipes) >= 8
+    for name, text in recipes.items():
+        code = blocks(text, "python")
+        assert code or command_lines(text), name
+        assert all(len(block.splitlines()) <= 14 for block in code), name
 
 
 def test_the_command_line_takes_every_command_line():
-    lines = command_lines(TEXT)
-    assert len(lines) > 25
-    assert {"train", "evaluate", "sample", "verify", "bench", "figures", "info", "data"} <= {line.split()[0] for line in lines}
-    assert refusals(TEXT) == {}
-    assert refusals(GUIDE) == {}
+    assert len(LINES) > 25
+    assert {"train", "evaluate", "sample", "verify", "bench", "figures", "info", "data"} <= {line.split()[0] for line in LINES}
+    for text in (*TEXTS.values(), GUIDE):
+        assert refusals(text) == {}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +138,7 @@ def test_a_wrong_command_line_is_noticed(wrong, said):
     assert said in why
 
 
-@pytest.mark.parametrize("line", [line for line in command_lines(TEXT) if line not in PARSED_ONLY])
+@pytest.mark.parametrize("line", [n for n in LINES if n not in PARSED_ONLY and not n.startswith(BEGINNINGS)])
 def test_command_line_runs(line, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     if line.startswith("verify pytorch"):
@@ -124,7 +155,7 @@ def test_command_line_runs(line, place, monkeypatch, capsys):
         assert "CuPy" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("code", SESSIONS, ids=range(len(SESSIONS)))
+@pytest.mark.parametrize("code", SESSIONS, ids=SESSIONS.values())
 def test_session_says_what_it_shows(code, place, monkeypatch):
     """A session at the prompt, `module` being a network with its filters' taps reversed; its numbers may be others here."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -155,14 +186,15 @@ class AnyNumber(doctest.OutputChecker):
 
 
 def test_flags_in_the_prose_exist(capsys):
-    flags = {match for code in inline_code(TEXT) if code.startswith("-") for match in re.findall(r"(?<!\S)--[a-z-]+", code)}
+    said = [code for text in TEXTS.values() for code in inline_code(text) if code.startswith("-")]
+    flags = {match for code in said for match in re.findall(r"(?<!\S)--[a-z-]+", code)}
     assert len(flags) > 3
     known = set()
     for command in [[c] for c in COMMANDS] + [[c, k] for c, kinds in SUBCOMMANDS.items() for k in kinds]:
         with pytest.raises(SystemExit):
             main([*command, "--help"])
         known |= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    assert flags <= known
+    assert flags - OF_MPIRUN <= known
 
 
 SUBCOMMANDS = {"verify": ["pytorch", "pywavelets", "gradients", "errors"], "bench": ["operator", "sample", "gpu"]}
@@ -170,7 +202,7 @@ SUBCOMMANDS = {"verify": ["pytorch", "pywavelets", "gradients", "errors"], "benc
 
 def test_what_is_installed_and_marked_exists():
     optional = PROJECT["project"]["optional-dependencies"]
-    for text in (TEXT, GUIDE):
+    for text in (*TEXTS.values(), GUIDE):
         named = {name for extras in re.findall(r"-e '\.\[([\w,]+)\]'", text) for name in extras.split(",")}
         assert named <= set(optional)
         markers = {marker.split(":")[0] for marker in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
@@ -186,6 +218,9 @@ def test_two_commands_do_the_set_up():
     assert "pytest" in commands[1]
 
 
-def test_links_and_pictures_exist():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT + GUIDE):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_pictures_exist(path):
+    """In the repository; `test_site.py` follows those of the site."""
+    text = FENCE.sub("", path.read_text())
+    for target in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", text):
+        assert (path.parent / target).exists(), target

@@ -2,6 +2,8 @@
 
 All compiled files use `njit` and `parallel_njit` of this file. Whether Numba can be used is decided by `numba_works` alone.
 
+Processes that begin together do not compile the same function: see `compile_once`.
+
 Three things can go wrong with Numba that have nothing to do with the numbers, and are put right here:
 
 - No folder can be written to (a container with a read-only file system): compiled code is then kept in a private folder among the
@@ -21,13 +23,17 @@ import stat
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from .lock import FolderLock
+
+LONGEST_COMPILATION = 120.0  # seconds
 # what a full disk or a damaged file of compiled code raise
 UNREADABLE: tuple[type[BaseException], ...] = (OSError, EOFError, pickle.UnpicklingError)
 
@@ -95,6 +101,7 @@ def keep(dispatcher: Any) -> Any:
         finally:
             config.CACHE_DIR = before
         forgive(dispatcher._cache)
+        compile_once(dispatcher)
         dispatcher._cache._cache_file._source_stamp = stamp(Path(inspect.getfile(dispatcher.py_func)).parent)
         break
     return dispatcher
@@ -142,6 +149,53 @@ def forgive(cache: Any) -> None:
             save(*args)
 
     cache.load_overload, cache.save_overload = load_or_none, save_or_not
+
+
+def compile_once(dispatcher: Any) -> None:
+    """Let processes that share the cache not compile a function at the same time: the later ones wait, and load what the first
+    has compiled. So do the ranks of an MPI run and the workers of a cluster that begin together.
+
+    Numba's own lock, which is for the threads of one process, is taken first: no two threads can then wait for each other.
+    """
+    from numba.core.compiler_lock import global_compiler_lock
+
+    cache, compile_now = dispatcher._cache, dispatcher.compile
+    load = cache.load_overload
+    held: list[ExitStack] = []
+
+    def load_or_wait(*args: Any) -> Any:
+        found = load(*args)
+        if found is None and held:
+            index = Path(cache._cache_file._index_path)
+            held[-1].enter_context(turn_to_compile(index.parent, f".{index.stem[:100]}.lock"))
+            found = load(*args)
+        return found
+
+    def compile_in_turn(signature: Any) -> Any:
+        with global_compiler_lock, ExitStack() as stack:
+            held.append(stack)
+            try:
+                return compile_now(signature)
+            finally:
+                held.pop()
+
+    cache.load_overload, dispatcher.compile = load_or_wait, compile_in_turn
+
+
+@contextmanager
+def turn_to_compile(folder: Path, name: str) -> Iterator[None]:
+    """Wait until no other process is in here, but not for ever; without locks, go on at once."""
+    lock = FolderLock(folder, name, patience=LONGEST_COMPILATION)
+    try:
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # a file system without locks
+            lock.__enter__()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.__exit__()
 
 
 # Parallel loops

@@ -30,6 +30,10 @@ class FolderLock:
     folder : path
         It must exist. The lock is a file `.lock` in it, which is removed at the end; if a killed process leaves it behind, that
         does no harm, because what counts is the lock on the file and not that the file is there.
+    name : str
+        Of the file, where a folder has locks for several things.
+    patience : float
+        How many seconds to wait while the folder is locked.
 
     Raises
     ------
@@ -54,13 +58,13 @@ class FolderLock:
     True
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.path = self.folder / LOCK_NAME
+    def __init__(self, folder: str | Path, name: str = LOCK_NAME, patience: float = PATIENCE) -> None:
+        self.folder, self.patience = Path(folder), patience
+        self.path = self.folder / name
         self.number = -1  # of the open file; -1 where it is not open
 
     def __enter__(self) -> FolderLock:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not self._acquire():
             if time.monotonic() > end:
                 raise FolderInUse(f"{self.folder} is in use by {self._holder()}: only one process at a time can train there")

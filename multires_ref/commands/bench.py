@@ -7,6 +7,7 @@ multires-ref bench memories             updates of the tree's memory and of othe
 multires-ref bench sample               drawing images: streaming against recomputing
 multires-ref bench paper                training steps at the paper's full settings
 multires-ref bench peers                the estimators against those of aeon
+multires-ref bench mpi                  training steps on two processes, and a model of more
 multires-ref bench gpu                  the layer and a training step on a GPU
 
 Before anything is timed, it is checked that all implementations agree. They take turns; medians and
@@ -36,7 +37,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "startup": "processes",
     "memories": "memories",
 }
-OTHERS = ("sample", "paper", "peers", "gpu")  # modules of their own, with flags and a function `run` of their own
+OTHERS = ("sample", "paper", "peers", "mpi", "gpu")  # modules of their own, with flags and a function `run` of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         status = module(args.part).run(args)
         if args.part == "peers" and status == 0:
             chart_peers(Path(args.out))
+        if args.part == "mpi" and status == 0:
+            chart_mpi(Path(args.out))
         return status
     from ..base.checks import check_int
     from ..base.files import write_json
@@ -122,6 +125,15 @@ def chart_peers(out: Path) -> None:
 
     save(plot_peers_by_kind(json.loads((out / "peers.json").read_text())["results"]), out / "peers.svg")
     print(f"wrote {out / 'peers.json'} and {out / 'peers.svg'}")
+
+
+def chart_mpi(out: Path) -> None:
+    """The picture of mpi.json, beside it."""
+    from ..plots.mpi import plot_mpi
+    from ..plots.style import save
+
+    save(plot_mpi(json.loads((out / "mpi.json").read_text())["rows"]), out / "mpi.svg")
+    print(f"wrote {out / 'mpi.json'} and {out / 'mpi.svg'}")
 
 
 def chart(results: dict[str, Any], path: Path) -> None:

@@ -106,6 +106,8 @@ def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> 
     from ..diagnose.filters import filter_report
     from ..plots.model import figures_of_model
     from ..plots.nearest import nearest_of_report
+    from ..plots.of_run import start_of
+    from ..plots.signal import signal_in
 
     model = load_model(path)
     report = cache(lambda: filter_report(model))
@@ -114,61 +116,18 @@ def of_run(path: Path, signal: str | None = None, rate: float | None = None) -> 
     return drawings | {"nearest": ("svg", lambda: nearest_of_report(report()))}, report
 
 
-def signal_in(file: str, rate: float | None, config: Any) -> Any:
-    """The user's signal, if it fits the network."""
-    from ..base.signals import read_signal
-    from ..plots.signal import Signal, check_signal
-
-    x, rate = read_signal(file, rate)
-    return Signal(check_signal(x, config, file), Path(file).name, rate)
-
-
 def signal_of(path: Path, config: Any) -> Any:
     """The first test example of the run's own task; if there is none, a stand-in, with a message that says so."""
+    from ..plots.of_run import examples_of_run
     from ..plots.signal import stand_in
     from ..training.checkpoint import about_run
 
-    about = about_run(path)
     try:
-        example = first_example(about)
-        fits = example.x.ndim == 1 if config.encoder == "embedding" else example.x.shape[0] == config.d_input
-        if fits:
-            return example
-        reason = f"examples of the task {about['task']} have other channels than this network"
-    except KeyError:
-        reason = f"{path} does not say on which task it was trained"
+        return examples_of_run(path, about_run(path), config).signal(0)
     except (ValueError, FileNotFoundError, ImportError) as error:
-        reason = str(error)
-    shown = stand_in(config)
-    print(f"{reason}. The signal drawn is a {shown.title} (--signal FILE draws yours)")
-    return shown
-
-
-def first_example(about: dict[str, Any]) -> Any:
-    """The first example of the test part of the task that a checkpoint names, without padding."""
-    from ..plots.signal import Signal
-    from ..tasks import task_of_run
-    from ..tasks.task import LoadOptions
-
-    task = task_of_run(about)
-    options = LoadOptions.of_run(about)
-    test = task.load(options)["test"]
-    title = f"{task.name}, test example 0"
-    if task.objective == "classification":
-        labels = task.label_names(options)
-        title += f", a {labels[test.y[0]] if labels else test.y[0]}"
-    return Signal(test.example(0), title)
-
-
-def start_of(path: Path) -> Any:
-    """The run's layers before training, or None if the checkpoint, being of another program, does not say how training began."""
-    from ..plots.model import initial_layers
-    from ..training.checkpoint import about_run, network_from
-
-    about = about_run(path)
-    if "training" not in about:
-        return None
-    return initial_layers(network_from(path, about), about["training"]["seed"], about["training"]["dtype"])
+        shown = stand_in(config)
+        print(f"{error}. The signal drawn is a {shown.title} (--signal FILE draws yours)")
+        return shown
 
 
 def beside(path: Path) -> Path:

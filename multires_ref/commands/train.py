@@ -6,6 +6,7 @@ multires-ref train heart.csv                     a file of your own: .npz, .csv 
 multires-ref train ages.csv --regression --label age --test other.csv
 multires-ref train digits --out runs/mine        choose the folder
 multires-ref train digits --out runs/mine --resume   go on after Ctrl-C, a crash or a power cut
+mpirun -n 4 multires-ref train listops           on four processes (extra mpi): the same run
 
 Exit status: 0 after a complete run; 1 where it had to stop (a loss that is not finite, a full
 disk) and the last good checkpoint is kept; 2 where it was refused before it began; 130 after
@@ -31,11 +32,15 @@ from .settings import add_setting_flags, configs_from, given_settings, task_sett
 from .status import STOPPED, in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
+    from ..base.ranks import Ranks
     from ..network import NetworkConfig
     from ..tasks.task import Task
     from ..training.config import TrainingConfig
+    from ..training.data import Split
 
 OPTIONS = ("data_dir", "scale", "device", "length")  # of a run, beside the settings
 
@@ -65,21 +70,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Train, on all ranks where a launcher such as mpirun has started several. Returns the exit status."""
+    from ..distributed.launch import start_ranks
+    from ..distributed.mpi import MpiRanks
+    from ..distributed.together import together
+
+    ranks = start_ranks()
+    if isinstance(ranks, MpiRanks):
+        return together(ranks, lambda: train(args, ranks), in_words)
+    return train(args, ranks)
+
+
+def train(args: argparse.Namespace, ranks: Ranks) -> int:
     """Train, draw curves.png, and say how it went. Returns the exit status."""
+    from ..distributed.waiting import RankLost
     from ..tasks.task import LoadOptions
     from ..training.console import RunInterrupted
     from ..training.loop import fit
-    from ..training.run_folder import RunStopped
+    from ..training.run_folder import RanksDiffer, RunStopped
     from ..training.step import NonFiniteLoss
 
-    out = run_folder(args)
-    check_free(out)  # before the data are read, which may take a while
+    out = ranks.broadcast(run_folder(args))
+    ranks.once(lambda: check_free(out))  # before the data are read, which may take a while
     task, network, training, options, about, beside = prepared(args, out)
-    splits = task.load(LoadOptions(options["data_dir"], options["scale"], options["length"]))
+    splits = loaded(lambda: task.load(LoadOptions(options["data_dir"], options["scale"], options["length"])), ranks)
     about |= {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
     about |= {"length": options["length"]} if task.length else {}
     objective = task.scored_by(network)
-    keep: dict[str, Any] = {"device": options["device"], "about": about, "beside": beside}
+    keep: dict[str, Any] = {"device": options["device"], "about": about, "beside": beside, "ranks": ranks}
     try:
         metrics = fit(network, training, splits, objective, out, resume=args.resume, quiet=args.quiet, **keep)
     except RunInterrupted as stop:
@@ -88,13 +106,22 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say(f"Stopped at once. Go on from the last checkpoint with:\n  {resume_command(args.task, out)}")
         return STOPPED
-    except NonFiniteLoss as error:
+    except RankLost as error:
+        raise RankLost(f"{error}. Go on with:\n  {resume_command(args.task, out)}") from None
+    except (NonFiniteLoss, RanksDiffer) as error:
         say(f"multires-ref: stopped: {error}")
         return 1
     except RunStopped as error:
         say(f"multires-ref: {error}. When that is put right, go on with:\n  {resume_command(args.task, out)}")
         return 1
-    return show(metrics, objective.score_name, task, out)
+    return show(metrics, objective.score_name, task, out) if ranks.first else 0
+
+
+def loaded(load: Callable[[], dict[str, Split]], ranks: Ranks) -> dict[str, Split]:
+    """What `load` gives: rank 0 calls it first, so that the others find what it may have to fetch, generate or keep."""
+    splits: dict[str, Split] = {}
+    ranks.once(lambda: splits.update(load()))
+    return splits or load()
 
 
 def prepared(

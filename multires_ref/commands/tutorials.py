@@ -4,11 +4,16 @@ multires-ref tutorials                               open JupyterLab on the fold
 multires-ref tutorials -- --no-browser --port 9999   what follows -- is passed to JupyterLab
 multires-ref tutorials --build                       execute every NN_name.py into its .ipynb
 multires-ref tutorials --build 03 05                 only these
+multires-ref tutorials --site DIR                    tutorials, guide and reference as a web site
 
 JupyterLab ends when this command ends: by Ctrl-C, by SIGTERM, or because its terminal is closed.
 Notebooks are built from the .py files (jupytext's py:percent format). A rebuilt notebook differs
 only where its cells or their outputs differ: ids of cells are computed from their text, and no
-times, versions or states of widgets are stored.
+times, versions or states of widgets are stored. For pages without a kernel, pictures of a few
+settings of every knob are stored in the folder site/_static/knobs beside the notebooks.
+
+The site is a folder of web pages that need no server and no network. They show the notebooks with
+their stored outputs. Sphinx and what else builds it come with the extra site.
 """
 
 from __future__ import annotations
@@ -26,7 +31,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..base.files import resource_folder
+from ..base.files import resource_folder, write_whole
+from .knobs import AT_START, remove_unused_knobs, store_knobs
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -48,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NN",
         help="rebuild the notebooks whose names begin with NN, or all if no NN is given (default: none)",
     )
+    parser.add_argument(
+        "--site",
+        type=Path,
+        metavar="DIR",
+        help="build the site for web browsers in this folder: a new or empty one, or an earlier site (default: none)",
+    )
     parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take while building (default: 120)")
     parser.add_argument(
         "options", nargs="*", metavar="-- OPTIONS", help="after --: options for JupyterLab, as in jupyter lab --help"
@@ -56,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open, or build."""
+    if args.site is not None:
+        return make_site(args)
     folder = own_folder() if args.folder is None else args.folder
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -67,6 +81,18 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--build does not open JupyterLab, so it takes no options for it; got {' '.join(args.options)}")
     for source in sources(folder, args.build):
         print(build(source, args.timeout))
+    remove_unused_knobs(folder)
+    return 0
+
+
+def make_site(args: argparse.Namespace) -> int:
+    """Build the site from the folder that is given, or from the tutorials that came with the package."""
+    from .site import build_site
+
+    if args.options or args.build is not None:
+        raise ValueError("--site is a task of its own: it takes neither --build nor options for JupyterLab")
+    warnings = build_site(args.site, args.folder)
+    print(f"{args.site / 'index.html'}" + (f", with {warnings} warnings" if warnings else ""))
     return 0
 
 
@@ -74,7 +100,7 @@ def own_folder() -> Path:
     """The folder `tutorials` here; where there is none, a copy of the package's, so that notebooks can be changed and run."""
     folder = Path("tutorials")
     if not folder.exists():
-        shutil.copytree(resource_folder("tutorials"), folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(resource_folder("tutorials"), folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "site"))
         print(f"copied the tutorials into the new folder {folder.absolute()}")
     return folder
 
@@ -158,9 +184,8 @@ def build(source: Path, timeout: int = 120) -> Path:
     """Execute a source and write the notebook beside it, completely or not at all; returns the notebook's path."""
     import nbformat
 
-    from ..base.files import write_whole
-
     notebook = execute(read_source(source), source.parent, timeout)
+    store_knobs(notebook, source.parent)
     path = source.with_suffix(".ipynb")
     write_whole(path, (nbformat.writes(notebook) + "\n").encode())
     return path
@@ -190,6 +215,7 @@ def execute(notebook: Any, folder: Path, timeout: int = 120) -> Any:
         raise ImportError(f"nbclient is not installed: {INSTALL}") from None
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", record_timing=False,
+        extra_arguments=[f"--IPKernelApp.exec_lines={AT_START}"],  # so that knobs give pictures too
         coalesce_streams=True,  # whether a print arrives in one piece or in two depends on how busy the machine is
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip

@@ -119,8 +119,8 @@ def filter_report(model: Model, tolerance: float = TOLERANCE) -> FilterReport:
       not parallel can be undone exactly, so there is `condition` beside it: the largest singular value over the smallest of the
       polyphase matrix over all frequencies, both filters with norm 1. It is 1 for an orthogonal wavelet, and infinite where a
       frequency is lost.
-    - **Vanishing moments** of h1: the first p for which |sum_k k^p h1[k]| exceeds `tolerance` times sum_k |k|^p |h1[k]|, with k
-      counted from the middle of the filter.
+    - **Vanishing moments** of h1: the first p for which `|sum_k k^p h1[k]|` exceeds `tolerance` times `sum_k |k|^p |h1[k]|`, with
+      k counted from the middle of the filter.
     - **Memory**: `half_lag` and `known`, from the forgetting curve of the channel (`memories.forgetting_curve`).
 
     Parameters

@@ -85,7 +85,7 @@ class Recurrence(Memory):
 
     @property
     def reach(self) -> int:
-        """The lag from which A^t has shrunk below the rounding of float64, by the largest |eigenvalue| of A."""
+        """The lag from which A^t has shrunk below the rounding of float64, by the largest eigenvalue of A in size."""
         slowest = float(np.abs(self.A if self.is_diagonal else np.linalg.eigvals(self.A)).max())
         lags = math.log(np.finfo("float64").eps) / math.log(slowest) if 0 < slowest < 1 else (1 if slowest == 0 else MOST_LAGS)
         return min(MOST_LAGS, max(self.horizon, math.ceil(lags)))

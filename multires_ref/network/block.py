@@ -17,6 +17,7 @@ import numpy as np
 
 from ..base.arrays import Array, get_xp, unboxed
 from ..base.pytrees import Params
+from ..base.ranks import Share
 from ..ops.conv1x1 import conv1x1
 from ..ops.gelu import gelu
 from ..ops.glu import glu
@@ -54,15 +55,19 @@ def block(
     training: bool,
     hook: Hook = ignore,
     engine: str = "auto",
+    share: Share | None = None,
 ) -> tuple[Array, Params]:
-    """x [B, D, L] -> (out [B, D, L], the block's new norm state). `hook` is given every intermediate array with its name."""
+    """x [B, D, L] -> (out [B, D, L], the block's new norm state). `hook` is given every intermediate array with its name.
+
+    `share` says which rows of a batch x holds, where several processes train together.
+    """
     conv = params["conv"]
     c = multires_conv(
         x, conv["h0"], conv["h1"], conv["w"], conv["w_skip"], tree_select=config.tree_select, depth=config.J, engine=engine
     )
     hook("conv", c)
     r = after_convolution(params, c, masks, hook)
-    out, state = NORMS[config.norm].apply(params["norm"], state, x, r, training)
+    out, state = NORMS[config.norm].apply(params["norm"], state, x, r, training, share)
     hook("norm", out)
     return out, state
 
@@ -83,14 +88,17 @@ def after_convolution(
     return r
 
 
-def dropout_masks(config: NetworkConfig, rng: np.random.Generator | None, x: Array) -> Masks:
+def dropout_masks(config: NetworkConfig, rng: np.random.Generator | None, x: Array, share: Share | None = None) -> Masks:
     """The two masks [B, D, 1] of a block: 0 with probability p, else 1 / (1 - p); None where p is 0 or nothing is dropped.
 
-    Drawn on the CPU from `rng`, so that a seed gives the same run on a CPU and on a GPU, and then put where x is.
+    Drawn on the CPU from `rng`, so that a seed gives the same run on a CPU and on a GPU, and then put where x is. Masks belong to
+    examples: for a rank's `share` those of the whole batch are drawn, so that every rank's generator goes on in the same way, and
+    the rank's own are taken.
     """
     if rng is None or config.dropout == 0:
         return None, None
     keep = 1 - config.dropout
-    draws = rng.random((2, x.shape[0], config.d_model, 1)) < keep
+    B, rows = (x.shape[0], slice(None)) if share is None else (share.size, share.rows)
+    draws = rng.random((2, B, config.d_model, 1))[:, rows] < keep
     masks = get_xp(unboxed(x)).asarray((draws * (1 / keep)).astype(str(x.dtype)))
     return masks[0], masks[1]

@@ -16,6 +16,7 @@ import numpy as np
 from ..base.arrays import Array, family, get_xp
 from ..base.checks import check_floats, check_plain, check_shape
 from ..base.pytrees import Params
+from ..base.ranks import Share
 from ..base.threads import POINTWISE, limited
 from ..ops.conv1x1 import conv1x1
 from ..ops.dilated_conv import delay
@@ -38,6 +39,7 @@ def apply(
     rng: np.random.Generator | None = None,
     hook: Hook | None = None,
     engine: str = "auto",
+    share: Share | None = None,
 ) -> tuple[Array, Params]:
     """The network's output and its new norm state.
 
@@ -56,6 +58,9 @@ def apply(
         "blocks.0.norm", ..., "pool", "decoder".
     engine : str
         The algorithm of the convolution.
+    share : Share or None
+        Which rows of a batch x holds, where several processes train together: BatchNorm then takes the statistics of the whole
+        batch, and dropout the masks of these rows.
 
     Returns
     -------
@@ -69,8 +74,8 @@ def apply(
     hook("encoder", x)
     states = []
     for i, (p, s) in enumerate(zip(params["blocks"], state["blocks"], strict=True)):
-        masks = dropout_masks(config, rng if training else None, x)
-        x, s = block(config, p, s, x, masks, training, hook_of_block(hook, i), engine)
+        masks = dropout_masks(config, rng if training else None, x, share)
+        x, s = block(config, p, s, x, masks, training, hook_of_block(hook, i), engine, share)
         states.append(s)
     out = decode(config, params["decoder"], x, lengths, hook)
     hook("decoder", out)

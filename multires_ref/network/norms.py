@@ -13,7 +13,8 @@ import numpy as np
 
 from ..base.arrays import Array, unboxed
 from ..base.pytrees import Params
-from ..ops.batch_norm import batch_norm, batch_statistics
+from ..base.ranks import Share
+from ..ops.batch_norm import batch_norm, batch_statistics, statistics_of_all_ranks
 from ..ops.layer_norm import layer_norm
 from ..ops.registry import Operation
 from ..ops.rms_norm import rms_norm
@@ -29,7 +30,7 @@ class Norm:
     ----------
     about : str
         What it does, in a few words: for `multires-ref train --help`.
-    apply : function (params, state, x, r, training) -> (out, the new norm state)
+    apply : function (params, state, x, r, training, share) -> (out, the new norm state)
     by_definition : the same in evaluation, of the definitions alone: what a stream of single samples takes
     per_step : bool
         Whether every time step is normalised by itself. If not, padding and the rest of the batch matter in training.
@@ -44,7 +45,7 @@ class Norm:
     """
 
     about: str
-    apply: Callable[[Params, Params, Array, Array, bool], tuple[Array, Params]]
+    apply: Callable[[Params, Params, Array, Array, bool, Share | None], tuple[Array, Params]]
     by_definition: Callable[[Params, Params, Array, Array], Array]
     per_step: bool
     torch: str
@@ -69,21 +70,29 @@ def of_each_step(about: str, operation: Operation[..., Array], torch: str, **mor
     def by_definition(params: Params, state: Params, x: Array, r: Array) -> Array:
         return operation.definition(x, r, *(params[name] for name in norm.parameters))
 
-    def apply(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
+    def apply(params: Params, state: Params, x: Array, r: Array, training: bool, share: Share | None) -> tuple[Array, Params]:
         return operation(x, r, *(params[name] for name in norm.parameters)), state
 
     norm = Norm(about, apply, by_definition, per_step=True, torch=torch, **more)
     return norm
 
 
-def apply_batch_norm(params: Params, state: Params, x: Array, r: Array, training: bool) -> tuple[Array, Params]:
-    """BatchNorm: in training by the statistics of the batch, which enter the running ones; in evaluation by the running ones."""
+def apply_batch_norm(
+    params: Params, state: Params, x: Array, r: Array, training: bool, share: Share | None
+) -> tuple[Array, Params]:
+    """BatchNorm: in training by the statistics of the batch, which enter the running ones; in evaluation by the running ones.
+
+    For a rank's `share` they are those of the whole batch all the same.
+    """
     weight, bias = params["weight"], params["bias"]
     if not training:
         return batch_norm(x, r, weight, bias, state["mean"], state["var"], False), state
-    mean, var = batch_statistics(unboxed(x), unboxed(r))
-    out = batch_norm(x, r, weight, bias, mean, var, True)
-    return out, updated_statistics(state, mean, var, count=x.shape[0] * x.shape[2])
+    if share is None:
+        mean, var = batch_statistics(unboxed(x), unboxed(r))
+    else:
+        mean, var = statistics_of_all_ranks(unboxed(x), unboxed(r), share)
+    out = batch_norm(x, r, weight, bias, mean, var, True, share)
+    return out, updated_statistics(state, mean, var, count=(share.size if share else x.shape[0]) * x.shape[2])
 
 
 def updated_statistics(state: Params, mean: Array, var: Array, count: int) -> Params:

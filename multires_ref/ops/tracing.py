@@ -19,13 +19,17 @@ from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox, new_box, toposort, trace_stack
 
 from ..base.arrays import Array
-from ..base.pytrees import map_pytree
+from ..base.pytrees import flatten, map_pytree
 
 
-def value_and_gradients(function: Callable[[Any], Any], params: Any) -> tuple[Any, Any]:
+def value_and_gradients(
+    function: Callable[[Any], Any], params: Any, complete: Callable[[str, Array], None] | None = None
+) -> tuple[Any, Any]:
     """(function(params), its gradients) for a pytree `params` of arrays and a function that gives one number.
 
-    The gradients are a pytree like `params`. They are there to be read: two of them may share memory.
+    The gradients are a pytree like `params`. They are there to be read: two of them may share memory. `complete` is called with
+    the name of an array, such as "blocks.0.conv.h0", and its gradient as soon as that is complete, while the backward pass still
+    runs; not for an array that the result does not depend on.
 
     Raises
     ------
@@ -44,8 +48,16 @@ def value_and_gradients(function: Callable[[Any], Any], params: Any) -> tuple[An
     value = result._value if isbox(result) else result
     if getattr(value, "shape", ()) not in ((), (1,)):
         raise ValueError(f"the function must give one number; got an array of shape {tuple(value.shape)}")
-    arrived = backward(result._node, vector_space(value).ones()) if isbox(result) else {}
+    at_variable = None if complete is None else by_name(complete, boxes)
+    arrived = backward(result._node, vector_space(value).ones(), at_variable=at_variable) if isbox(result) else {}
     return value, map_pytree(lambda box: gradient_of(box, arrived), boxes)
+
+
+def by_name(complete: Callable[[str, Array], None], boxes: Any) -> Callable[[Any, Array], None]:
+    """`complete`, to be called with a variable's node instead of its name in the pytree `boxes`."""
+    variables: dict[str, Any] = flatten(boxes)
+    names = {box._node: name for name, box in variables.items()}
+    return lambda node, gradient: complete(names[node], gradient)
 
 
 def record(function: Callable[[Any], Any], params: Any) -> tuple[Any, Any]:
@@ -55,14 +67,21 @@ def record(function: Callable[[Any], Any], params: Any) -> tuple[Any, Any]:
         return function(boxes), boxes
 
 
-def backward(end: Any, g: Array, keep: Callable[[Any], bool] | None = None) -> dict[Any, Array]:
+def backward(
+    end: Any,
+    g: Array,
+    keep: Callable[[Any], bool] | None = None,
+    at_variable: Callable[[Any, Array], None] | None = None,
+) -> dict[Any, Array]:
     """autograd's backward pass from node `end`, where g arrives: the gradients at the variables and at the nodes that `keep`
-    names."""
+    names. `at_variable` is called with every variable and its gradient, in the order in which these are complete."""
     arriving, kept = {end: (g, False)}, {}
     for node in toposort(end):
         gradient = arriving.pop(node)
         if not node.parents or (keep is not None and keep(node)):
             kept[node] = gradient[0]
+        if at_variable is not None and not node.parents:
+            at_variable(node, gradient[0])
         for parent, part in zip(node.parents, node.vjp(gradient[0]), strict=True):
             arriving[parent] = add_outgrads(arriving.get(parent), part)
     return kept

@@ -16,7 +16,6 @@ import numpy as np
 from ..base.checks import check_int
 from ..memories import memory_matrix
 from ..network import Model
-from ..tree import delay
 from .analysis import short_name
 
 
@@ -46,14 +45,39 @@ def decision_parts(model: Model, x: np.ndarray, target: int) -> tuple[np.ndarray
         raise ValueError(f"model must be a classifier; got kind {model.config.kind!r}")
     target = check_int("target", target, 0, model.config.d_output - 1)
     v, c = last_layer(model, x)
-    g = margin_gradient(model, v, c, target)
+    return split_by_scale_and_lag(model, v, margin_gradient(model, v, c, target))
+
+
+def split_by_scale_and_lag(model: Model, v: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The sum over d, n of g[d, n] c[d, n] in the parts that rows and lags of the last layer have in it: see `decision_parts`.
+
+    v, g [1, D, L]: the last layer's input, and the gradient of the margin by its output c.
+    """
     conv = model.params["blocks"][-1]["conv"]
     M, rows = memory_matrix(conv["h0"], conv["h1"], model.config.J, model.config.tree_select, conv["w"].shape[1])  # [D, m, R]
-    moments = np.stack([(g * delay(v, t))[0].sum(axis=-1) for t in range(M.shape[-1])], axis=-1)  # [D, R]: sum_n g[n] v[n-t]
+    moments = lagged_products(g[0], v[0], M.shape[-1])
     skip = np.zeros((1, M.shape[-1]), M.dtype)
     skip[0, 0] = conv["w_skip"] @ moments[:, 0]
     parts = np.einsum("dr,drt,dt->rt", conv["w"], M, moments)
     return np.concatenate((parts, skip)), [*map(short_name, rows), "skip"]
+
+
+def lagged_products(g: np.ndarray, v: np.ndarray, lags: int) -> np.ndarray:
+    """sum_n g[d, n] v[d, n-t] for the lags t = 0 ... lags - 1, by the Fourier transform in float64: [D, lags] in g's dtype.
+
+    Examples
+    --------
+    >>> lagged_products(np.array([[1.0, 10.0, 100.0]]), np.array([[1.0, 2.0, 3.0]]), lags=4).round(9)
+    array([[321., 210., 100.,   0.]])
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    L = g.shape[-1]
+    N = next_fast_len(2 * L, real=True)  # so many that nothing wraps
+    G, V = (rfft(a.astype(np.float64), N) for a in (g, v))
+    products = np.zeros((len(g), lags), g.dtype)
+    products[:, :L] = irfft(G * V.conj(), N)[:, : min(L, lags)]  # lags beyond the signal see nothing
+    return products
 
 
 def last_layer(model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,5 +108,5 @@ def after_last_layer(model: Model, v: np.ndarray, c: Any) -> Any:
     from ..network.norms import NORMS
 
     params, state = model.params["blocks"][-1], model.state["blocks"][-1]
-    out, _ = NORMS[model.config.norm].apply(params["norm"], state, v, after_convolution(params, c), False)
+    out, _ = NORMS[model.config.norm].apply(params["norm"], state, v, after_convolution(params, c), False, None)
     return decode(model.config, model.params["decoder"], out, None, ignore)

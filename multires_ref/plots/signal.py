@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..base.checks import check_shape
+from ..base.signals import read_signal
 from ..network import Model, NetworkConfig
 from ..network.model import check_tokens, encode
 from ..tree import delay
@@ -52,6 +54,12 @@ def check_signal(x: np.ndarray, config: NetworkConfig, where: str) -> np.ndarray
     if (x != np.round(x)).any():
         raise ValueError(f"{where} must hold tokens, whole numbers from 0 to {config.d_input - 1}, as this network takes them")
     return check_tokens(np.round(x).astype(np.int64), config.d_input)[0]
+
+
+def signal_in(file: str | Path, rate: float | None, config: NetworkConfig) -> Signal:
+    """The user's signal in a file (see `base.signals.read_signal`), if it fits the network."""
+    x, rate = read_signal(file, rate)
+    return Signal(check_signal(x, config, str(file)), Path(file).name, rate)
 
 
 def stand_in(config: NetworkConfig) -> Signal:

@@ -21,19 +21,19 @@ OF_NORMAL = 0.6744897501960817  # the median of the magnitude of a standard norm
 
 
 def universal_threshold(x: Array, wavelet: str | Wavelet | tuple[Array, ...]) -> Any:
-    """sigma sqrt(2 log N), sigma = median |d_1| / 0.6745: below it lie almost all details of white noise.
+    """sigma sqrt(2 log N), sigma = median `|d_1|` / 0.6745: below it lie almost all details of white noise.
 
     The details of white noise have its standard deviation at every level if the wavelet is orthogonal (and `norm` False). The
     median hardly sees the few large details of the signal itself.
 
     Parameters
     ----------
-    x : array [*shape, N]; the stretch that the noise is estimated on, longer than the filters; for example the first seconds
+    x : array `[*shape, N]`; the stretch that the noise is estimated on, longer than the filters; for example the first seconds
     wavelet : as for `causal_swt`
 
     Returns
     -------
-    float64 [*shape]; a number for one signal
+    float64 `[*shape]`; a number for one signal
 
     Raises
     ------
@@ -85,7 +85,7 @@ class LiveDenoiser(Saved):
     ----------
     wavelet : str, pywt.Wavelet, or your own filters (h0, h1, g0, g1)
     level : int, J
-    threshold : number, or array that broadcasts to [J, *shape], d_J first; for example `universal_threshold` of a stretch
+    threshold : number, or array that broadcasts to `[J, *shape]`, d_J first; for example `universal_threshold` of a stretch
     shape : tuple of int; of one sample
     mode : "soft" or "hard"
     dtype, engine : as for `CausalSWT`
@@ -148,13 +148,13 @@ class LiveDenoiser(Saved):
         return self.backward.delay
 
     def step(self, x: Array) -> Array:
-        """Take the next sample [*shape]; return the estimate of x[n - delay], [*shape]."""
+        """Take the next sample `[*shape]`; return the estimate of x[n - delay], `[*shape]`."""
         pairs = self.forward.step(x)
         details = [shrink(d, t, self.mode) for (_, d), t in zip(pairs, self.threshold, strict=True)]
         return self.backward.step([pairs[0][0], *details])
 
     def push(self, x: Array) -> Array:
-        """Take the next T samples [*shape, T]; return the estimates of x[n - delay] for these times n, [*shape, T]."""
+        """Take the next T samples `[*shape, T]`; return the estimates of x[n - delay] for these times n, `[*shape, T]`."""
         pairs = self.forward.push(x)
         details = [shrink(d, t[..., None], self.mode) for (_, d), t in zip(pairs, self.threshold, strict=True)]
         return self.backward.push([pairs[0][0], *details])

@@ -56,7 +56,7 @@ class CausalISWT(RingStream):
         return [unit * 2 ** (j - 1) for j in levels] + [unit * (2**level - 2**j + 2 ** (j - 1)) for j in levels]
 
     def step(self, coeffs: Coefficients) -> Array:
-        """Take the coefficients of one time, as `CausalSWT.step` returns them; return x[n - delay], [*shape]."""
+        """Take the coefficients of one time, as `CausalSWT.step` returns them; return x[n - delay], `[*shape]`."""
         listed = self._listed(coeffs)
         rows = np.array(listed)
         if rows.dtype is self.ring.dtype and rows.shape == (self.level + 1, *self.shape):  # nothing to convert
@@ -66,7 +66,7 @@ class CausalISWT(RingStream):
         return self._shaped(self.advance(rows))[()]
 
     def push(self, coeffs: Coefficients) -> np.ndarray:
-        """Take the coefficients of the next T times, as `CausalSWT.push` returns them; return x[n - delay], [*shape, T]."""
+        """Take the coefficients of the next T times, as `CausalSWT.push` returns them; return x[n - delay], `[*shape, T]`."""
         rows = [self._rows(name, c) for name, c in self._named(self._listed(coeffs))]
         if len({row.shape for row in rows}) != 1:
             raise ValueError(f"coeffs must be arrays of one length T; got {[row.shape[1] for row in rows]}")

@@ -71,7 +71,7 @@ class CausalSWT(RingStream):
         return [(self.taps - 1) * 2 ** (self.start_level + i) for i in range(level)]
 
     def step(self, x: Array) -> Coefficients:
-        """Take the next sample [*shape]; return its coefficients, as `causal_swt` does, each [*shape]."""
+        """Take the next sample `[*shape]`; return its coefficients, as `causal_swt` does, each `[*shape]`."""
         out = self.advance(self._sample(x))
         if out.size == 2 * self.level:  # one real signal: its numbers, without an array for each
             numbers = list(out.ravel())
@@ -79,7 +79,7 @@ class CausalSWT(RingStream):
         return self._listed(self._shaped(out))
 
     def push(self, x: Array) -> Coefficients:
-        """Take the next T samples [*shape, T], T of at least 1; return their coefficients, each [*shape, T]."""
+        """Take the next T samples `[*shape, T]`, T of at least 1; return their coefficients, each `[*shape, T]`."""
         rows = self._rows("x", x)
         return self._listed(self._shaped(self.advance(rows), rows.shape[1]))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from ..base.streams import Patient, say
 
-POLITE = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a plain kill, and the terminal that closes; Windows has no SIGHUP
+# Ctrl-C, a plain kill, the terminal that closes, and what mpirun passes on and Slurm sends ahead; Windows has not all of them
+POLITE = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -18,10 +20,11 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """A `with` block in which the first Ctrl-C, SIGTERM or SIGHUP only sets `requested`; a Ctrl-C after that stops at once.
+    """A `with` block in which the first signal of `POLITE` only sets `requested`; a Ctrl-C after that stops at once.
 
-    SIGTERM and SIGHUP, when they come again, change nothing: a terminal that closes sends SIGHUP twice. A signal that the process
-    ignores, as `nohup` has it, stays ignored. Signals belong to the main thread; elsewhere the block does nothing.
+    The other signals, when they come again, change nothing: a terminal that closes sends SIGHUP twice. A signal that the process
+    ignores, as `nohup` has it, stays ignored. Signals belong to the main thread; elsewhere the block does nothing. Where `speaks`
+    is False, nothing is printed. `look` is called at every signal, and may raise an error that ends the run at once.
 
     Examples
     --------
@@ -31,8 +34,8 @@ class StopRequest:
     True
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, speaks: bool = True, look: Callable[[], None] = lambda: None) -> None:
+        self.requested, self.speaks, self.look = False, speaks, look
         self.before: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
@@ -48,11 +51,13 @@ class StopRequest:
 
     def request(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
+        self.look()
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.requested:
             self.requested = True
-            say("\nstopping after this step (again: at once, without saving)")
+            if self.speaks:
+                say("\nstopping after this step (again: at once, without saving)")
 
 
 class Progress:

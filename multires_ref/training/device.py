@@ -7,6 +7,8 @@ import numpy as np
 from ..base.arrays import Array, family
 from ..base.checks import check_choice
 from ..base.pytrees import flatten, map_pytree
+from ..base.ranks import ALONE, Ranks
+from ..distributed.launch import take_gpu
 from ..network import Model
 from ..network.init import Params
 from ..ops.tracing import register_cupy
@@ -15,8 +17,11 @@ from .data import Split
 DEVICES = ("cpu", "gpu")
 
 
-def check_device(device: str) -> str:
-    """`device` if it is there: "cpu", or "gpu" with CuPy and a CUDA GPU. Autograd then knows CuPy's arrays too."""
+def check_device(device: str, ranks: Ranks = ALONE) -> str:
+    """`device` if it is there: "cpu", or "gpu" with CuPy and a CUDA GPU. Autograd then knows CuPy's arrays too.
+
+    Of several ranks on a machine, each takes another GPU, as far as there are so many.
+    """
     if check_choice("device", device, DEVICES) == "gpu":
         try:
             import cupy
@@ -25,6 +30,7 @@ def check_device(device: str) -> str:
         if not cupy.cuda.is_available():
             raise ValueError("device must be 'cpu' here: CuPy finds no CUDA device")
         register_cupy()
+        take_gpu(ranks)
     return device
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..base.arrays import Array
 from ..base.checks import check_int
+from ..base.ranks import ALONE, Ranks
 from ..network import Model
 from .data import Split, batch_slices
 from .device import batch_to_device, device_of, to_numpy
@@ -17,17 +18,17 @@ from .step import NonFiniteLoss
 
 
 def outputs_by_batch(
-    model: Model, split: Split, batch_size: int, engine: str = "auto"
+    model: Model, split: Split, batch_size: int, engine: str = "auto", ranks: Ranks = ALONE
 ) -> Iterator[tuple[np.ndarray, Split, Array]]:
     """(indices, batch, outputs) until every example was seen once; sequences with lengths go from short to long.
 
     The padding that a batch shares is cut off: in evaluation that changes nothing, because the network is causal and no
-    statistics are taken over padded steps.
+    statistics are taken over padded steps. Of several ranks, rank k is given the batches k, k + size, k + 2 size, ...
     """
     check_int("batch_size", batch_size, 1)
     N, device = len(split), device_of(model.params)
     order = np.arange(N) if split.lengths is None else np.argsort(split.lengths, kind="stable")
-    for part in batch_slices(N, batch_size):
+    for part in list(batch_slices(N, batch_size))[ranks.rank :: ranks.size]:
         batch = batch_to_device(split.take(order[part], crop=True), device)
         yield order[part], batch, model(batch.x, batch.lengths, engine=engine)
 
@@ -54,8 +55,17 @@ def in_order(pieces: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return result
 
 
-def evaluate(model: Model, split: Split, objective: Objective, batch_size: int = 256, engine: str = "auto") -> dict[str, float]:
+def evaluate(
+    model: Model,
+    split: Split,
+    objective: Objective,
+    batch_size: int = 256,
+    engine: str = "auto",
+    ranks: Ranks = ALONE,
+) -> dict[str, float]:
     """The mean loss and the score of a split, such as {"loss": 0.04, "accuracy": 0.99}.
+
+    Several ranks share the batches among themselves. As these stay the same, so does the result, bit for bit.
 
     Raises
     ------
@@ -71,19 +81,37 @@ def evaluate(model: Model, split: Split, objective: Objective, batch_size: int =
     >>> evaluate(model, split, get_objective("classification"))["accuracy"]  # ten equal examples of ten classes
     0.1
     """
-    return evaluate_with_outputs(model, split, objective, batch_size, engine)[0]
+    return evaluate_with_outputs(model, split, objective, batch_size, engine, ranks)[0]
+
+
+def scored_batches(
+    model: Model, split: Split, objective: Objective, batch_size: int, engine: str, ranks: Ranks
+) -> Iterator[tuple[np.ndarray, float, np.ndarray | None]]:
+    """(indices, loss, outputs) of every batch in order, the outputs None for a density. All ranks get those of all ranks."""
+    own = outputs_by_batch(model, split, batch_size, engine, ranks)
+    batches = -(-len(split) // batch_size)
+    for _ in range(-(-batches // ranks.size)):
+        scored = None
+        if found := next(own, None):
+            index, batch, out = found
+            scored = index, float(objective.loss(out, batch.y)), None if objective.summed else to_numpy(out)
+        yield from (batch for batch in ranks.gather_objects(scored) if batch is not None)
 
 
 def evaluate_with_outputs(
-    model: Model, split: Split, objective: Objective, batch_size: int = 256, engine: str = "auto"
+    model: Model,
+    split: Split,
+    objective: Objective,
+    batch_size: int = 256,
+    engine: str = "auto",
+    ranks: Ranks = ALONE,
 ) -> tuple[dict[str, float], np.ndarray | None]:
     """`evaluate`, and the outputs [N, C] (None for a density, whose outputs are too large to keep and are not needed)."""
     total, pieces = 0.0, []
-    for index, batch, out in outputs_by_batch(model, split, batch_size, engine):
-        loss = float(objective.loss(out, batch.y))
+    for index, loss, out in scored_batches(model, split, objective, check_int("batch_size", batch_size, 1), engine, ranks):
         total += loss if objective.summed else loss * len(index)
-        if not objective.summed:
-            pieces.append((index, to_numpy(out)))
+        if out is not None:
+            pieces.append((index, out))
     mean = total / objective.weight(split.y)
     if not math.isfinite(mean):
         raise NonFiniteLoss(f"the loss of the evaluated split is {mean}")

@@ -11,6 +11,7 @@ finish_epoch   validation, the best epoch's model, a line in metrics.jsonl, a ch
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from ..base.arrays import Array
 from ..base.files import remove_stale, write_json
 from ..base.lock import FolderLock
 from ..base.pytrees import count_elements
+from ..base.ranks import ALONE, Ranks, Share
 from ..base.streams import say
+from ..distributed.waiting import RankLost
 from ..network import Model, NetworkConfig
 from ..network.norms import NORMS
 from .checkpoint import load_run, model_tensors, read_checkpoint, save_checkpoint
@@ -31,7 +34,9 @@ from .device import batch_to_device, check_device, model_to_device, to_numpy
 from .evaluate import evaluate
 from .objectives import Objective, absent_classes
 from .run_folder import (
+    RanksDiffer,
     RunStopped,
+    changes,
     check_free_for,
     check_same,
     holds_no_run,
@@ -43,7 +48,7 @@ from .run_folder import (
     settings_of,
     write_lines,
 )
-from .run_state import Job, RunState, check_best_file, new_run, run_from, save_run
+from .run_state import Job, RunState, check_best_file, checksum, new_run, run_from, save_run
 from .step import NonFiniteLoss, all_finite, explain, first_bad_array, train_step
 
 GPU_CHECK = 50  # steps between two looks at the loss on a GPU: a look makes the CPU wait for it
@@ -61,6 +66,7 @@ def fit(
     about: dict[str, Any] | None = None,
     quiet: bool = False,
     beside: dict[str, np.ndarray] | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train a network, keep everything in the folder `out`, and return what stands in its metrics.json.
 
@@ -81,6 +87,9 @@ def fit(
         No progress bar.
     beside : dict
         Arrays by name that the checkpoints keep beside the model, such as the standardisation of its input.
+    ranks : Ranks
+        The processes that train together; all of them call this function with the same arguments. Each takes its share of every
+        batch, and rank 0 alone reads and writes the folder.
 
     Returns
     -------
@@ -94,42 +103,64 @@ def fit(
     RunInterrupted
         After Ctrl-C: the step in progress was finished and last.safetensors written.
     RunStopped
-        A file of the run could not be written, for example because the disk is full. The last good checkpoint stands.
+        A file of the run could not be written, for example because the disk is full. The last good checkpoint stands. Of several
+        ranks only rank 0 raises it.
+    RanksDiffer
+        The ranks' parameters are not the same any more.
     FolderInUse
         Another process trains in the folder.
     FileExistsError, FileNotFoundError, ValueError, OSError
         A folder that is not empty, nothing to resume, a damaged or foreign checkpoint, settings that differ on resuming, data
         that do not fit the network, a folder that cannot be made.
     """
-    check_device(device)
+    check_device(device, ranks)
     check_compatible(network, training, objective.name, device)
     check_splits(network, splits, objective.name)
     check_bucket(splits, training.bucket)
     splits = {name: cast(split, training.dtype) for name, split in splits.items()}
     config = identity(network, training, splits, objective.name, device, about)
-    job = Job(network, training, splits, objective, Path(out), device, config, beside or {})
+    check_same_data(ranks, config)
+    job = Job(network, training, splits, objective, Path(out), device, config, beside or {}, ranks)
+    with ExitStack() as stack:
+        ranks.once(lambda: open_folder(job, resume, stack))
+        run = resumed(job) if resume else started(job)
+        over = resume and run.epoch == training.epochs
+        result = ranks.once(lambda: read_result(job.out, objective.score_name)) if over else None
+        return result or go_on(job, run, quiet or not ranks.first)
+
+
+def open_folder(job: Job, resume: bool, stack: ExitStack) -> None:
+    """Make the run's folder, or see that it holds a run to resume; lock it until `stack` is closed."""
     if resume:
         read_config(job.out)  # before anything is written there
     else:
         make_folder(job.out)
-    with FolderLock(job.out):
-        remove_stale(job.out)
-        run = resumed(job) if resume else started(job)
-        result = read_result(job.out, objective.score_name) if resume and run.epoch == training.epochs else None
-        return result or go_on(job, run, quiet)
+    stack.enter_context(FolderLock(job.out))
+    remove_stale(job.out)
+
+
+def check_same_data(ranks: Ranks, config: dict[str, Any]) -> None:
+    """Raise a ValueError that names the setting unless all ranks have the same settings and data."""
+    configs = ranks.gather_objects(config)
+    for rank, other in enumerate(configs):
+        if changed := changes(settings_of(configs[0]), settings_of(other)):
+            raise ValueError(f"all ranks must train the same run; rank {rank} has other settings than rank 0: {changed}")
 
 
 def go_on(job: Job, run: RunState, quiet: bool) -> dict[str, Any]:
     """All that is still to do of a run: its steps and its test score."""
     try:
+        request, bar = StopRequest(job.ranks.first, job.ranks.check_alive), Progress(job.steps, run.step, quiet)
         # numbers that are not finite are looked for, and explained, in one_step
-        with np.errstate(all="ignore"), StopRequest() as stop, Progress(job.steps, run.step, quiet) as progress:
+        with np.errstate(all="ignore"), request as stop, bar as progress:
             while run.epoch < job.training.epochs:
                 run_epoch(job, run, stop, progress)
                 finish_epoch(job, run, progress)
-                if stop.requested and run.epoch < job.training.epochs:
+                if job.ranks.flags(stop.requested)[0] and run.epoch < job.training.epochs:
                     raise RunInterrupted(f"stopped after epoch {run.epoch} of {job.training.epochs}; {job.out} is saved")
         return finish(job, run)
+    except RankLost as error:
+        raise RankLost(f"{error}. {kept(job)}") from None
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise RunStopped(f"stopped in epoch {run.epoch + 1} after step {run.step} of {job.steps}: {what}. {kept(job)}") from error
@@ -137,19 +168,33 @@ def go_on(job: Job, run: RunState, quiet: bool) -> dict[str, Any]:
 
 def started(job: Job) -> RunState:
     """A fresh run in its folder, with a checkpoint from before its first step."""
-    check_free_for(job.out, job.config)
-    write_json(job.out / "config.json", job.config)
+    job.ranks.once(lambda: begin(job))
     run = new_run(job.network, job.training, job.device)
     save(job, run)
     return run
 
 
+def begin(job: Job) -> None:
+    """Write config.json, where no other run has been."""
+    check_free_for(job.out, job.config)
+    write_json(job.out / "config.json", job.config)
+
+
 def resumed(job: Job) -> RunState:
+    """The run in the folder, or a fresh one where that was stopped before its first checkpoint."""
+    run = job.ranks.once(lambda: found(job))
+    if run is None:
+        return started(job)
+    job.started -= run.seconds
+    return run
+
+
+def found(job: Job) -> RunState | None:
     """The run in the folder, if it is this one; epochs in metrics.jsonl that are later than its checkpoint are dropped."""
     if holds_no_run(job.out):
         check_same(job.out, settings_of(read_config(job.out)), settings_of(job.config))
         say(f"{job.out} has no checkpoint: the run starts from its beginning")
-        return started(job)
+        return None
     path = job.out / "last.safetensors"
     tensors, metadata = read_checkpoint(path)
     check_same(job.out, settings_of(metadata), settings_of(job.config))
@@ -162,7 +207,6 @@ def resumed(job: Job) -> RunState:
     check_best_file(job.out / "best.safetensors", run)
     if len(lines) > run.epoch:
         write_lines(job.out, lines[: run.epoch])
-    job.started -= run.seconds
     return run
 
 
@@ -173,36 +217,42 @@ def run_epoch(job: Job, run: RunState, stop: StopRequest, progress: Progress) ->
         run.order = epoch_order(train, size, run.rng, job.training.bucket)
     crop = job.training.bucket and NORMS[job.network.norm].per_step  # BatchNorm's statistics see the padding: it stays
     for part in list(batch_slices(len(train), size))[run.position :]:
-        one_step(job, run, train.take(run.order[part], crop=crop), progress)
-        if stop.requested or time.monotonic() - job.saved > job.training.checkpoint_seconds:
+        index = run.order[part]
+        share = job.ranks.share(len(index))
+        one_step(job, run, train.take(index[share.rows] if share else index, crop=crop), share, progress)
+        due = job.ranks.first and time.monotonic() - job.saved > job.training.checkpoint_seconds
+        asked, due = job.ranks.flags(stop.requested, due)
+        if asked or due:
             save(job, run)
-        if stop.requested:
+        if asked:
             raise RunInterrupted(f"stopped in epoch {run.epoch + 1} after step {run.step} of {job.steps}; {job.out} is saved")
 
 
-def one_step(job: Job, run: RunState, batch: Split, progress: Progress) -> None:
-    """One training step, its share of the epoch's loss, and a stop with an explanation where the loss is not finite."""
+def one_step(job: Job, run: RunState, batch: Split, share: Share | None, progress: Progress) -> None:
+    """One training step, what it adds to the epoch's loss, and a stop with an explanation where the loss is not finite."""
     batch = batch_to_device(batch, job.device)
     before, lr = run.rng.bit_generator.state, job.lr(run.step)
     try:
         loss, run.norm_state = train_step(
-            job.network, run.params, run.norm_state, run.optimizer_state, batch, lr, run.rng, job.objective, job.training
+            job.network, run.params, run.norm_state, run.optimizer_state, batch, lr, run.rng, job.objective, job.training, share
         )
         run.position += 1
-        add_loss(job, run, loss, batch)
+        add_loss(job, run, loss, batch, share)
         if job.device == "cpu" or run.position % GPU_CHECK == 0:
             look(run, lr, progress)
     except NonFiniteLoss as error:
         run.rng.bit_generator.state = before  # so that the explanation drops the same channels
-        why = explain(job.network, run.params, run.norm_state, batch, run.rng, job.training.engine)
+        why = explain(job.network, run.params, run.norm_state, batch, run.rng, job.training.engine, share)
         where = f"in epoch {run.epoch + 1}, step {run.position + (job.device == 'cpu')} of {job.steps_per_epoch}"
         raise NonFiniteLoss(f"{error} {where}: {why}. {kept(job)}") from None
     progress.step()
 
 
-def add_loss(job: Job, run: RunState, loss: Array, batch: Split) -> None:
+def add_loss(job: Job, run: RunState, loss: Array, batch: Split, share: Share | None) -> None:
     """Count a batch's loss in the epoch's mean; on a GPU without waiting for it."""
     weight = job.objective.weight(batch.y)
+    if share is not None:  # that of the whole batch
+        weight = weight // len(batch) * share.size
     value = float(loss) if job.device == "cpu" else loss.astype("float64")
     run.loss_sum = run.loss_sum + value * (1 if job.objective.summed else weight)
     run.weight += weight
@@ -230,11 +280,13 @@ def finish_epoch(job: Job, run: RunState, progress: Progress) -> None:
     score, loss = scores[job.objective.score_name], scores["loss"]
     if job.objective.better(score, run.best_score) or (score == run.best_score and loss < run.best_loss):
         run.best_epoch, run.best_score, run.best_loss = run.epoch, score, loss
-        save_best(job, run)
+        if job.ranks.first:
+            save_best(job, run)
     run.seconds = time.monotonic() - job.started
     line = {"epoch": run.epoch, "step": run.step, "lr": job.lr(run.step - 1), "train_loss": mean}
     line |= {f"val_{name}": value for name, value in scores.items()} | {"seconds": round(run.seconds, 3)}
-    write_lines(job.out, [*read_lines(job.out), line])
+    if job.ranks.first:
+        write_lines(job.out, [*read_lines(job.out), line])
     save(job, run)
     progress.show(**{f"val_{job.objective.score_name}": f"{score:.4f}"})
 
@@ -243,7 +295,7 @@ def validate(job: Job, run: RunState) -> dict[str, float]:
     """Loss and score of the validation split."""
     model = Model(job.network, run.params, run.norm_state)
     try:
-        return evaluate(model, job.splits["val"], job.objective, job.training.batch_size, job.training.engine)
+        return evaluate(model, job.splits["val"], job.objective, job.training.batch_size, job.training.engine, job.ranks)
     except NonFiniteLoss as error:
         raise NonFiniteLoss(f"in validation after epoch {run.epoch}: {error}. {kept(job)}") from None
 
@@ -256,11 +308,23 @@ def check_finite(job: Job, run: RunState) -> None:
 
 
 def save(job: Job, run: RunState) -> None:
-    """Write last.safetensors."""
+    """Write last.safetensors, after a look at whether all ranks have the same numbers."""
     check_finite(job, run)
+    check_ranks_agree(job, run)
     run.seconds = time.monotonic() - job.started
-    save_run(job.out / "last.safetensors", run, job.config, job.beside)
+    if job.ranks.first:
+        save_run(job.out / "last.safetensors", run, job.config, job.beside)
     job.saved = time.monotonic()
+
+
+def check_ranks_agree(job: Job, run: RunState) -> None:
+    """Raise a RanksDiffer unless parameters, statistics, moments and generator are the same on all ranks, bit for bit."""
+    if job.ranks.size == 1:
+        return
+    checksums = job.ranks.gather(np.array(checksum(run)))
+    if others := np.flatnonzero(checksums != checksums[0]).tolist():
+        which = f"{'rank' if len(others) == 1 else 'ranks'} {', '.join(map(str, others))}"
+        raise RanksDiffer(f"{which} and rank 0 do not hold the same parameters after step {run.step} of {job.steps}. {kept(job)}")
 
 
 def save_best(job: Job, run: RunState) -> None:
@@ -272,8 +336,8 @@ def save_best(job: Job, run: RunState) -> None:
 
 def finish(job: Job, run: RunState) -> dict[str, Any]:
     """The test score of the best epoch, and metrics.json."""
-    model = model_to_device(load_run(job.out), job.device)
-    scores = evaluate(model, job.splits["test"], job.objective, job.training.batch_size, job.training.engine)
+    model = model_to_device(job.ranks.once(lambda: load_run(job.out)), job.device)
+    scores = evaluate(model, job.splits["test"], job.objective, job.training.batch_size, job.training.engine, job.ranks)
     name = job.objective.score_name
     metrics = {f"test_{name}": scores[name], "test_loss": scores["loss"], f"val_{name}": run.best_score}
     metrics |= {f"test_{also}": scores[also] for also in job.objective.also}
@@ -281,5 +345,6 @@ def finish(job: Job, run: RunState) -> dict[str, Any]:
     metrics |= {"parameters": count_elements(model.params), "seconds": round(time.monotonic() - job.started, 3)}
     if job.objective.name == "multilabel":
         metrics["test_left_out"] = absent_classes(job.splits["test"].y)  # labels without a ROC curve there
-    write_json(job.out / "metrics.json", metrics)
+    if job.ranks.first:
+        write_json(job.out / "metrics.json", metrics)
     return metrics

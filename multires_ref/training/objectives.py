@@ -11,6 +11,7 @@ import numpy as np
 
 from ..base.arrays import Array
 from ..base.checks import check_choice
+from ..base.ranks import Share
 from ..network.config import NetworkConfig
 from ..ops.bce_with_logits import bce_with_logits
 from ..ops.cross_entropy import cross_entropy
@@ -50,6 +51,10 @@ class Objective:
     def weight(self, targets: Array) -> int:
         """The weight of a batch in the mean loss of an epoch: the number of its examples, or of its elements if `summed`."""
         return targets.size if self.summed else len(targets)
+
+    def part(self, share: Share) -> float:
+        """What a rank's loss is multiplied by, so that the sum over the ranks is the loss of the whole batch."""
+        return float(share.own > 0) if self.summed else share.weight
 
 
 def accuracy(outputs: np.ndarray, targets: np.ndarray) -> float:

@@ -26,6 +26,10 @@ class RunStopped(OSError):
     """A file of a run could not be written. The run's last good checkpoint stands, and it can go on from there."""
 
 
+class RanksDiffer(RuntimeError):
+    """The ranks of a run do not hold the same numbers any more: a machine, or what is installed on it, is not as the others."""
+
+
 def identity(
     network: NetworkConfig,
     training: TrainingConfig,

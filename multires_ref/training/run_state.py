@@ -14,6 +14,7 @@ generator    the state of NumPy's generator
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import numpy as np
 from ..base.arrays import Array
 from ..base.checks import check_int, check_number
 from ..base.pytrees import flatten, unflatten
+from ..base.ranks import ALONE, Ranks
 from ..network import NetworkConfig, init_params, init_state
 from ..network.init import Params
 from .checkpoint import load_run, model_from, model_tensors, network_from, read_checkpoint, save_checkpoint
@@ -43,7 +45,7 @@ class Job:
 
     Parameters
     ----------
-    network, training, splits, objective, out, device, beside : as given to `fit`
+    network, training, splits, objective, out, device, beside, ranks : as given to `fit`
     config : dict
         What stands in config.json and in every checkpoint: see `run_folder.identity`.
     """
@@ -56,6 +58,7 @@ class Job:
     device: str
     config: dict[str, Any]
     beside: dict[str, np.ndarray] = field(default_factory=dict)
+    ranks: Ranks = ALONE
     saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
     started: float = field(default_factory=time.monotonic)  # when the run began, less the time it stood still
 
@@ -128,6 +131,15 @@ def save_run(path: Path, run: RunState, about: dict[str, Any], beside: dict[str,
     numbers = {name: getattr(run, name) for name in NUMBERS}
     numbers |= {"step": run.step, "loss_sum": float(run.loss_sum), "generator": run.rng.bit_generator.state}
     save_checkpoint(path, {name: to_numpy(array) for name, array in tensors.items()}, about | {"run": numbers})
+
+
+def checksum(run: RunState) -> int:
+    """CRC-32 of the run's arrays and of its generator's state: what all ranks must have in common."""
+    value = zlib.crc32(repr(run.rng.bit_generator.state).encode())
+    arrays = flatten([run.params, run.norm_state, run.optimizer_state["m"], run.optimizer_state["v"]])
+    for array in arrays.values():
+        value = zlib.crc32(np.ascontiguousarray(to_numpy(array)).reshape(-1).view(np.uint8).data, value)
+    return value
 
 
 def run_from(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any], job: Job) -> RunState:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..base.arrays import Array, family, get_xp
 from ..base.pytrees import flatten
+from ..base.ranks import Share
 from ..base.threads import limited
 from ..network import NetworkConfig, apply
 from ..network.init import Params
@@ -33,10 +34,12 @@ def train_step(
     rng: np.random.Generator,
     objective: Objective,
     training: TrainingConfig,
+    share: Share | None = None,
 ) -> tuple[Array, Params]:
     """One step on one batch: returns (the loss before it, the new norm state).
 
-    `params` and `optimizer_state` are changed in place.
+    `params` and `optimizer_state` are changed in place. With `share` the batch is one rank's share of a whole one, and all ranks
+    take the step of the whole batch together.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def train_step(
     >>> bool(losses[-1] < losses[0])
     True
     """
-    loss, grads, norm_state = loss_and_gradients(config, params, norm_state, batch, rng, objective, training.engine)
+    loss, grads, norm_state = loss_and_gradients(config, params, norm_state, batch, rng, objective, training.engine, share)
     if family(loss) == "numpy" and not np.isfinite(loss):
         raise NonFiniteLoss(f"the loss is {float(loss)}")
     if training.clip is not None:
@@ -75,16 +78,28 @@ def loss_and_gradients(
     rng: np.random.Generator | None,
     objective: Objective,
     engine: str = "auto",
+    share: Share | None = None,
 ) -> tuple[Array, Params, Params]:
-    """The loss of a batch in training mode, its gradient (a pytree like `params`), and the new norm state."""
+    """The loss of a batch in training mode, its gradient (a pytree like `params`), and the new norm state.
+
+    With `share`, `batch` is one rank's share, and all three are those of the whole batch, the same on all ranks. The gradients
+    are summed while the backward pass still runs.
+    """
     new = {}
 
     def loss(params: Params) -> Array:
-        out, new["norm_state"] = apply(config, params, norm_state, batch.x, batch.lengths, training=True, rng=rng, engine=engine)
-        return objective.loss(out, batch.y)
+        options: dict[str, Any] = {"training": True, "rng": rng, "engine": engine, "share": share}
+        out, new["norm_state"] = apply(config, params, norm_state, batch.x, batch.lengths, **options)
+        own = objective.loss(out, batch.y)
+        return own if share is None else own * objective.part(share)
 
     with limited(work_of(config, batch.x)):
-        value, grads = value_and_gradients(loss, params)
+        if share is None:
+            value, grads = value_and_gradients(loss, params)
+        else:
+            whole = share.ranks.gradient_sum(params)
+            value, grads = value_and_gradients(loss, params, whole.add)
+            value, grads = share.ranks.sum(value), whole.result(grads)
     return value, grads, new["norm_state"]
 
 
@@ -105,30 +120,39 @@ def first_bad_array(tree: Params) -> str | None:
 
 
 def first_bad_layer(
-    config: NetworkConfig, params: Params, norm_state: Params, batch: Split, rng: np.random.Generator, engine: str = "auto"
+    config: NetworkConfig,
+    params: Params,
+    norm_state: Params,
+    batch: Split,
+    rng: np.random.Generator,
+    engine: str = "auto",
+    share: Share | None = None,
 ) -> str | None:
     """The first layer of a training forward pass whose output is not finite, such as "blocks.1.conv"; None where all are.
 
-    `rng` must be as it was before the step, so that the same channels are dropped.
+    `rng` must be as it was before the step, so that the same channels are dropped. With `share`, a layer counts whose output is
+    not finite on any rank.
     """
-    bad: list[str] = []
+    bad: dict[str, bool] = {}
 
     def hook(name: str, array: Array) -> None:
-        if not bad and not all_finite(array):
-            bad.append(name)
+        bad[name] = not all_finite(array)
 
-    apply(config, params, norm_state, batch.x, batch.lengths, training=True, rng=rng, hook=hook, engine=engine)
-    return bad[0] if bad else None
+    options: dict[str, Any] = {"training": True, "rng": rng, "hook": hook, "engine": engine, "share": share}
+    apply(config, params, norm_state, batch.x, batch.lengths, **options)
+    flags = list(bad.values()) if share is None else share.ranks.flags(*bad.values())
+    return next((name for name, flag in zip(bad, flags, strict=True) if flag), None)
 
 
 def explain(
-    config: NetworkConfig, params: Params, norm_state: Params, batch: Split, rng: np.random.Generator, engine: str = "auto"
-) -> str:
+    config: NetworkConfig, params: Params, norm_state: Params, batch: Split, rng: np.random.Generator, engine: str = "auto",
+    share: Share | None = None,
+) -> str:  # fmt: skip
     """One sentence: which parameter is already not finite, or which layer was the first to give such a number."""
     bad = first_bad_array({"params": params, "state": norm_state})
     if bad is not None:
         return f"{bad} is itself not finite: the update of an earlier step made it so"
-    layer = first_bad_layer(config, params, norm_state, batch, rng, engine)
+    layer = first_bad_layer(config, params, norm_state, batch, rng, engine, share)
     if layer is None:
         return "every layer's output is finite: it appeared in the loss itself"
     return f"it first appeared in the output of layer {layer}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...base.arrays import Array
-from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics
+from ...base.ranks import Share
+from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics, batch_sums, of_own_examples
 from ..layer_norm import EPS
 from ._kernels import Kernel, contiguous
 from ._norms import run
@@ -16,9 +17,9 @@ NORMALISE = Kernel(
 )
 NORMALISE_ADJOINT = Kernel(
     "batch_norm_adjoint",
-    "T g, T x, T r, T weight, T mean, T var, T dweight, T dbias, float64 eps, float64 share",
+    "T g, T x, T r, T weight, T mean, T var, T sum_gs, T sum_g, float64 eps, float64 one",
     "T ds",
-    "const T scale = T(1) / sqrt(var + T(eps));ds = scale * weight * (g - T(share) * (dbias + (x + r - mean) * scale * dweight))",
+    "const T scale = T(1) / sqrt(var + T(eps));ds = scale * weight * (g - T(one) * (sum_g + (x + r - mean) * scale * sum_gs))",
 )
 
 
@@ -40,22 +41,32 @@ def columns(*vectors: Array) -> list[Array]:
 
 
 @batch_norm.implementation("cupy")
-def one_launch(x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool) -> Array:
+def one_launch(
+    x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool, share: Share | None = None
+) -> Array:
     """BatchNorm of x + r [B, D, L] with the given mean and variance [D]."""
     return NORMALISE(x, r, *columns(weight, bias, mean, var), EPS)
 
 
 @batch_norm_adjoint.implementation("cupy")
 def two_launches_and_a_sum(
-    g: Array, x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool
+    g: Array,
+    x: Array,
+    r: Array,
+    weight: Array,
+    bias: Array,
+    mean: Array,
+    var: Array,
+    training: bool,
+    share: Share | None = None,
 ) -> tuple[Array, Array, Array, Array]:
-    """The gradients of x, r [B, D, L], weight and bias [D]. In evaluation the statistics are constants, so `share` is zero."""
+    """The gradients of x, r [B, D, L], weight and bias [D]. In evaluation the statistics are constants, so `one` is zero."""
     import cupy
 
     B, D, L = x.shape
     rows = cupy.empty((2, B, D), dtype=x.dtype)
     run("row_sums", (B * D,), *contiguous(g, x, r, mean, var), rows, D, L, EPS)
     dweight, dbias = rows.sum(axis=1)
-    share = 1.0 / (B * L) if training else 0.0
-    ds = NORMALISE_ADJOINT(g, x, r, *columns(weight, mean, var, dweight, dbias), EPS, share)
+    sum_gs, sum_g, one = batch_sums(dweight, dbias, x.shape, share) if training else (dweight, dbias, 0.0)
+    ds = of_own_examples(NORMALISE_ADJOINT(g, x, r, *columns(weight, mean, var, sum_gs, sum_g), EPS, one), share)
     return ds, ds, dweight, dbias

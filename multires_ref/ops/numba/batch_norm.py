@@ -10,7 +10,8 @@ import numpy as np
 from numba import prange
 
 from ...base.arrays import Array
-from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics
+from ...base.ranks import Share
+from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics, batch_sums, of_own_examples
 from ..layer_norm import EPS
 from ._compile import compiled, parallel, parallel_sums
 
@@ -26,7 +27,9 @@ def compiled_batch_statistics(x: Array, r: Array) -> tuple[Array, Array]:
 
 
 @compiled(batch_norm)
-def compiled_batch_norm(x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool) -> Array:
+def compiled_batch_norm(
+    x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool, share: Share | None = None
+) -> Array:
     """BatchNorm of x + r [B, D, L] with the given mean and variance [D]."""
     out = np.empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + EPS)
@@ -36,15 +39,25 @@ def compiled_batch_norm(x: Array, r: Array, weight: Array, bias: Array, mean: Ar
 
 @compiled(batch_norm_adjoint)
 def compiled_batch_norm_adjoint(
-    g: Array, x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool
+    g: Array,
+    x: Array,
+    r: Array,
+    weight: Array,
+    bias: Array,
+    mean: Array,
+    var: Array,
+    training: bool,
+    share: Share | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """The gradients of x, r [B, D, L], weight and bias [D]; the last two are sums that the first need in training."""
     g, x, r, mean = (np.ascontiguousarray(a) for a in (g, x, r, mean))
     scale, parts = 1.0 / np.sqrt(var + EPS), np.empty((2, *x.shape[:2]))
     row_sums(parts, g, x, r, mean, scale)
     dweight, dbias = parts.sum(axis=1).astype(x.dtype)
-    ds, share = np.empty(x.shape, x.dtype), (1.0 / (x.shape[0] * x.shape[2]) if training else 0.0)
-    ds_rows(ds, g, x, r, (mean, scale, weight * scale, dweight * share, dbias * share))
+    sum_gs, sum_g, one = batch_sums(dweight, dbias, x.shape, share) if training else (dweight, dbias, 0.0)
+    ds = np.empty(x.shape, x.dtype)
+    ds_rows(ds, g, x, r, (mean, scale, weight * scale, sum_gs * one, sum_g * one))
+    ds = of_own_examples(ds, share)
     return ds, ds, dweight, dbias
 
 

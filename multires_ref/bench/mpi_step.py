@@ -1,0 +1,104 @@
+"""Training steps on the ranks that a launcher has started, or on one process; rank 0 prints one line of JSON:
+
+    mpirun -n 2 python -m multires_ref.bench.mpi_step '{"task": "listops", "steps": 3, "small": false, "ways": [...]}'
+
+A way of taking the step has a "name", "layers", the "part" of the batch that is taken, and "bucket", the bytes after which
+gradients are sent: with very many they are sent when the backward pass is over.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..base.pytrees import flatten
+from ..base.ranks import Ranks
+from ..distributed.buckets import BUCKET
+from ..distributed.launch import start_ranks
+from ..network import NetworkConfig, init_params, init_state
+from ..tasks import get_task
+from ..tasks.task import Task
+from ..training.objectives import get_objective
+from ..training.optim import adam_init
+from ..training.step import train_step
+from .timing import alternate, seconds_of, summary
+from .training_step import random_batch
+
+SMALL = {"d_model": 8, "max_length": 32}  # to see that it runs
+
+
+def network_of(task: Task, layers: int, small: bool) -> NetworkConfig:
+    """The task's network with so many layers."""
+    return replace(task.network, n_layers=layers, depth=None, **(SMALL if small else {}))
+
+
+def step_of(ranks: Ranks, task: Task, network: NetworkConfig, part: float) -> tuple[Callable[[], Any], int]:
+    """A function that takes a training step on all ranks, and the bytes of its gradients."""
+    whole = random_batch(network, task)
+    B = max(1, round(part * len(whole)))
+    share, rng = ranks.share(B), np.random.default_rng(1)
+    batch = whole.take(np.arange(B)[share.rows] if share else np.arange(B))
+    params, norm_state = init_params(network, rng), init_state(network)
+    optimizer_state, objective, training = adam_init(params), get_objective(task.objective, network), task.training
+
+    def step() -> Any:
+        nonlocal norm_state
+        args = (network, params, norm_state, optimizer_state, batch, training.lr, rng, objective, training, share)
+        loss, norm_state = train_step(*args)
+        return loss
+
+    return step, sum(array.nbytes for array in flatten(params).values())
+
+
+class Waiting:
+    """How long this rank waited for others: seconds, since they were last asked for."""
+
+    def __init__(self, ranks: Any) -> None:
+        self.seconds, self.real = 0.0, getattr(ranks, "wait", None)
+        if self.real:
+            ranks.wait = self.wait
+
+    def wait(self, *args: Any, **kwargs: Any) -> None:
+        """What the ranks' own `wait` does."""
+        began = time.perf_counter()
+        self.real(*args, **kwargs)
+        self.seconds += time.perf_counter() - began
+
+
+def measure(ranks: Any, spec: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of every way, which take turns, and what rank 0 waited in them."""
+    task, waiting = get_task(spec["task"]), Waiting(ranks)
+    steps, sizes, waited = {}, {}, {way["name"]: [] for way in spec["ways"]}
+    for way in spec["ways"]:
+        network = network_of(task, way["layers"], spec["small"])
+        step, sizes[way["name"]] = step_of(ranks, task, network, way.get("part", 1.0))
+
+        def timed(step: Callable[[], Any] = step, way: dict[str, Any] = way) -> None:
+            ranks.bucket, waiting.seconds = way.get("bucket", BUCKET), 0.0
+            step()
+            waited[way["name"]].append(waiting.seconds)
+
+        steps[way["name"]] = timed
+
+    def together(call: Callable[[], Any]) -> float:
+        ranks.flags(True)
+        return seconds_of(call)
+
+    seconds = alternate(steps, spec["steps"], together)
+    return {
+        name: summary(times) | {"waited": summary(waited[name][1:])["median"], "gradient_bytes": sizes[name]}
+        for name, times in seconds.items()
+    }
+
+
+if __name__ == "__main__":
+    here = start_ranks()
+    result = measure(here, json.loads(sys.argv[1]))
+    if here.first:
+        print(json.dumps(result))
