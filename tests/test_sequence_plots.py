@@ -119,7 +119,7 @@ def test_ages_are_those_of_the_pixel_s_row_and_column():
 
 
 def test_runs_and_costs_stand_in_the_order_given_from_the_top():
-    ax = plot_runs({"one": [0.1, 0.2, 0.9], "two": [0.5]}, xlabel="a score", title="a title")
+    ax = plot_runs({"one": [0.1, 0.2, 0.9], "two": [0.5, 0.7]}, xlabel="a score", title="a title")
     assert ax.yaxis_inverted()
     assert [line.get_ydata()[0] for line in lines_of(ax, "runs")] == [0, 1]
     assert [*lines_of(ax, "mean")[0].get_xdata()] == pytest.approx([0.4, 0.4])

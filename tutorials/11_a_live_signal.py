@@ -295,10 +295,10 @@ show(ax, "the share of signals that are classified rightly, against the number o
 #
 # **2** (easy). How many numbers does a stream of three channels keep with "sym4" (8 taps) and 4 levels, and how late is its inverse?
 #
-# **3** (middle). Hard thresholding keeps a large detail as it is. Which threshold makes the live denoiser return the signal itself, delayed, in
+# **3** (medium). Hard thresholding keeps a large detail as it is. Which threshold makes the live denoiser return the signal itself, delayed, in
 # either mode?
 #
-# **4** (middle). An electrocardiogram arrives at 360 samples a second. How many levels of "haar" may be used, if the result must not be more than
+# **4** (medium). An electrocardiogram arrives at 360 samples a second. How many levels of "haar" may be used, if the result must not be more than
 # 50 ms late?
 #
 # **5** (harder). Feed a stream 100 samples, save its state, feed it NaN, and restore. Does the NaN come back? And what happens if you do not restore:

@@ -254,9 +254,9 @@ print(text_table(["method", "mean accuracy", "standard deviation", "seeds", "sec
 #
 # **2** (easy). There are 60 series. From how many does each of the networks learn, and how many series are held out in all?
 #
-# **3** (middle). Why would it be wrong to learn a and b from the networks' outputs for the series that they have learned from?
+# **3** (medium). Why would it be wrong to learn a and b from the networks' outputs for the series that they have learned from?
 #
-# **4** (middle). Turn all series around in time. Which classes change their names? Does a classifier of the original series know?
+# **4** (medium). Turn all series around in time. Which classes change their names? Does a classifier of the original series know?
 #
 # <details><summary>Solutions</summary>
 #

@@ -207,14 +207,14 @@ def save(figure: Figure | Axes, path: str | os.PathLike, dpi: int = 200) -> Path
 def fewer_colours(png: bytes, colours: int = 128) -> bytes:
     """The PNG with a palette of few colours, a third of the size; with all of its colours where a palette would be seen.
 
-    It would be seen where more than one pixel in a thousand moves by more than 6 of 255: a photograph, or a smooth gradient.
+    It would be seen where more than a twentieth of the pixels move by more than 6 of 255: a photograph, or a smooth gradient.
     """
     from PIL import Image  # matplotlib depends on it
 
     whole, out = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
     few = whole.quantize(colours, dither=Image.Dither.NONE)
     moved = abs(np.asarray(few.convert("RGB"), int) - np.asarray(whole, int)).max(axis=2)
-    (whole if (moved > 6).mean() > 1e-3 else few).save(out, format="png", optimize=True)
+    (whole if (moved > 6).mean() > 0.05 else few).save(out, format="png", optimize=True)
     return out.getvalue()
 
 
