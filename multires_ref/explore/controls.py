@@ -101,7 +101,11 @@ def filter_controls() -> dict[str, Control]:
             "filters",
             TextInput(title=f"{name}: taps, newest sample first"),
             lambda text, state, name=name: typed_taps(name, text, state),
-            put(value=lambda state, name=name: in_text(tuple(filters_of(state)[["h0", "h1"].index(name)].round(6).tolist()))),
+            put(
+                value=lambda state, name=name: in_text(
+                    tuple((filters_of(state)[["h0", "h1"].index(name)].round(6) + 0.0).tolist())
+                )
+            ),
         )
         for name in ("h0", "h1")
     }
