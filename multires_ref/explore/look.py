@@ -51,7 +51,7 @@ def new_figure(look: Look, height: int, x: str, y: str, **options: Any) -> Any:
         height=height, sizing_mode="stretch_width", min_width=240, tools="", toolbar_location=None, min_border_right=16,
         x_axis_label=x, y_axis_label=y, **options,
     )  # fmt: skip
-    picture.background_fill_color = picture.border_fill_color = look.paper
+    picture.background_fill_color = picture.border_fill_color = None  # the page's own shows through
     picture.outline_line_color = None
     picture.grid.grid_line_color = look.grid
     picture.title.text_color, picture.title.text_font_size, picture.title.text_font_style = look.ink, "13px", "normal"
@@ -114,7 +114,7 @@ def time_axis(picture: Any, rate: float, name: str) -> None:
     axis = picture.xaxis[0]
     if not isinstance(axis.formatter, CustomJSTickFormatter):
         axis.formatter = CustomJSTickFormatter()
-    axis.formatter.code = f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick)"
+    axis.formatter.code = f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick).replace('-', '−')"
     axis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
 
 

@@ -66,7 +66,8 @@ def new_server(material: Material, start: State, host: str = "127.0.0.1", port: 
     from .page import fill
 
     number = free_port(host, port)
-    origins = [f"{name}:{number}" for name in {"127.0.0.1", "localhost", host}]
+    everybody = host in ("", "0.0.0.0", "::")  # the page may then be asked for under any name of this machine
+    origins = ["*"] if everybody else [f"{name}:{number}" for name in {"127.0.0.1", "localhost", host}]
     return Server(
         {"/": Application(FunctionHandler(lambda doc: fill(doc, material, start)))},
         address=host, port=number, allow_websocket_origin=origins, websocket_max_message_size=LARGEST_MESSAGE,
