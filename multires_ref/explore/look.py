@@ -114,7 +114,9 @@ def time_axis(picture: Any, rate: float, name: str) -> None:
     axis = picture.xaxis[0]
     if not isinstance(axis.formatter, CustomJSTickFormatter):
         axis.formatter = CustomJSTickFormatter()
-    axis.formatter.code = f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick).replace('-', '−')"
+    axis.formatter.code = (
+        f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick).replace('-', '−')"
+    )
     axis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
 
 
