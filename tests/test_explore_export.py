@@ -5,14 +5,16 @@ import json
 import re
 import sys
 from base64 import b64decode
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from browser import data_of, open_page, set_value, wait_until
 
+from multires_ref.explore.curves import strip_title
 from multires_ref.explore.look import LOOKS
 from multires_ref.explore.recordings import built_in
-from multires_ref.explore.remember import memory_of, recovered
+from multires_ref.explore.remember import KINDS, memory_of, recovered
 from multires_ref.explore.state import State
 from multires_ref.explore.stored_memory import stored_memories, stored_taps
 from multires_ref.explore.view import Material
@@ -145,6 +147,25 @@ def file(html, tmp_path_factory) -> str:
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def opened(browser, file) -> Iterator[tuple]:
+    """The page, opened once, and the addresses that it asked for."""
+    asked: list[str] = []
+    with open_page(browser) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        ready(page, file)
+        yield page, asked
+
+
+@pytest.fixture
+def stored(opened):
+    """The opened page, in its first state."""
+    page, _ = opened
+    choose(page, view="memory", wavelet="db2", depth=3, tree_select="fading", signal="ECG", n=540)
+    choose(page, view="filters")
+    return page
+
+
 def ready(page, address: str) -> None:
     """Open the page and wait until its store is unpacked."""
     page.goto(address)
@@ -171,82 +192,65 @@ def shows(page, state: State, left_out: tuple[str, ...] = ()) -> None:
             agree(data_of(page, source), columns, **tolerance)
 
 
-def test_the_page_asks_nobody(page, file):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    ready(page, file)
-    for view in ("tree", "responses", "memory"):
-        choose(page, view=view)
-    assert [address for address in asked if not address.startswith(("data:", "blob:"))] == [file]
-
-
 @pytest.mark.parametrize("view", ["filters", "tree", "responses"])
-def test_wavelet_and_depth_change_the_pictures(page, file, view):
-    ready(page, file)
-    choose(page, view=view)
-    for wavelet, depth in (("haar", 3), ("db2", 4), ("db2", 3)):
-        choose(page, wavelet=wavelet, depth=depth)
+def test_wavelet_and_depth_change_the_pictures(stored, view):
+    choose(stored, view=view)
+    for wavelet, depth in (("haar", 3), ("db2", 4)):
+        choose(stored, wavelet=wavelet, depth=depth)
         state = State(view=view, wavelet=wavelet, depth=depth)
-        shows(page, state, left_out=("light", "kept_error"))
-        lines = page.evaluate("multires.find('python').text")
-        assert lines == VIEWS[view].python(state, Material())
+        shows(stored, state, left_out=("light", "kept_error"))
+        assert stored.evaluate("multires.find('python').text") == VIEWS[view].python(state, Material())
 
 
-def test_the_cursor_moves_the_memory(page, file):
-    ready(page, file)
-    choose(page, view="memory", wavelet="db2", depth=4)
-    for settings in (
-        {"n": 3},
-        {"n": 900, "signal": "steps"},
-        {"tree_select": "uniform"},
-        {"signal": "chirp", "n": 0},
-        {"n": 1023},
-    ):
-        choose(page, **settings)
-        now = page.evaluate("multires.find('n').value")
-        state = State(view="memory", wavelet="db2", depth=4, n=now, **settings_of(page))
-        shows(page, state, left_out=("errors",))
-        assert page.evaluate("multires.find('python').text") == VIEWS["memory"].python(state, Material())
-        titles = page.evaluate("Array.from(Bokeh.documents[0]._all_models.values()).map(m => m.title?.text)")
-        from multires_ref.explore.curves import strip_title
-        from multires_ref.explore.remember import KINDS
-
+def test_the_cursor_moves_the_memory(stored):
+    choose(stored, view="memory", depth=4)
+    moves = ({"n": 3}, {"n": 900, "signal": "steps"}, {"tree_select": "uniform"}, {"signal": "chirp", "n": 0}, {"n": 1023})
+    for settings in moves:
+        choose(stored, **settings)
+        state = State(view="memory", wavelet="db2", depth=4, **settings_of(stored))
+        assert all(getattr(state, name) == value for name, value in settings.items())
+        shows(stored, state, left_out=("errors",))
+        assert stored.evaluate("multires.find('python').text") == VIEWS["memory"].python(state, Material())
+        titles = stored.evaluate("Array.from(Bokeh.documents[0]._all_models.values()).map(m => m.title?.text)")
         for kind, error in zip(KINDS, recovered(state, Material(), KINDS)[1], strict=True):
             assert strip_title(kind, 5, error) in titles
 
 
-def settings_of(page) -> dict[str, str]:
-    """Signal and TreeSelect as the page's controls have them."""
-    select = page.evaluate("multires.find('tree_select').active")
-    return {"signal": page.evaluate("multires.find('signal').value"), "tree_select": ["fading", "uniform"][select]}
+def settings_of(page) -> dict:
+    """Signal, cursor and TreeSelect as the page's controls have them."""
+    signal, n, select = page.evaluate("['signal', 'n', 'tree_select'].map(multires.find).map(w => w.value ?? w.active)")
+    return {"signal": signal, "n": n, "tree_select": ["fading", "uniform"][select]}
 
 
-def test_the_memory_that_the_filters_show_is_that_of_the_cursor(page, file):
-    ready(page, file)
-    choose(page, view="memory", n=321, signal="chirp", tree_select="uniform")
-    choose(page, view="filters", wavelet="haar", depth=3)
+def test_the_memory_that_the_filters_show_is_that_of_the_cursor(stored):
+    choose(stored, view="memory", n=321, signal="chirp", tree_select="uniform")
+    choose(stored, view="filters", wavelet="haar")
     state = State(wavelet="haar", depth=3, n=321, signal="chirp", tree_select="uniform")
-    shows(page, state, left_out=("light", "kept_error"))
+    shows(stored, state, left_out=("light", "kept_error"))
 
 
-def test_keys_choose_a_view_and_move_the_cursor(page, file):
-    ready(page, file)
-    page.keyboard.press("4")
-    wait_until(page, lambda: page.evaluate("multires.find('view').active") == 3)
-    n = data_of(page, "cursor")["n"][0]
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Shift+ArrowRight")
-    wait_until(page, lambda: data_of(page, "cursor")["n"] == [n + 17])
-    page.keyboard.press("Home")
-    wait_until(page, lambda: data_of(page, "cursor")["n"] == [0])
+def test_keys_choose_a_view_and_move_the_cursor(stored):
+    stored.keyboard.press("4")
+    wait_until(stored, lambda: stored.evaluate("multires.find('view').active") == 3)
+    n = data_of(stored, "cursor")["n"][0]
+    stored.keyboard.press("ArrowRight")
+    stored.keyboard.press("Shift+ArrowRight")
+    wait_until(stored, lambda: data_of(stored, "cursor")["n"] == [n + 17])
+    stored.keyboard.press("Home")
+    wait_until(stored, lambda: data_of(stored, "cursor")["n"] == [0])
 
 
-def test_a_tap_goes_back_to_where_it_belongs(page, file):
+def test_a_tap_goes_back_to_where_it_belongs(stored):
     """Taps are stored, not computed: what a key moves for a moment is drawn again as it is."""
-    ready(page, file)
-    page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(100)
-    shows(page, State(wavelet="db2", depth=3), left_out=("light", "kept_error"))
+    stored.keyboard.press("ArrowUp")
+    wanted = VIEWS["filters"].data(State(wavelet="db2", depth=3), Material())["h0"]["value"].astype("float32").tolist()
+    wait_until(stored, lambda: data_of(stored, "h0")["value"] == wanted)
+
+
+def test_the_page_asked_nobody(opened, file):
+    """After all that the tests above did to it."""
+    page, asked = opened
+    assert [address for address in asked if not address.startswith(("data:", "blob:"))] == [file]
 
 
 def test_an_address_chooses_a_state_and_what_it_says_wrongly_is_left_out(page, file):
@@ -255,26 +259,24 @@ def test_an_address_chooses_a_state_and_what_it_says_wrongly_is_left_out(page, f
 
 
 def test_light_and_dark(browser, file):
-    for scheme in ("light", "dark"):
-        with open_page(browser, color_scheme=scheme) as page:
-            ready(page, file)
-            for theme in (scheme, {"light": "dark", "dark": "light"}[scheme]):
-                wait_until(page, lambda theme=theme: page.evaluate("document.documentElement.dataset.theme") == theme)
-                choose(page, view="memory")
-                shows(page, State(view="memory", wavelet="db2", depth=3, theme=theme), left_out=("errors",))
-                choose(page, view="tree")
-                shows(page, State(view="tree", wavelet="db2", depth=3, theme=theme))
-                papers = "Array.from(Bokeh.documents[0]._all_models.values()).map(m => m.background_fill_color)"
-                drawn = {p["value"] if isinstance(p, dict) else p for p in page.evaluate(papers)} - {None}
-                assert LOOKS[theme].paper in drawn
-                assert LOOKS[{"light": "dark", "dark": "light"}[theme]].paper not in drawn
-                page.get_by_text("light / dark").click()
-
-
-@pytest.mark.parametrize("width", [400, 800, 1280])
-def test_nothing_is_wider_than_the_page(browser, file, width):
-    with open_page(browser, viewport={"width": width, "height": 800}) as page:
+    """Dark, as the browser prefers, then light, with the button."""
+    papers = "Array.from(Bokeh.documents[0]._all_models.values()).map(m => m.background_fill_color)"
+    with open_page(browser, color_scheme="dark") as page:
         ready(page, file)
+        for theme, other in (("dark", "light"), ("light", "dark")):
+            wait_until(page, lambda theme=theme: page.evaluate("document.documentElement.dataset.theme") == theme)
+            for view, left_out in (("memory", ("errors",)), ("tree", ())):
+                choose(page, view=view)
+                shows(page, State(view=view, wavelet="db2", depth=3, theme=theme), left_out=left_out)
+            drawn = {p["value"] if isinstance(p, dict) else p for p in page.evaluate(papers)}
+            assert LOOKS[theme].paper in drawn
+            assert LOOKS[other].paper not in drawn
+            page.get_by_text("light / dark").click()
+
+
+def test_nothing_is_wider_than_the_page(stored):
+    for width in (400, 800, 1280):
+        stored.set_viewport_size({"width": width, "height": 800})
         for view in ("filters", "tree", "responses", "memory"):
-            choose(page, view=view)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+            choose(stored, view=view)
+            assert stored.evaluate("document.documentElement.scrollWidth") <= width, (view, width)

@@ -203,7 +203,7 @@ async function start() {
     for (const name of ["wavelet", "depth", "signal"]) widgets[name].value = state[name]
     widgets.tree_select.active = choices.tree_select.indexOf(state.tree_select)
     tabs.active = names.indexOf(state.view)
-    page.data = {query: [query()], view: [state.view], theme: [state.theme], views: names}
+    page.data = {query: [query()], view: [state.view], theme: [state.theme], views: [names]}
     following = false
   }
 
