@@ -1,5 +1,7 @@
 """The numbers of the page's trained network against the network itself; checkpoints of every kind, and files that are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from stand_in import NETWORKS
@@ -7,6 +9,7 @@ from stand_in import NETWORKS
 from multires_ref import Model, NetworkConfig, equivalent_kernel, init_params, load_model, multires_conv, save_model
 from multires_ref.explore import network_data
 from multires_ref.explore.network_data import Place
+from multires_ref.explore.state import State
 from multires_ref.explore.trained import (
     Trained,
     kernel_by_scale,
@@ -15,6 +18,8 @@ from multires_ref.explore.trained import (
     one_channel,
     open_trained,
 )
+from multires_ref.explore.view import Material
+from multires_ref.explore.views import VIEWS
 from multires_ref.memories import past, recover_past
 from multires_ref.plots.attribution import decision_parts
 from multires_ref.plots.model import channel_of_layer
@@ -233,3 +238,131 @@ def test_every_channel_of_a_signal_is_drawn():
     shown = network_data.signal(trained, PLACES[0])
     assert [*shown] == ["n", "x0", "x1"]
     np.testing.assert_array_equal(shown["x1"], trained.shown(0).x[1])
+
+
+# the view: data, lines of Python, and what the page says
+
+
+def shown(trained: Trained, **settings) -> tuple[State, Material]:
+    """Settings and material of a page on which the view of the network is open."""
+    return State(view="network", **settings), Material(trained=trained)
+
+
+def check_lines(state: State, material: Material) -> None:
+    """The lines of Python run, and give the arrays of the picture."""
+    data, made = VIEWS["network"].data(state, material), {}
+    exec(VIEWS["network"].python(state, material), made)
+    trained = material.trained
+    for name in ("h0", "h1") if trained.before is None else ("h0", "h1", "h0_start", "h1_start"):
+        np.testing.assert_array_equal(made[name], data["network_taps"][name], err_msg=name)
+    np.testing.assert_allclose(made["kernel"], data["network_kernel"]["kernel"], **TIGHT)
+    np.testing.assert_array_equal(made["v"], data["network_input"]["v"])
+    np.testing.assert_array_equal(network_data.memory_picture(made["z"])[::-1], data["network_memory"]["image"][0])
+    recovered = data["network_recovered"]
+    np.testing.assert_allclose(made["estimate"][: len(recovered["t"])], recovered["estimate"], rtol=1e-7, atol=1e-9)
+    np.testing.assert_array_equal(np.atleast_2d(made["x"])[-1], data["network_signal"][f"x{len(np.atleast_2d(made['x'])) - 1}"])
+    assert made["n"] == data["network_cursor"]["n"][0]
+    if trained.config.kind == "classifier":
+        np.testing.assert_array_equal(made["logits"], data["network_outputs"]["logit"])
+        binned = data["network_decision"]["part"].sum()
+        np.testing.assert_allclose(made["parts"].sum(), binned, rtol=1e-3, atol=1e-6)
+
+
+def test_the_lines_of_python_give_what_is_drawn_of_a_run(digits):
+    check_lines(*shown(digits, layer=2, channel=11, example=3, target=5, n=20))
+
+
+@pytest.mark.parametrize("settings", [{"tied": False}, {"kind": "autoregressive", "d_input": 1, "d_output": 30}], ids=str)
+def test_the_lines_of_python_give_what_is_drawn_of_a_checkpoint(tmp_path, settings):
+    given = {"d_input": 2, "d_output": 3, "d_model": 6, "n_layers": 3, "max_length": 32} | settings
+    save_model(Model.init(NetworkConfig(**given), np.random.default_rng(0), "float64"), tmp_path / "model.safetensors")
+    check_lines(*shown(open_trained(tmp_path / "model.safetensors"), layer=1, channel=2, level=2))
+
+
+def test_the_lines_of_python_read_the_users_signal(tmp_path):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(3).standard_normal((1, 90)))
+    check_lines(*shown(open_trained(DIGITS, tmp_path / "mine.npy"), layer=3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"layer": 4}, "layer must be between 0 and 3; got 4"),
+        ({"channel": 48}, "channel must be between 0 and 47; got 48"),
+        ({"example": 360}, "example must be between 0 and 359; got 360"),
+        ({"target": 11}, "target must be between 0 and 10; got 11"),
+    ],
+    ids=str,
+)
+def test_what_the_network_does_not_have_is_one_sentence(digits, settings, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        VIEWS["network"].data(*shown(digits, **settings))
+
+
+@pytest.fixture
+def bad_files(tmp_path) -> dict[str, str]:
+    """Files that are no checkpoint, each with what must be said of it."""
+    good = Path(DIGITS).read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(good[: len(good) // 2])
+    (tmp_path / "text.safetensors").write_text("no checkpoint")
+    (tmp_path / "model.txt").write_text("no checkpoint")
+    (tmp_path / "empty").mkdir()
+    names = {"cut.safetensors": "cut.safetensors", "text.safetensors": "text.safetensors", "model.txt": "must be a run folder"}
+    names |= {"empty": "no checkpoint", "nothing": "no run folder or checkpoint"}
+    return {str(tmp_path / name): said for name, said in names.items()}
+
+
+def test_a_bad_checkpoint_is_one_line_on_the_command_line(bad_files, capsys):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    from multires_ref.cli import main
+
+    for path, said in bad_files.items():
+        assert main(["explore", path, "--no-browser"]) != 0
+        error = capsys.readouterr().err.strip()
+        assert said in error
+        assert len(error.splitlines()) == 1, error
+
+
+def test_a_bad_checkpoint_is_one_sentence_on_the_page(bad_files, digits):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    from multires_ref.explore.desk import Desk
+    from multires_ref.explore.network_figures import open_other
+
+    desk = Desk(*shown(open_trained(DIGITS), channel=3))
+    desk.change()
+    before = desk.sources["network_taps"].data["h0"]
+    for path, said in bad_files.items():
+        open_other(desk, path)
+        assert said in desk.message
+        assert "\n" not in desk.message
+    np.testing.assert_array_equal(desk.sources["network_taps"].data["h0"], before)
+
+
+def test_another_checkpoint_takes_the_place_of_the_first(tmp_path):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    from multires_ref.explore.desk import Desk
+    from multires_ref.explore.network_figures import open_other
+
+    model = Model.init(NetworkConfig(1, 3, d_model=4, n_layers=2, max_length=16, tied=False), np.random.default_rng(2))
+    save_model(model, tmp_path / "other.safetensors")
+    desk = Desk(*shown(open_trained(DIGITS), layer=3, channel=40, example=7, target=9))
+    desk.change()
+    open_other(desk, str(tmp_path / "other.safetensors"))
+    assert desk.message == ""
+    assert (desk.state.layer, desk.state.channel, desk.state.example, desk.state.target) == (0, 0, 0, 0)
+    h0 = model.params["blocks"][0]["conv"]["h0"][0, 0]
+    np.testing.assert_array_equal(desk.sources["network_taps"].data["h0"], h0.astype(float))
+
+
+@pytest.mark.parametrize("kind", ["tokens", "density", "labels", "many"])
+def test_networks_of_every_kind_are_drawn(kind):
+    pytest.importorskip("bokeh", reason="bokeh is not installed")
+    from multires_ref.explore.desk import Desk
+
+    many = NetworkConfig(12, 71, d_model=4, n_layers=2, max_length=64, tree_select="uniform", memory_size=50, tied=False)
+    config = many if kind == "many" else NETWORKS[kind]
+    desk = Desk(*shown(Trained("none", Model.init(config, np.random.default_rng(0)))))
+    desk.change()
+    assert desk.message == ""
+    desk.change(channel=1, level=2, theme="dark")
+    assert desk.message == ""

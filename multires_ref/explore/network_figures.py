@@ -11,7 +11,7 @@ from .hearing import subscript
 from .look import new_figure, put_legend
 from .network_data import place_of
 from .state import State
-from .trained import Trained
+from .trained import Trained, open_trained
 from .view import Data, Picture
 
 OCTAVES = [2**e for e in range(24)]
@@ -23,7 +23,7 @@ def build_network(desk: Any) -> Picture:
     from bokeh.models import Div
 
     trained = desk.material.trained
-    words = {name: Div(name=f"network_{name}", styles={"color": desk.look.ink}) for name in ("about", "example")}
+    words = {name: Div(name=f"network_{name}", sizing_mode="stretch_width") for name in ("about", "example")}
     figures = {"paths": paths(desk), "taps": tap_figure(desk), "kernel": kernel_figure(desk)}
     figures |= {"signal": signal_figure(desk), "input": input_figure(desk)}
     figures |= {"memory": memory_figure(desk), "recovered": recovered_figure(desk)}
@@ -32,14 +32,12 @@ def build_network(desk: Any) -> Picture:
     for_example = [figures["signal"], figures["input"], figures["memory"], figures["recovered"]]
     if trained.config.kind == "classifier":
         figures |= {"outputs": outputs_figure(desk), "decision": decision_figure(desk)}
-        for_example += [beside((figures["outputs"], 1), (figures["decision"], 2))]
-    widgets = controls(desk)
+        for_example += [desk.side_by_side(figures["outputs"], figures["decision"])]
+    widgets = controls(desk) | {"open": opener(desk)}
     layer_widgets, signal_widgets = ([widgets[name] for name in group if name in widgets] for group in CONTROLS)
     layout = column(
-        beside(*((widget, 1) for widget in layer_widgets)), words["about"],
-        beside((figures["paths"], 1), (figures["taps"], 1)), figures["kernel"],
-        beside(*((widget, 1) for widget in signal_widgets)), words["example"], *for_example,
-        sizing_mode="stretch_width",
+        words["about"], desk.side_by_side(*layer_widgets), desk.side_by_side(figures["paths"], figures["taps"]),
+        figures["kernel"], desk.side_by_side(*signal_widgets), words["example"], *for_example, sizing_mode="stretch_width",
     )  # fmt: skip
 
     def refresh(state: State, data: Data) -> None:
@@ -59,6 +57,7 @@ def build_network(desk: Any) -> Picture:
             figures["outputs"].title.text = "The network's outputs (logits)"
             figures["decision"].title.text = f"What speaks for {name}, by scale and lag of the last layer"
         figures["signal"].x_range.update(start=-0.5, end=shown.x.shape[-1] - 0.5)
+        colour_levels(figures["kernel"], desk.look.levels(trained.config.J))
         words["about"].text = about(trained)
         words["example"].text = about_example(trained, place.example)
         set_controls(widgets, trained, state, n, shown.x.shape[-1])
@@ -66,16 +65,7 @@ def build_network(desk: Any) -> Picture:
     return Picture(layout, refresh)
 
 
-CONTROLS = (("layer", "channel", "level", "strongest"), ("example", "n", "target"))
-
-
-def beside(*parts: tuple[Any, int]) -> Any:
-    """Parts side by side, as wide as their weights say, and one below the other where the page is narrow."""
-    from bokeh.layouts import row
-
-    for part, weight in parts:
-        part.styles = part.styles | {"flex": f"{weight} 1 {160 + 100 * weight}px"}
-    return row(*(part for part, _ in parts), sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
+CONTROLS = (("open", "layer", "channel", "level", "strongest"), ("example", "n", "target"))
 
 
 def about(trained: Trained) -> str:
@@ -111,7 +101,7 @@ def paths(desk: Any) -> Any:
     from bokeh.models import HoverTool, TapTool
 
     look = desk.look
-    figure = new_figure(look, 330, "gain for a constant", "gain for the fastest alternation", name="network_paths")
+    figure = new_figure(look, 330, "gain for a constant", "gain for the fastest alternation", name="network_paths_figure")
     points = []
     for name, colour, marker in (("h0", look.low, "circle"), ("h1", look.high, "square")):
         source = desk.source(f"network_paths_{name}")
@@ -143,8 +133,9 @@ def tap_figure(desk: Any) -> Any:
     from bokeh.transform import dodge
 
     look, source = desk.look, desk.source("network_taps")
-    figure = new_figure(look, 330, "lag k (samples)", "weight", name="network_taps")
+    figure = new_figure(look, 330, "lag k (samples)", "weight", x_range=(-0.5, 1.5), name="network_taps_figure")
     figure.xaxis.ticker.update(min_interval=1)
+    figure.x_range.update(start=-0.5, end=len(source.data["lag"]) - 0.5)
     for name, colour, marker, shift in (("h0", look.low, "circle", -0.08), ("h1", look.high, "square", 0.08)):
         lag = dodge("lag", shift, range=figure.x_range)
         figure.segment(lag, 0, lag, name, source=source, color=colour, line_width=2)
@@ -155,7 +146,8 @@ def tap_figure(desk: Any) -> Any:
                 legend_label="at the start",
             )  # fmt: skip
     zero_line(figure, look)
-    put_legend(figure, look, "top_right")
+    put_legend(figure, look, "center")
+    figure.add_layout(figure.legend[0], "below")
     return figure
 
 
@@ -179,7 +171,7 @@ def kernel_figure(desk: Any) -> Any:
 
     look, source = desk.look, desk.source("network_kernel")
     J = desk.material.trained.config.J
-    figure = new_figure(look, 280, "samples back, t + 1", "weight of v[n-t]", x_axis_type="log", name="network_kernel")
+    figure = new_figure(look, 280, "samples back, t + 1", "weight of v[n-t]", x_axis_type="log", name="network_kernel_figure")
     octave_axis(figure)
     for name in source.data:
         if name not in ("lag", "kernel"):
@@ -187,13 +179,22 @@ def kernel_figure(desk: Any) -> Any:
             colour, dash = (look.mark, "dashed") if name[0] == "a" else (look.levels(J)[level - 1], "solid")
             figure.step(
                 "lag", name, source=source, mode="center", color=colour, line_dash=dash, line_width=1.5,
-                legend_label=name[0] + subscript(level),
+                legend_label=name[0] + subscript(level), name=name,
             )  # fmt: skip
     whole = figure.step("lag", "kernel", source=source, mode="center", color=look.ink, line_width=2.5, legend_label="the kernel")
     figure.add_tools(HoverTool(renderers=[whole], tooltips=[("t + 1", "@lag"), ("weight", "@kernel{0.0000}")], mode="vline"))
     zero_line(figure, look)
-    put_legend(figure, look, "top_right", ncols=min(6, J + 2))
+    put_legend(figure, look, "center", orientation="vertical", spacing=0, glyph_width=16, glyph_height=16)
+    figure.add_layout(figure.legend[0], "right")
     return figure
+
+
+def colour_levels(figure: Any, colours: list[str]) -> None:
+    """The curves of the details in the colours of their levels, which the theme changes."""
+    for renderer in figure.renderers:
+        name = renderer.name or ""
+        if name.startswith("b"):
+            renderer.glyph.line_color = colours[int(name[1:]) - 1]
 
 
 def signal_figure(desk: Any) -> Any:
@@ -202,7 +203,7 @@ def signal_figure(desk: Any) -> Any:
     trained = desk.material.trained
     tokens = trained.config.encoder == "embedding"
     figure = new_figure(
-        look, 150, "time n (samples)", "token" if tokens else "amplitude", x_range=(-0.5, 1), name="network_signal"
+        look, 150, "time n (samples)", "token" if tokens else "amplitude", x_range=(-0.5, 1), name="network_signal_figure"
     )
     names = [name for name in source.data if name != "n"]
     colours = [look.ink, look.low, look.high, look.sum, look.quiet, *look.levels(3)]
@@ -220,7 +221,7 @@ def signal_figure(desk: Any) -> Any:
 def input_figure(desk: Any) -> Any:
     """The input of the chosen channel of the chosen layer, with the cursor."""
     look = desk.look
-    figure = new_figure(look, 150, "", "amplitude", name="network_input")
+    figure = new_figure(look, 150, "", "amplitude", name="network_input_figure")
     figure.line("n", "v", source=desk.source("network_input"), color=look.ink)
     figure.vspan("n", source=desk.source("network_cursor"), color=look.mark, line_width=2)
     return figure
@@ -233,7 +234,7 @@ def memory_figure(desk: Any) -> Any:
 
     look, config = desk.look, desk.material.trained.config
     figure = new_figure(
-        look, 90 + 18 * min(config.m, 40), "time n (samples)", "", y_range=(-0.5, config.m - 0.5), name="network_memory"
+        look, 90 + 18 * min(config.m, 40), "time n (samples)", "", y_range=(-0.5, config.m - 0.5), name="network_memory_figure"
     )
     colours = LinearColorMapper(Cividis256, low=-1, high=1)
     figure.image("image", "x", "y", "dw", "dh", source=desk.source("network_memory"), color_mapper=colours)
@@ -288,7 +289,7 @@ def name_rows(figure: Any, names: list[str]) -> None:
 def recovered_figure(desk: Any) -> Any:
     """The past at the cursor, and what the memory tells of it."""
     look, source = desk.look, desk.source("network_recovered")
-    figure = new_figure(look, 190, "time before n (samples)", "amplitude", name="network_recovered")
+    figure = new_figure(look, 190, "time before n (samples)", "amplitude", name="network_recovered_figure")
     figure.line("t", "past", source=source, color=look.quiet, line_width=1.5, legend_label="the past")
     figure.step("t", "estimate", source=source, mode="center", color=look.low, line_width=2, legend_label="from the memory alone")
     put_legend(figure, look, "top_left")
@@ -299,7 +300,7 @@ def outputs_figure(desk: Any) -> Any:
     """The outputs as bars."""
     look, source = desk.look, desk.source("network_outputs")
     names = [str(name) for name in source.data["name"]]
-    figure = new_figure(look, 330, "logit", "", y_range=names[::-1], name="network_outputs")
+    figure = new_figure(look, 330, "logit", "", y_range=names[::-1], name="network_outputs_figure")
     figure.hbar("name", right="logit", height=0.7, source=source, color=look.low)
     figure.ygrid.grid_line_color = None
     if len(names) > 24:
@@ -315,11 +316,11 @@ def decision_figure(desk: Any) -> Any:
     look, source = desk.look, desk.source("network_decision")
     names = [on_screen(name) for name in dict.fromkeys(source.data["name"])]
     y_range = (-0.5, len(names) - 0.5)
-    figure = new_figure(look, 330, "samples back, t + 1", "", x_axis_type="log", y_range=y_range, name="network_decision")
+    figure = new_figure(look, 330, "samples back, t + 1", "", x_axis_type="log", y_range=y_range, name="network_decision_figure")
     octave_axis(figure)
     colours = LinearColorMapper(Cividis256, low=-1, high=1)
     fill = {"field": "share", "transform": colours}
-    figure.quad("left", "right", "top", "bottom", source=source, line_color=None, fill_color=fill)
+    figure.quad("left", "right", "top", "bottom", source=source, line_color=fill, fill_color=fill)
     tips = [("scale", "@name"), ("t + 1", "@left to @right"), ("part of the margin", "@part{0.0000}")]
     figure.add_tools(HoverTool(tooltips=tips))
     figure.add_layout(color_bar(ColorBar, colours, look), "right")
@@ -345,11 +346,44 @@ def controls(desk: Any) -> dict[str, Any]:
         classes = [(str(c + 1), trained.output_name(c)) for c in range(config.d_output)]
         found["target"] = Select(title="What speaks for", options=[("0", "the network's answer"), *classes], value="0")
     for name, widget in found.items():
-        widget.name = f"network_choose_{name}"
-        widget.on_change("value", lambda _, old, new, name=name: desk.change(**{name: int(new or 0)}))
-    found["strongest"] = Button(label="The strongest channel", name="network_strongest", styles={"align-self": "end"})
+        widget.update(name=f"network_choose_{name}", sizing_mode="stretch_width")
+        widget.on_change("value", lambda _, old, new, name=name: choose(desk, name, new))
+    found["strongest"] = Button(label="the strongest channel", name="network_strongest", align="end")
     found["strongest"].on_click(lambda: desk.change(channel=trained.strongest(desk.state.layer)))
     return found
+
+
+def opener(desk: Any) -> Any:
+    """A field that takes the path of another run or checkpoint."""
+    from bokeh.models import TextInput
+
+    field = TextInput(
+        title="Another run or checkpoint", placeholder="runs/digits-...", name="network_open", sizing_mode="stretch_width"
+    )
+    field.on_change("value", lambda _, old, new: open_other(desk, new.strip()))
+    return field
+
+
+def open_other(desk: Any, path: str) -> None:
+    """Show another network on this page, or say in a sentence why it cannot be read."""
+    if not path or desk.following:
+        return
+    try:
+        trained = open_trained(path)
+    except (OSError, ValueError, ImportError) as error:
+        desk.say(str(error))
+        return
+    desk.material.trained = trained
+    desk.pictures.pop("network", None)
+    for name in [name for name in desk.sources if name.startswith("network_")]:
+        del desk.sources[name]
+    desk.change(layer=0, channel=0, level=0, example=0, target=0)
+
+
+def choose(desk: Any, name: str, value: Any) -> None:
+    """What the user of a control sets; nothing where the page itself brought it in step."""
+    if not desk.following and not (name in ("channel", "example") and value is None):
+        desk.change(**{name: int(value)})
 
 
 def set_controls(widgets: dict[str, Any], trained: Trained, state: State, n: int, length: int) -> None:

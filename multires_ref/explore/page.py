@@ -129,10 +129,10 @@ class Page:
         code = "window.multires?.copy(python.text, cb_obj.origin, label)"
         copy.js_on_event("button_click", CustomJS(args={"python": self.python, "label": COPY}, code=code))
         self.pictures = column(sizing_mode="stretch_width")
-        beside = column(*self.groups.values(), width=250, stylesheets=[InlineStyleSheet(css=IN_LINES)])
+        self.beside = column(*self.groups.values(), width=250, stylesheets=[InlineStyleSheet(css=IN_LINES)])
         main = column(self.about, self.pictures, copy, self.python, sizing_mode="stretch_width")
         top = row(self.tabs, theme, sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
-        body = self.desk.side_by_side(beside, main)
+        body = self.desk.side_by_side(self.beside, main)
         root = column(top, self.message, body, sizing_mode="stretch_width", name="root")
         dress(root)
         return root
@@ -152,6 +152,7 @@ class Page:
         self.tabs.active = views.index(desk.state.view)
         for name, group in self.groups.items():
             group.visible = name in desk.view.controls
+        self.beside.visible = bool(desk.view.controls)
         self.message.update(text=f'<div class="message" role="alert">{escape(desk.message)}</div>', visible=bool(desk.message))
         self.about.text, self.python.text = desk.view.about, desk.view.python(desk.state, desk.material)
         layouts = [picture.layout for picture in desk.pictures.values()]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..curves import strip_figure, strip_title
+from ..hearing import extremes
 from ..look import look_of, new_figure, put_legend, rows_axis, time_axis
 from ..pair import filter_lines
 from ..recordings import signal_imports, signal_lines
@@ -50,11 +51,8 @@ def data(state: State, material: Material) -> Data:
 
 
 def signal_columns(x: np.ndarray) -> dict[str, np.ndarray]:
-    """t and x; of a long signal the smallest and the largest sample of each of MOST_POINTS / 2 pieces."""
-    if len(x) <= MOST_POINTS:
-        return {"t": np.arange(len(x)), "x": x}
-    pieces = np.array_split(np.arange(len(x)), MOST_POINTS // 2)
-    chosen = np.unique([t for piece in pieces for t in (piece[x[piece].argmin()], piece[x[piece].argmax()])])
+    """t and x; of a long signal its extremes."""
+    chosen = extremes(x, MOST_POINTS)
     return {"t": chosen, "x": x[chosen]}
 
 
@@ -155,7 +153,8 @@ def fit_strips(strips: list[Any], data: Data, rate: float) -> None:
     room = 0.15 * (high - low) or 1.0
     strips[0].x_range.update(start=float(x[-1]) - 0.5, end=0.5)
     strips[0].y_range.update(start=min(low, 0) - room, end=max(high, 0) + room)
-    time_axis(strips[-1], rate, "time before n")
+    for strip in strips:
+        time_axis(strip, rate, "time before n" if strip is strips[-1] else "")
 
 
 def signal_figure(desk: Any) -> Any:
@@ -175,7 +174,7 @@ def signal_figure(desk: Any) -> Any:
     move = CustomJS(code="window.multires?.move_to(cb_obj.x)")
     for event in (PanStart, Pan, Tap):
         picture.js_on_event(event, move)
-    put_legend(picture, look, "top_left")
+    put_legend(picture, look, "above")
     return picture
 
 
