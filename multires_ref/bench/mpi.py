@@ -1,8 +1,8 @@
 """Training steps on one and on two processes by MPI, and a model that carries them on to 512.
 
-At the paper's four settings, with fewer layers than in the paper and random data, a step is timed on one process and on two,
-whose threads are fixed, and on one process with as many threads as the two have together. On two processes the gradients are
-summed while the backward pass runs, and for comparison after it. Seconds at all layers are carried on from two numbers of layers.
+At the paper's four settings, with fewer layers than in the paper and random data, a step is timed on one process and on two, in
+turns, and on one process with as many threads as the two have together. On two processes the gradients are summed while the
+backward pass runs, and for comparison after it. Seconds at all layers are carried on from two numbers of layers.
 From them and from the bytes that are sent, a model with the latency and the bandwidth of a network tells how efficient 8, 64 and
 512 processes would be. What it assumes is printed. Results go to mpi.json and mpi.svg in `--out`.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -83,13 +82,11 @@ def launcher(text: str) -> list[str]:
 def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """One setting: measured on one and on two processes, and carried on."""
     task = get_task(name)
-    one = [way("few", FEW), way("more", MORE), way("half", MORE, part=0.5)]
-    two = [way("meanwhile", MORE), way("afterwards", MORE, bucket=NEVER)]
-    alone = times(name, 1, one, args.threads_each, args)
-    both = times(name, 2, two, args.threads_each, args)
-    threads = times(name, 1, [way("more", MORE)], 2 * args.threads_each, args)
+    few = args.threads_each
+    one = [way("few", FEW, few), way("more", MORE, few), way("half", MORE, few, part=0.5), way("all threads", MORE, 2 * few)]
+    two = [way("alone", MORE, few, alone=True), way("meanwhile", MORE, few), way("afterwards", MORE, few, bucket=NEVER)]
+    alone, both = times(name, 1, one, args), times(name, 2, two, args)
     step = whole_step(name, alone, args.small)
-    seconds, shared = alone["more"]["median"], both["meanwhile"]["median"]
     return {
         "task": name,
         "layers": MORE,
@@ -97,20 +94,19 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "batch": task.training.batch_size,
         "one": alone,
         "two": both,
-        "one_with_all_threads": threads["more"],
-        "efficiency": seconds / (2 * shared),
+        "efficiency": both["alone"]["median"] / (2 * both["meanwhile"]["median"]),
         "gradient_bytes": alone["more"]["gradient_bytes"],
         "at_all_layers": vars(step),
         "model": carried_on(step),
     }
 
 
-def way(name: str, layers: int, **more: Any) -> dict[str, Any]:
+def way(name: str, layers: int, threads: int, **more: Any) -> dict[str, Any]:
     """A way of taking the step, as `mpi_step.py` wants it."""
-    return {"name": name, "layers": layers, **more}
+    return {"name": name, "layers": layers, "threads": threads, **more}
 
 
-def times(name: str, processes: int, ways: list[dict[str, Any]], threads: int, args: argparse.Namespace) -> dict[str, Any]:
+def times(name: str, processes: int, ways: list[dict[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
     """What `mpi_step.py` prints on so many processes.
 
     Raises
@@ -121,9 +117,8 @@ def times(name: str, processes: int, ways: list[dict[str, Any]], threads: int, a
     spec = json.dumps({"task": name, "steps": args.steps, "small": args.small, "ways": ways})
     command = [*args.command, "-n", str(processes)] if processes > 1 else []
     command += [sys.executable, "-m", "multires_ref.bench.mpi_step", spec]
-    environment = os.environ | {"MULTIRES_NUM_THREADS": str(threads)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=args.seconds)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds)
     except subprocess.TimeoutExpired:
         raise ValueError(f"{name} on {processes} processes: no result within {args.seconds:g} s; see --seconds") from None
     found = [line for line in done.stdout.splitlines() if line.startswith("{")]
@@ -167,13 +162,13 @@ def whole_step(name: str, alone: dict[str, Any], small: bool) -> Step:
 
 def lines(row: dict[str, Any]) -> list[str]:
     """What is printed of one setting."""
-    one, two, threads = row["one"]["more"], row["two"], row["one_with_all_threads"]
+    one, two, threads = row["two"]["alone"], row["two"], row["one"]["all threads"]
     meanwhile, afterwards = two["meanwhile"], two["afterwards"]
     step = row["at_all_layers"]
     text = [
         f"{row['task']}: {row['layers']} of {row['paper_layers']} layers, batch {row['batch']}",
         f"  one process {one['median']:.3f} s ({one['low']:.3f} to {one['high']:.3f}), "
-        f"with all threads {threads['median']:.3f} s; two processes {meanwhile['median']:.3f} s "
+        f"with twice the threads {threads['median']:.3f} s; two processes {meanwhile['median']:.3f} s "
         f"({meanwhile['low']:.3f} to {meanwhile['high']:.3f}): efficiency {row['efficiency']:.2f}",
         f"  {row['gradient_bytes'] / 1e6:.2f} MB of gradients; summed after the backward pass {afterwards['median']:.3f} s; "
         f"of these times rank 0 waited {meanwhile['waited']:.3f} s and {afterwards['waited']:.3f} s",
