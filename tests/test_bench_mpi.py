@@ -46,11 +46,11 @@ def test_what_is_measured_is_carried_on_printed_and_drawn(tmp_path, monkeypatch,
 
     def times(name, processes, ways, args):
         asked.append((processes, [(way["name"], way["threads"]) for way in ways]))
-        made_up = {"few": 0.3, "more": 0.4, "half": 0.3, "meanwhile": 0.25, "afterwards": 0.26, "alone": 0.4, "all threads": 0.3}
+        made_up = {"few": 0.3, "more": 0.4, "half": 0.3, "meanwhile": 0.25, "afterwards": 0.26, "alone": 0.4}
         size = {"few": 1000, "more": 1500, "half": 1500}
         return {
             way["name"]: {
-                "median": made_up[way["name"]], "low": 0.2, "high": 0.5, "rounds": 3, "waited": 0.01,
+                "median": made_up[way["name"]], "low": 0.2, "high": 0.5, "rounds": 3, "waited": 0.01, "cpu": made_up[way["name"]],
                 "gradient_bytes": size.get(way["name"], 1500),
             }
             for way in ways
@@ -60,7 +60,7 @@ def test_what_is_measured_is_carried_on_printed_and_drawn(tmp_path, monkeypatch,
     monkeypatch.setattr(mpi, "launcher", str.split)
     assert main(["bench", "mpi", "--tasks", "ptbxl", "--out", str(tmp_path)]) == 0
     assert asked == [
-        (1, [("few", 1), ("more", 1), ("half", 1), ("all threads", 2)]),
+        (1, [("few", 1), ("more", 1), ("half", 1)]),
         (2, [("alone", 1), ("meanwhile", 1), ("afterwards", 1)]),
     ]
     row = json.loads((tmp_path / "mpi.json").read_text())["rows"][0]

@@ -1,10 +1,11 @@
 """Training steps on one and on two processes by MPI, and a model that carries them on to 512.
 
 At the paper's four settings, with fewer layers than in the paper and random data, a step is timed on one process and on two, in
-turns, and on one process with as many threads as the two have together. On two processes the gradients are summed while the
-backward pass runs, and for comparison after it. Seconds at all layers are carried on from two numbers of layers.
-From them and from the bytes that are sent, a model with the latency and the bandwidth of a network tells how efficient 8, 64 and
-512 processes would be. What it assumes is printed. Results go to mpi.json and mpi.svg in `--out`.
+turns. On two processes the gradients are summed while the backward pass runs, and for comparison after it. Beside seconds on the
+clock stand seconds of CPU time, which neighbours on a busy machine disturb less; with one thread for each process the efficiency
+and the model are computed from these. Seconds at all layers are carried on from two numbers of layers. From them and from the
+bytes that are sent, a model with the latency and the bandwidth of a network tells how efficient 8, 64 and 512 processes would be.
+What it assumes is printed. Results go to mpi.json and mpi.svg in `--out`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", nargs="+", choices=SETTINGS, metavar="TASK", default=list(SETTINGS), help=tasks)
     parser.add_argument("--steps", type=int, default=3, help="timed steps of each (default: 3)")
     parser.add_argument("--threads-each", type=int, default=1, metavar="N", help="threads of each process (default: 1)")
+    parser.add_argument("--compare-threads", action="store_true", help="also one process with as many threads as the two have")
     parser.add_argument("--launcher", default=LAUNCHER, help=f"what starts processes (default: {LAUNCHER!r})")
     parser.add_argument("--seconds", type=float, default=600.0, help="limit for one measurement (default: 600.0)")
     parser.add_argument("--small", action="store_true", help="tiny networks: to see that it runs, not for figures")
@@ -55,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
     about = machine(threads, more=("mpi4py",))
     print(machine_line(about))
     rows = []
+    Path(args.out).mkdir(parents=True, exist_ok=True)
     for name in args.tasks:
         rows.append(measured(name, args))
         print("\n".join(lines(rows[-1])), flush=True)
+        write_json(Path(args.out) / "mpi.json", {"machine": about, "rows": rows, "assumptions": ASSUMPTIONS})
     print("the model assumes:\n" + "\n".join(f"  - {line}" for line in ASSUMPTIONS))
-    Path(args.out).mkdir(parents=True, exist_ok=True)
-    write_json(Path(args.out) / "mpi.json", {"machine": about, "rows": rows, "assumptions": ASSUMPTIONS})
     return 0
 
 
@@ -82,11 +84,15 @@ def launcher(text: str) -> list[str]:
 def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """One setting: measured on one and on two processes, and carried on."""
     task = get_task(name)
-    few = args.threads_each
-    one = [way("few", FEW, few), way("more", MORE, few), way("half", MORE, few, part=0.5), way("all threads", MORE, 2 * few)]
-    two = [way("alone", MORE, few, alone=True), way("meanwhile", MORE, few), way("afterwards", MORE, few, bucket=NEVER)]
+    threads = args.threads_each
+    one = [way("few", FEW, threads), way("more", MORE, threads), way("half", MORE, threads, part=0.5)]
+    two = [way("alone", MORE, threads, alone=True), way("meanwhile", MORE, threads)]
+    two += [way("afterwards", MORE, threads, bucket=NEVER)]
+    if args.compare_threads:
+        one += [way("twice the threads", MORE, 2 * threads)]
     alone, both = times(name, 1, one, args), times(name, 2, two, args)
-    step = whole_step(name, alone, args.small)
+    clock = "cpu" if threads == 1 else "median"
+    step = whole_step(name, alone, clock, args.small)
     return {
         "task": name,
         "layers": MORE,
@@ -94,7 +100,8 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "batch": task.training.batch_size,
         "one": alone,
         "two": both,
-        "efficiency": both["alone"]["median"] / (2 * both["meanwhile"]["median"]),
+        "clock": clock,
+        "efficiency": both["alone"][clock] / (2 * both["meanwhile"][clock]),
         "gradient_bytes": alone["more"]["gradient_bytes"],
         "at_all_layers": vars(step),
         "model": carried_on(step),
@@ -140,8 +147,8 @@ def last_error(text: str) -> str:
     return (named or lines or ["no message"])[-1]
 
 
-def whole_step(name: str, alone: dict[str, Any], small: bool) -> Step:
-    """The step at all layers of the paper, carried on linearly from two numbers of layers."""
+def whole_step(name: str, alone: dict[str, Any], clock: str, small: bool) -> Step:
+    """The step at all layers of the paper, carried on linearly from two numbers of layers, in seconds of `clock`."""
     from .mpi_step import network_of
 
     task = get_task(name)
@@ -151,33 +158,43 @@ def whole_step(name: str, alone: dict[str, Any], small: bool) -> Step:
     def carried(key: str) -> float:
         return more[key] + layers * max(0, more[key] - few[key]) / (MORE - FEW)
 
-    unshared = min(1.0, max(0.0, 2 * half["median"] / more["median"] - 1))
+    unshared = min(1.0, max(0.0, 2 * half[clock] / more[clock] - 1))
     gathers, numbers = 2, 2 * 8
     if task.network.norm == "batch":
         network = network_of(task, task.network.n_layers, small)
         gathers += 2 * network.n_layers
         numbers += 2 * network.n_layers * 2 * network.d_model * 4
-    return Step(carried("median"), unshared, task.training.batch_size, round(carried("gradient_bytes")), gathers, numbers)
+    return Step(carried(clock), unshared, task.training.batch_size, round(carried("gradient_bytes")), gathers, numbers)
 
 
 def lines(row: dict[str, Any]) -> list[str]:
     """What is printed of one setting."""
-    one, two, threads = row["two"]["alone"], row["two"], row["one"]["all threads"]
-    meanwhile, afterwards = two["meanwhile"], two["afterwards"]
+    alone, meanwhile, afterwards = (row["two"][key] for key in ("alone", "meanwhile", "afterwards"))
     step = row["at_all_layers"]
     text = [
         f"{row['task']}: {row['layers']} of {row['paper_layers']} layers, batch {row['batch']}",
-        f"  one process {one['median']:.3f} s ({one['low']:.3f} to {one['high']:.3f}), "
-        f"with twice the threads {threads['median']:.3f} s; two processes {meanwhile['median']:.3f} s "
-        f"({meanwhile['low']:.3f} to {meanwhile['high']:.3f}): efficiency {row['efficiency']:.2f}",
-        f"  {row['gradient_bytes'] / 1e6:.2f} MB of gradients; summed after the backward pass {afterwards['median']:.3f} s; "
-        f"of these times rank 0 waited {meanwhile['waited']:.3f} s and {afterwards['waited']:.3f} s",
-        f"  at all layers: {step['seconds']:.2f} s, {step['gradient_bytes'] / 1e6:.2f} MB, of which "
+        f"  one process {clocks(alone)}; two processes {clocks(meanwhile)}: efficiency {row['efficiency']:.2f}",
+        f"  {row['gradient_bytes'] / 1e6:.2f} MB of gradients; summed after the backward pass {clocks(afterwards)}; "
+        f"rank 0 waited {meanwhile['waited']:.3f} s and {afterwards['waited']:.3f} s",
+        f"  at all layers: {step['seconds']:.2f} s, {step['gradient_bytes'] / 1e6:.2f} MB; "
         f"{step['unshared']:.0%} of the time does not become less with the share",
     ]
+    if "twice the threads" in row["one"]:
+        text.append(f"  one process with twice the threads {clocks(row['one']['twice the threads'])}")
     for network in dict.fromkeys(found["network"] for found in row["model"]):
         for divided, what in ((True, "batch divided"), (False, "a batch for each process")):
             found = [r for r in row["model"] if r["network"] == network and r["divided"] == divided]
             cells = [f"{r['processes']}: {r['efficiency_not_hidden']:.2f} to {r['efficiency_hidden']:.2f}" for r in found]
             text.append(f"  efficiency by the model, {network}, {what}: {', '.join(cells)}")
     return text
+
+
+def clocks(row: dict[str, Any]) -> str:
+    """Seconds on the clock, and of CPU time on rank 0.
+
+    Examples
+    --------
+    >>> clocks({"median": 2.5, "cpu": 1.0})
+    '2.500 s (CPU 1.000 s)'
+    """
+    return f"{row['median']:.3f} s (CPU {row['cpu']:.3f} s)"

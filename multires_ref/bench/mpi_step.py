@@ -74,9 +74,10 @@ class Waiting:
 
 
 def measure(ranks: Any, spec: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of every way, which take turns, and what rank 0 waited in them."""
+    """Seconds of every way, which take turns; of these what rank 0 waited, and its seconds of CPU time."""
     task, waiting = get_task(spec["task"]), Waiting(ranks)
-    steps, sizes, waited = {}, {}, {way["name"]: [] for way in spec["ways"]}
+    steps, sizes = {}, {}
+    waited, cpu = ({way["name"]: [] for way in spec["ways"]} for _ in range(2))
     for way in spec["ways"]:
         network = network_of(task, way["layers"], spec["small"])
         alone = way.get("alone", False)
@@ -84,10 +85,11 @@ def measure(ranks: Any, spec: dict[str, Any]) -> dict[str, Any]:
 
         def timed(step: Callable[[], Any] = step, way: dict[str, Any] = way, takes_part: bool = ranks.first or not alone) -> None:
             set_num_threads(way["threads"])
-            ranks.bucket, waiting.seconds = way.get("bucket", BUCKET), 0.0
+            ranks.bucket, waiting.seconds, began = way.get("bucket", BUCKET), 0.0, time.process_time()
             if takes_part:
                 step()
             waited[way["name"]].append(waiting.seconds)
+            cpu[way["name"]].append(time.process_time() - began)
 
         steps[way["name"]] = timed
 
@@ -96,8 +98,11 @@ def measure(ranks: Any, spec: dict[str, Any]) -> dict[str, Any]:
         return seconds_of(call)
 
     seconds = alternate(steps, spec["steps"], together)
+    further = {"waited": waited, "cpu": cpu}
     return {
-        name: summary(times) | {"waited": summary(waited[name][1:])["median"], "gradient_bytes": sizes[name]}
+        name: summary(times)
+        | {what: summary(values[name][1:])["median"] for what, values in further.items()}
+        | {"gradient_bytes": sizes[name]}
         for name, times in seconds.items()
     }
 
