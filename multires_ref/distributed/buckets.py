@@ -138,7 +138,7 @@ class Buckets(GradientSum):
             self.add_up(len(self.second))
         self.ranks.mpi.Request.Testall(self.second)
 
-    def result(self, grads: Params) -> Params:
+    def result(self, grads: Params) -> Params:  # they stay what they are until the next sum begins
         own = flatten(grads)
         for name in [name for name in self.places if name in self.waiting]:  # the loss does not depend on them
             self.add(name, own[name])

@@ -107,4 +107,4 @@ def wait(is_over: Callable[[], Any], look: Callable[[], None], seconds: float, w
             time.sleep(pause)
             pause = min(2 * pause, longest)
         else:
-            os.sched_yield()  # another rank may be waiting for this CPU
+            time.sleep(0)  # another rank may be waiting for this CPU

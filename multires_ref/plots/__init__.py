@@ -39,6 +39,7 @@ MODULES = {
     "predicted": ("plot_predicted", "plot_all_predicted"),
     "errors": ("plot_error_by_layer", "plot_layer_errors", "plot_error_study", "plot_error_studies"),
     "speed": ("plot_times", "plot_operator", "plot_steps", "plot_peaks", "plot_scaling", "plot_bench", "plot_costs"),
+    "mpi": ("plot_mpi", "plot_efficiency"),
     "peers": ("plot_peers", "plot_peers_by_kind"),
     "signal": ("plot_channels",),
     "live": ("plot_live",),

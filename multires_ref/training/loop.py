@@ -105,8 +105,8 @@ def fit(
     RunStopped
         A file of the run could not be written, for example because the disk is full. The last good checkpoint stands. Of several
         ranks only rank 0 raises it.
-    RanksDiffer
-        The ranks' parameters are not the same any more.
+    RanksDiffer, RankLost
+        The ranks' parameters are not the same any more; another rank has gone.
     FolderInUse
         Another process trains in the folder.
     FileExistsError, FileNotFoundError, ValueError, OSError
