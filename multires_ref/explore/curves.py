@@ -36,8 +36,7 @@ def gain_figure(desk: Any, name: str, height: int) -> Any:
     )  # fmt: skip
     source = desk.source(name)
     picture.multi_line("octave", "decibels", source=source, color="colour", line_width=2, line_dash="dash", legend_field="name")
-    put_legend(picture, desk.look, "center", orientation="vertical", spacing=0, glyph_width=16, glyph_height=16)
-    picture.add_layout(picture.legend[0], "right")
+    put_legend(picture, desk.look, "right")
     power = CustomJSHover(code="return (2 ** value).toPrecision(3)")
     tips = [("scale", "@name"), ("cycles per sample", "$snap_x{custom}"), ("gain", "$snap_y{0.0} dB")]
     picture.add_tools(HoverTool(tooltips=tips, formatters={"$snap_x": power}, line_policy="nearest"))
@@ -50,7 +49,7 @@ def strip_figure(desk: Any, name: str, kind: str, *, first: bool = True, last: b
 
     look = desk.look
     picture = new_figure(
-        look, 160 if last else 130, "time before n (samples)" if last else "", "x", x_range=Range1d(-1, 0),
+        look, 130 + 30 * last + 20 * first, "time before n (samples)" if last else "", "x", x_range=Range1d(-1, 0),
         y_range=Range1d(-1, 1), title=kind,
     )  # fmt: skip
     source, words = desk.source(name), ({"legend_label": "the past"}, {"legend_label": "recovered"}) if first else ({}, {})
@@ -59,7 +58,7 @@ def strip_figure(desk: Any, name: str, kind: str, *, first: bool = True, last: b
     tips = [("time", "@x"), ("past", "@past{0.000}"), ("recovered", f"@{kind}{{0.000}}")]
     picture.add_tools(HoverTool(renderers=[line], tooltips=tips, mode="vline"))
     if first:
-        put_legend(picture, look, "top_left")
+        put_legend(picture, look, "above")
     return picture
 
 

@@ -63,13 +63,19 @@ def new_figure(look: Look, height: int, x: str, y: str, **options: Any) -> Any:
     return picture
 
 
-def put_legend(picture: Any, look: Look, location: str = "top_right", **options: Any) -> None:
-    """Lay out the key of a figure: small, on the paper's colour."""
-    key = picture.legend
-    key.location, key.orientation = location, options.pop("orientation", "horizontal")
+def put_legend(picture: Any, look: Look, place: str = "top_right", **options: Any) -> None:
+    """Lay out the key of a figure: outside its frame, so that it hides nothing, "above" in a row or at the "right"; or inside,
+    at one of Bokeh's places such as "top_left"."""
+    key, outside = picture.legend[0], place in ("above", "right")
+    key.orientation = "vertical" if place == "right" else "horizontal"
     key.background_fill_color, key.background_fill_alpha, key.border_line_color = look.paper, 0.75, None
     key.label_text_color, key.label_text_font_size = look.ink, "12px"
-    key.padding, key.margin, key.spacing = 3, 2, 6
+    key.padding, key.margin, key.spacing = 2, 2, 0 if place == "right" else 8
+    key.glyph_width = key.glyph_height = 16
+    if outside:
+        picture.add_layout(key, place)
+    else:
+        key.location = place
     key.update(**options)
 
 
@@ -108,16 +114,15 @@ def rows_axis(picture: Any, names: list[str]) -> None:
 
 
 def time_axis(picture: Any, rate: float, name: str) -> None:
-    """An axis of samples, or of seconds where the rate is known."""
+    """An axis of samples, or of seconds where the rate is known; without a name only its numbers."""
     from bokeh.models import CustomJSTickFormatter
 
     axis = picture.xaxis[0]
     if not isinstance(axis.formatter, CustomJSTickFormatter):
         axis.formatter = CustomJSTickFormatter()
-    axis.formatter.code = (
-        f"return Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "return String(tick).replace('-', '−')"
-    )
-    axis.axis_label = f"{name} (seconds)" if rate else f"{name} (samples)"
+    value = f"Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "String(tick)"
+    axis.formatter.code = f"return ({value}).replace('-', '−')"
+    axis.axis_label = f"{name} (seconds)" if rate and name else f"{name} (samples)" if name else ""
 
 
 def dress(root: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..curves import gain_figure, impulse_figure, strip_figure, strip_title
 from ..hearing import PER_OCTAVE, gain_columns, impulse_columns, impulses
-from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis, set_ticks
+from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis, set_ticks, time_axis
 from ..pair import FREQUENCIES, filter_lines, filters_of, reconstruction
 from ..remember import memory_of, recovered
 from ..state import State
@@ -125,6 +125,7 @@ def fit_kept(picture: Any, data: Data, state: State) -> None:
     picture.title.text = f"{state.signal} at n = {state.n}, from the memory: {strip_title(**kept)}"
     room = 0.2 * float(np.ptp(p)) or 1.0
     picture.x_range.update(start=-len(p) + 0.5, end=0.5)
+    time_axis(picture, state.rate, "time before n")
     picture.y_range.update(start=float(p.min()) - room, end=float(p.max()) + 1.5 * room)
 
 
@@ -174,4 +175,4 @@ def error_figure(desk: Any) -> Any:
     return picture
 
 
-VIEW = View("filters", "Filters", 1, ABOUT, ("filters",), data, python, build)
+VIEW = View("filters", "Filters", 1, ABOUT, ("filters", "rate"), data, python, build)

@@ -155,7 +155,8 @@ def fit_strips(strips: list[Any], data: Data, rate: float) -> None:
     room = 0.15 * (high - low) or 1.0
     strips[0].x_range.update(start=float(x[-1]) - 0.5, end=0.5)
     strips[0].y_range.update(start=min(low, 0) - room, end=max(high, 0) + room)
-    time_axis(strips[-1], rate, "time before n")
+    for strip in strips:
+        time_axis(strip, rate, "time before n" if strip is strips[-1] else "")
 
 
 def signal_figure(desk: Any) -> Any:
@@ -175,7 +176,7 @@ def signal_figure(desk: Any) -> Any:
     move = CustomJS(code="window.multires?.move_to(cb_obj.x)")
     for event in (PanStart, Pan, Tap):
         picture.js_on_event(event, move)
-    put_legend(picture, look, "top_left")
+    put_legend(picture, look, "above")
     return picture
 
 

@@ -132,7 +132,7 @@ def build(desk: Any) -> Picture:
         levels = [(i, kind) for i in range(1, state.depth + 1) for kind in "ab"]
         set_ticks(tree.yaxis[0], {0.0: "x"} | {height(kind, i): coefficient_name(kind, i, 0)[:-3] for i, kind in levels})
         tree.height = 150 + 62 * state.depth
-        tree.y_range.update(start=-0.6, end=state.depth + 0.75)
+        tree.y_range.update(start=-0.6, end=state.depth + 0.5)
         if tree.tags != [steps]:
             tree.tags = [steps]
             tree.x_range.update(start=-min(steps, SHOWN) + 0.2, end=0.015 * min(steps, SHOWN) + 0.6, bounds=(-steps, 3))
@@ -193,7 +193,7 @@ def tree_figure(desk: Any) -> Any:
     wheel, pan = WheelZoomTool(dimensions="width"), PanTool(dimensions="width")
     picture.add_tools(HoverTool(renderers=[dots], tooltips="@name"), wheel, pan)
     picture.toolbar.update(active_scroll=wheel, active_drag=pan)
-    put_legend(picture, look, "top_left")
+    put_legend(picture, look, "above")
     return picture
 
 
