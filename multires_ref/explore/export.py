@@ -89,12 +89,24 @@ def page_as_html(wavelets: tuple[str, ...] = WAVELETS, depths: tuple[int, ...] =
     from bokeh.resources import INLINE
 
     choices = {"wavelet": wavelets, "depth": depths, "tree_select": SELECTS, "signal": SIGNALS}
-    page, dark = new_page("light"), new_page("dark")
-    recorder, pool = Recorder(page.doc, page.root), Pool()
+    page, dark, pool = new_page("light"), new_page("dark"), Pool()
+    recorder = Recorder(page.doc, page.root)
     frames = record(page, recorder, pool, choices)
     restrict(page, choices)
-    slots, differences = [*recorder.touched], theme_differences(recorder, Recorder(dark.doc, dark.root), pool)
-    store = {
+    differences = theme_differences(recorder, Recorder(dark.doc, dark.root), pool)
+    store = stored(recorder, frames, differences, pool, choices)
+    args = models_of(page, recorder, differences) | {"packed_store": packed(json.dumps(store).encode())}
+    args |= {"packed_numbers": packed(pool.all_numbers().tobytes()), "about_stored": ABOUT}
+    page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
+    page.told.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
+    template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text()).replace("<style>", f"{KEEP_ADDRESS}<style>")
+    return file_html(page.doc, INLINE, title=page.doc.title, template=template, suppress_callback_warning=True)
+
+
+def stored(recorder: Recorder, frames: Any, differences: Any, pool: Pool, choices: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """What `export.js` unpacks, as JSON."""
+    slots = [*recorder.touched]
+    return {
         "attributes": [slot.attribute for slot in slots],
         "frames": {key: [frame.get(slot, -1) for slot in slots] for key, frame in frames.items()},
         "themes": [[*pair] for _, *pair in differences],
@@ -104,25 +116,29 @@ def page_as_html(wavelets: tuple[str, ...] = WAVELETS, depths: tuple[int, ...] =
         "choices": choices,
         "first": first_state(choices),
         "python": memory_lines(choices),
-        "taps": stored_taps(wavelets),
-        "memories": stored_memories(wavelets, depths, SELECTS),
+        "taps": stored_taps(choices["wavelet"]),
+        "memories": stored_memories(choices["wavelet"], choices["depth"], SELECTS),
         "signals": {name: built_in()[name].x[0].tolist() for name in SIGNALS},
-        "looks": {name: looks_for(look, depths) for name, look in LOOKS.items()},
+        "looks": {name: looks_for(look, choices["depth"]) for name, look in LOOKS.items()},
     }
-    args = {"packed_store": packed(json.dumps(store).encode()), "packed_numbers": packed(pool.all_numbers().tobytes())}
-    args |= {"models": [recorder.follow(slot.path) for slot in slots], "ask": page.ask, "answer": page.answer, "page": page.told}
-    args |= {"theme_models": [recorder.follow(slot.path) for slot, *_ in differences], "figures": computed_figures(page)}
-    args |= {"widgets": {name: page.controls[name].widget for name in LIVE}, "tabs": page.tabs, "lines": page.python}
-    args |= {
+
+
+def models_of(page: Page, recorder: Recorder, differences: Any) -> dict[str, Any]:
+    """The models that `export.js` reads and changes, by the names that it has for them."""
+    return {
+        "models": [recorder.follow(slot.path) for slot in recorder.touched],
+        "theme_models": [recorder.follow(slot.path) for slot, *_ in differences],
+        "figures": computed_figures(page),
         "sources": {name: page.desk.sources[name] for name in COMPUTED},
+        "widgets": {name: page.controls[name].widget for name in LIVE},
+        "theme_button": page.root.select_one({"name": "theme"}),
+        "ask": page.ask,
+        "answer": page.answer,
+        "page": page.told,
+        "tabs": page.tabs,
         "about": page.about,
-        "about_filters": ABOUT,
+        "lines": page.python,
     }
-    args |= {"theme_button": page.root.select_one({"name": "theme"})}
-    page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
-    page.told.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
-    template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text()).replace("<style>", f"{KEEP_ADDRESS}<style>")
-    return file_html(page.doc, INLINE, title=page.doc.title, template=template, suppress_callback_warning=True)
 
 
 def packed(data: bytes) -> str:
