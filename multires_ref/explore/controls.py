@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..base.layer_checks import TREE_SELECTS, wavelet_names
 from ..filters import FILTER_ORDERS
 from .pair import filters_of, taps_of
@@ -74,6 +76,17 @@ def typed_taps(name: str, text: str, state: State) -> dict[str, Any]:
     return own_taps(state, *((*both[n][:K], *(0.0,) * (K - len(both[n]))) for n in ("h0", "h1")))
 
 
+def taps_in_text(h: np.ndarray) -> str:
+    """Taps with six decimals, separated by commas.
+
+    Examples
+    --------
+    >>> taps_in_text(np.array([0.25, -1e-9]))
+    '0.25,0.0'
+    """
+    return in_text(tuple((h.round(6) + 0.0).tolist()))
+
+
 def whole(name: str, value: float | None) -> dict[str, Any]:
     """A whole number that was typed or chosen."""
     if value is None or value != int(value):
@@ -101,7 +114,11 @@ def filter_controls() -> dict[str, Control]:
             "filters",
             TextInput(title=f"{name}: taps, newest sample first"),
             lambda text, state, name=name: typed_taps(name, text, state),
-            put(value=lambda state, name=name: in_text(tuple(filters_of(state)[["h0", "h1"].index(name)].round(6).tolist()))),
+            put(
+                value=lambda state, name=name: in_text(
+                    tuple((filters_of(state)[["h0", "h1"].index(name)].round(6) + 0.0).tolist())
+                )
+            ),
         )
         for name in ("h0", "h1")
     }

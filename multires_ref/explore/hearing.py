@@ -126,6 +126,20 @@ def chosen_lags(values: np.ndarray) -> np.ndarray:
     return np.unique(chosen)
 
 
+def extremes(values: np.ndarray, most: int) -> np.ndarray:
+    """Which of many values [N] are drawn on an even axis: the smallest and the largest of each of `most` / 2 pieces.
+
+    Examples
+    --------
+    >>> extremes(np.array([0.0, 3.0, 1.0, -2.0, 0.0, 5.0]), most=2)
+    array([3, 5])
+    """
+    if len(values) <= most:
+        return np.arange(len(values))
+    pieces = np.array_split(np.arange(len(values)), most // 2)
+    return np.unique([t for piece in pieces for t in (piece[values[piece].argmin()], piece[values[piece].argmax()])])
+
+
 def impulse_columns(responses: list[np.ndarray], colours: list[str]) -> dict[str, dict[str, Any]]:
     """The responses of b_1, ..., b_J, a_J as steps above one another, each over its largest magnitude; and their points.
 

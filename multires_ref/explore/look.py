@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from ..plots.style import COLOURS, level_colours
 
+MOST_LABELS = 8  # on an axis of octaves: more would overlap
+
 
 class Look(NamedTuple):
     """The colours of the page: ink on paper, the grid, what is beside the point, and the marks of the pictures."""
@@ -94,14 +96,16 @@ def set_ticks(axis: Any, labels: dict[float, str]) -> None:
 
 def octave_axis(picture: Any, depth: int, rate: float = 0.0) -> None:
     """The x axis, whose numbers are log2 of cycles per sample, as octaves from 1/2 down; in hertz where the rate is known."""
-    set_ticks(picture.xaxis[0], {e: f"{rate * 2.0**e:.3g}" if rate else f"1/{2**-e}" for e in range(-depth - 2, 0)})
+    exponents = range(-1, -depth - 3, -math.ceil((depth + 2) / MOST_LABELS))[::-1]
+    set_ticks(picture.xaxis[0], {e: f"{rate * 2.0**e:.3g}" if rate else f"1/{2**-e}" for e in exponents})
     picture.xaxis.axis_label = "frequency (hertz, octaves)" if rate else "frequency (cycles per sample, octaves)"
     picture.x_range.update(start=-depth - 2, end=-0.97)
 
 
 def lag_octave_axis(picture: Any, longest: int, rate: float = 0.0) -> None:
     """The x axis, whose numbers are log2(1 + lag), as octaves of lags; in seconds where the rate is known."""
-    exponents = range(max(2, longest.bit_length() + 1))
+    octaves = max(2, longest.bit_length() + 1)
+    exponents = range(0, octaves, math.ceil(octaves / MOST_LABELS))
     set_ticks(picture.xaxis[0], {e: f"{2**e / rate:.3g}" if rate else f"{2**e:,}" for e in exponents})
     picture.xaxis.axis_label = "time back, t + 1 (seconds, octaves)" if rate else "samples back, t + 1 (octaves)"
     picture.x_range.update(start=-1, end=max(1.0, math.log2(longest + 1)))
@@ -120,7 +124,7 @@ def time_axis(picture: Any, rate: float, name: str) -> None:
     axis = picture.xaxis[0]
     if not isinstance(axis.formatter, CustomJSTickFormatter):
         axis.formatter = CustomJSTickFormatter()
-    value = f"Number((tick / {rate!r}).toPrecision(4)) + ' s'" if rate else "String(tick)"
+    value = f"Number((tick / {rate!r}).toPrecision(3)) + ' s'" if rate else "String(tick)"
     axis.formatter.code = f"return ({value}).replace('-', '−')"
     axis.axis_label = f"{name} (seconds)" if rate and name else f"{name} (samples)" if name else ""
 

@@ -83,12 +83,12 @@ def serve(material: Material, start: State, host: str = "127.0.0.1", port: int |
     int, the exit status: 0
     """
     server = new_server(material, start, host, port)
-    server.start()
     address = address_of(host, server.port, start)
-    print(f"the page is at {address} (Ctrl-C ends it)", flush=True)
-    if browser:
-        server.io_loop.add_callback(webbrowser.open, address)
     try:
+        server.start()
+        print(f"the page is at {address} (Ctrl-C ends it)", flush=True)
+        if browser:
+            server.io_loop.add_callback(webbrowser.open, address)
         server.io_loop.start()
     except KeyboardInterrupt:
         print("ended", flush=True)

@@ -81,13 +81,13 @@ def formula(row: Row, h: np.ndarray) -> str:
     Examples
     --------
     >>> formula(Row(2, "b", 4), np.array([0.5, -0.5]))
-    'b₂[n−4] = Σₖ h1[k] a₁[n−4−2k] = 0.500 a₁[n−4] − 0.500 a₁[n−6]'
+    'b₂[n−4] = Σₖ h1[k] a₁[n−4−2k] = 0.5 a₁[n−4] − 0.5 a₁[n−6]'
     """
     step, name = 2 ** (row.level - 1), "h0" if row.kind == "a" else "h1"
     below = coefficient_name("a", row.level - 1, row.lag)[:-1]
     general = f"Σₖ {name}[k] {below}−{'' if step == 1 else step}k]"
     terms = [
-        f"{'−' if tap < 0 else '+'} {abs(tap):.3f} {coefficient_name('a', row.level - 1, row.lag + k * step)}"
+        f"{'−' if tap < 0 else '+'} {abs(tap):.3g} {coefficient_name('a', row.level - 1, row.lag + k * step)}"
         for k, tap in enumerate(h)
     ]
     shown = terms if len(terms) <= SHOWN_TERMS else [*terms[: SHOWN_TERMS - 2], "+ …", terms[-1]]

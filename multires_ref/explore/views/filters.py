@@ -12,6 +12,7 @@ from ..look import lag_octave_axis, look_of, new_figure, octave_axis, rows_axis,
 from ..pair import FREQUENCIES, filter_lines, filters_of, reconstruction
 from ..remember import memory_of, recovered
 from ..state import State
+from ..tree_picture import imports_of
 from ..view import Data, Material, Picture, View
 
 ABOUT = (
@@ -20,6 +21,7 @@ ABOUT = (
 )
 HALF = FREQUENCIES // 2 + 1
 NEARLY = 0.01
+MANY_TAPS = 24  # more are drawn smaller
 
 
 def data(state: State, material: Material) -> Data:
@@ -49,7 +51,7 @@ def python(state: State, material: Material) -> str:
     return "\n".join(
         [
             "import numpy as np",
-            "from multires_ref import frequency_responses, random_filters, wavelet_filters",
+            imports_of(state, "frequency_responses"),
             "",
             *filter_lines(state),
             f"P = {PER_OCTAVE}  # frequencies in each octave",
@@ -101,7 +103,7 @@ def build(desk: Any) -> Picture:
 
     light, formula = Div(name="light_words", sizing_mode="stretch_width"), Div(text=FORMULA, sizing_mode="stretch_width")
     h0, h1 = taps_figure(desk, "h0", desk.look.low), taps_figure(desk, "h1", desk.look.high)
-    gains, scales = gain_figure(desk, "gains", 230), impulse_figure(desk, "scales", 230)
+    gains, scales = gain_figure(desk, "gains", 260), impulse_figure(desk, "scales", 260)
     error, kept = error_figure(desk), strip_figure(desk, "kept_past", "recovered")
     kept.height = error.height
     rows = [desk.side_by_side(*pair) for pair in ((h0, h1), (gains, scales), (error, kept))]
@@ -131,26 +133,32 @@ def fit_kept(picture: Any, data: Data, state: State) -> None:
 
 def fit_taps(figures: list[Any], data: Data) -> None:
     """Room for the taps, and a little more; while a tap is dragged inside it, the axes stand still."""
+    from bokeh.models import Scatter
+
     largest = max(1.0, *(float(abs(data[name]["value"]).max()) for name in ("h0", "h1")))
     for picture in figures:
         if not 0.5 * picture.y_range.end < 1.05 * largest <= picture.y_range.end:
             picture.y_range.update(start=-1.3 * largest, end=1.3 * largest)
+        for dots in picture.select({"type": Scatter, "tags": ["dots"]}):
+            dots.size = 13 if len(data["h0"]["lag"]) <= MANY_TAPS else 7
         picture.x_range.update(start=-0.6, end=len(data["h0"]["lag"]) - 0.4)
 
 
 def taps_figure(desk: Any, name: str, colour: str) -> Any:
     """The taps of one filter as stems, which the pointer drags."""
     from bokeh.events import Pan, PanEnd, PanStart, Tap
-    from bokeh.models import ColumnDataSource, CustomJS, HoverTool, Range1d
+    from bokeh.models import BasicTicker, ColumnDataSource, CustomJS, HoverTool, Range1d
 
     title = {"h0": "h0, the low-pass filter", "h1": "h1, the high-pass filter"}[name]
     source, ring = desk.source(name), ColumnDataSource({"lag": [], "value": []}, name=f"ring_{name}")
     picture = new_figure(
         desk.look, 230, "lag k (samples)", f"{name}[k]", title=title, x_range=Range1d(0, 1), y_range=Range1d(-1.3, 1.3)
     )
+    picture.xaxis.ticker = BasicTicker(min_interval=1)
     picture.line([-1, 1000], [0, 0], color=desk.look.quiet)
     picture.segment("lag", 0, "lag", "value", source=source, color=colour, line_width=3)
     dots = picture.scatter("lag", "value", source=source, color=colour, size=13)
+    dots.glyph.tags = ["dots"]
     picture.scatter("lag", "value", source=ring, size=21, fill_color=None, line_color=desk.look.ink, line_width=2)
     picture.add_tools(HoverTool(renderers=[dots], tooltips=[("lag", "@lag"), (name, "@value{0.0000}")]))
     pan = CustomJS(code=f"window.multires?.taps_pan('{name}', cb_obj)")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..curves import strip_figure, strip_title
+from ..hearing import extremes
 from ..look import look_of, new_figure, put_legend, rows_axis, time_axis
 from ..pair import filter_lines
 from ..recordings import signal_imports, signal_lines
@@ -50,11 +51,8 @@ def data(state: State, material: Material) -> Data:
 
 
 def signal_columns(x: np.ndarray) -> dict[str, np.ndarray]:
-    """t and x; of a long signal the smallest and the largest sample of each of MOST_POINTS / 2 pieces."""
-    if len(x) <= MOST_POINTS:
-        return {"t": np.arange(len(x)), "x": x}
-    pieces = np.array_split(np.arange(len(x)), MOST_POINTS // 2)
-    chosen = np.unique([t for piece in pieces for t in (piece[x[piece].argmin()], piece[x[piece].argmax()])])
+    """t and x; of a long signal its extremes."""
+    chosen = extremes(x, MOST_POINTS)
     return {"t": chosen, "x": x[chosen]}
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..hearing import chosen_lags, impulses
-from ..look import look_of, new_figure, put_legend, set_ticks
+from ..hearing import extremes, impulses
+from ..look import look_of, new_figure, put_legend, set_ticks, time_axis
 from ..pair import filter_lines, filters_of, taps_of
 from ..state import State, most_uniform
 from ..tree_picture import (
@@ -32,7 +30,7 @@ ABOUT = (
     "written out. Circles are approximations a, squares details b; each line is a tap."
 )
 SHOWN = 96  # lags that are seen at first
-MOST_WEIGHTS = 2048  # of more, those that show the shape are drawn
+MOST_WEIGHTS = 2048  # of more, the extremes are drawn
 
 
 def data(state: State, material: Material) -> Data:
@@ -41,7 +39,7 @@ def data(state: State, material: Material) -> Data:
     row, K, colours = looked_at(state), len(h0), look_of(state.theme).levels(state.depth)
     response = impulses(h0, h1, row.level)[row.level - 1 if row.kind == "b" else -1]
     newest, oldest = field_of(row, K)
-    lags = np.arange(len(response)) if len(response) <= MOST_WEIGHTS else chosen_lags(response)
+    lags = extremes(response, MOST_WEIGHTS)
     made = [(kind, level, lag) for level, lag in sorted(ancestors(row, K)) for kind in "a"]
     return {
         "nodes": node_columns(state, K, colours),
@@ -127,6 +125,8 @@ def build(desk: Any) -> Picture:
     def refresh(state: State, data: Data) -> None:
         words.text = sentence(state)
         field = data["field"]
+        for picture in (tree, weights):
+            time_axis(picture, 0.0, "time before n")
         weights.x_range.update(start=field["left"][0], end=field["right"][0])
         steps = (taps_of(state) - 1) * (2**state.depth - 1) + 1
         levels = [(i, kind) for i in range(1, state.depth + 1) for kind in "ab"]
