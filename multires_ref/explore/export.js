@@ -1,7 +1,7 @@
 // In Python's place: answers what the page asks, from stored states. `export.py` names the arguments.
 //
 // `state` holds the settings. A change of one picks the frame of the new state, and gives each slot, a property of a model, its
-// value in it, unless it has that value already. What depends on the time n, or on a clicked coefficient, is computed here.
+// value in it, unless it has that value already. What depends on the time n is computed here.
 
 async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0))
@@ -195,11 +195,12 @@ async function start() {
     following = true
     const key = [state.view, ...settings[state.view].map(name => state[name])].join("|")
     store.frames[key].forEach((number, slot) => give(slot, number))
-    if (state.view === "filters") {
-      about.text = about_filters
+    if (state.view in about_stored) {
+      about.text = about_stored[state.view]
       known.delete(models.indexOf(about))
-      show_kept()
-    } else if (state.view === "memory") show_memory()
+    }
+    if (state.view === "filters") show_kept()
+    else if (state.view === "memory") show_memory()
     for (const name of ["wavelet", "depth", "signal"]) widgets[name].value = state[name]
     widgets.tree_select.active = choices.tree_select.indexOf(state.tree_select)
     tabs.active = names.indexOf(state.view)

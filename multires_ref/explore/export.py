@@ -3,8 +3,7 @@
 It is the served page: the same functions build it, the same `client.js` serves keys and pointer. In Python's place stands
 `export.js`. It answers from a store: what the page looks like for a dozen wavelets and several depths, recorded by `record.py`
 while the page goes through these states. What the memory holds at the cursor is computed in the browser, by small products of
-matrices (`stored_memory.py`), and so is what belongs to a coefficient of the tree that is clicked. The store is compressed; a
-browser from 2023 on reads it.
+matrices (`stored_memory.py`). The store is compressed; browsers from 2023 on read it.
 """
 
 from __future__ import annotations
@@ -43,10 +42,16 @@ LIVE = ("wavelet", "depth", "tree_select", "signal")  # the controls that work w
 COMPUTED = ("samples", "cursor", "seen", "bars", "past", "kept_past")  # sources that `export.js` fills
 PURPOSE = "the exported page"
 KEEP_ADDRESS = "<script>window.address_at_first = location.search</script>"  # `client.js` writes the address anew
-ABOUT = (
-    "The taps of a dozen wavelets, and what they make. <code>multires-ref explore</code> on your own machine shows all of "
-    "PyWavelets' wavelets, and lets you drag the taps."
-)
+ABOUT = {  # in place of the served views' own
+    "filters": (
+        "The taps of a dozen wavelets, and what they make. <code>multires-ref explore</code> on your own machine shows all of "
+        "PyWavelets' wavelets, and lets you drag the taps."
+    ),
+    "tree": (
+        "Every coefficient behind a_J[n], what it is made from, and what the two memories keep. Circles are approximations a, "
+        "squares details b; each line is a tap. <code>multires-ref explore</code> on your own machine lets you click any of them."
+    ),
+}
 
 
 def export_page(path: str | Path) -> Path:
@@ -84,12 +89,24 @@ def page_as_html(wavelets: tuple[str, ...] = WAVELETS, depths: tuple[int, ...] =
     from bokeh.resources import INLINE
 
     choices = {"wavelet": wavelets, "depth": depths, "tree_select": SELECTS, "signal": SIGNALS}
-    page, dark = new_page("light"), new_page("dark")
-    recorder, pool = Recorder(page.doc, page.root), Pool()
+    page, dark, pool = new_page("light"), new_page("dark"), Pool()
+    recorder = Recorder(page.doc, page.root)
     frames = record(page, recorder, pool, choices)
     restrict(page, choices)
-    slots, differences = [*recorder.touched], theme_differences(recorder, Recorder(dark.doc, dark.root), pool)
-    store = {
+    differences = theme_differences(recorder, Recorder(dark.doc, dark.root), pool)
+    store = stored(recorder, frames, differences, pool, choices)
+    args = models_of(page, recorder, differences) | {"packed_store": packed(json.dumps(store).encode())}
+    args |= {"packed_numbers": packed(pool.all_numbers().tobytes()), "about_stored": ABOUT}
+    page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
+    page.told.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
+    template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text()).replace("<style>", f"{KEEP_ADDRESS}<style>")
+    return file_html(page.doc, INLINE, title=page.doc.title, template=template, suppress_callback_warning=True)
+
+
+def stored(recorder: Recorder, frames: Any, differences: Any, pool: Pool, choices: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """What `export.js` unpacks, as JSON."""
+    slots = [*recorder.touched]
+    return {
         "attributes": [slot.attribute for slot in slots],
         "frames": {key: [frame.get(slot, -1) for slot in slots] for key, frame in frames.items()},
         "themes": [[*pair] for _, *pair in differences],
@@ -99,28 +116,29 @@ def page_as_html(wavelets: tuple[str, ...] = WAVELETS, depths: tuple[int, ...] =
         "choices": choices,
         "first": first_state(choices),
         "python": memory_lines(choices),
-        "taps": stored_taps(wavelets),
-        "memories": stored_memories(wavelets, depths, SELECTS),
+        "taps": stored_taps(choices["wavelet"]),
+        "memories": stored_memories(choices["wavelet"], choices["depth"], SELECTS),
         "signals": {name: built_in()[name].x[0].tolist() for name in SIGNALS},
-        "looks": {name: looks_for(look, depths) for name, look in LOOKS.items()},
+        "looks": {name: looks_for(look, choices["depth"]) for name, look in LOOKS.items()},
     }
-    args = {"packed_store": packed(json.dumps(store).encode()), "packed_numbers": packed(pool.all_numbers().tobytes())}
-    args |= {"models": [recorder.follow(slot.path) for slot in slots], "ask": page.ask, "answer": page.answer, "page": page.told}
-    args |= {"theme_models": [recorder.follow(slot.path) for slot, *_ in differences], "figures": computed_figures(page)}
-    args |= {"widgets": {name: page.controls[name].widget for name in LIVE}, "tabs": page.tabs, "lines": page.python}
-    args |= {
-        "sources": {name: page.desk.sources[name] for name in (*COMPUTED, *TREE)},
+
+
+def models_of(page: Page, recorder: Recorder, differences: Any) -> dict[str, Any]:
+    """The models that `export.js` reads and changes, by the names that it has for them."""
+    return {
+        "models": [recorder.follow(slot.path) for slot in recorder.touched],
+        "theme_models": [recorder.follow(slot.path) for slot, *_ in differences],
+        "figures": computed_figures(page),
+        "sources": {name: page.desk.sources[name] for name in COMPUTED},
+        "widgets": {name: page.controls[name].widget for name in LIVE},
+        "theme_button": page.root.select_one({"name": "theme"}),
+        "ask": page.ask,
+        "answer": page.answer,
+        "page": page.told,
+        "tabs": page.tabs,
         "about": page.about,
-        "about_filters": ABOUT,
+        "lines": page.python,
     }
-    args |= {"theme_button": page.root.select_one({"name": "theme"}), "words": page.root.select_one({"name": "formula"})}
-    page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
-    page.told.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
-    template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text()).replace("<style>", f"{KEEP_ADDRESS}<style>")
-    return file_html(page.doc, INLINE, title=page.doc.title, template=template, suppress_callback_warning=True)
-
-
-TREE = ("chosen", "made_from", "field", "weights")  # sources of the tree that `export.js` fills after a click
 
 
 def packed(data: bytes) -> str:
@@ -142,7 +160,7 @@ def first_state(choices: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
     """The settings with which the page opens: the served page's own where they are stored, otherwise the first stored ones."""
     own = State()
     found = {name: getattr(own, name) if getattr(own, name) in some else some[0] for name, some in choices.items()}
-    return found | {"view": next(iter(SETTINGS)), "theme": "light", "n": own.n, "level": 0, "kind": "a", "lag": 0}
+    return found | {"view": next(iter(SETTINGS)), "theme": "light", "n": own.n}
 
 
 def record(page: Page, recorder: Recorder, pool: Pool, choices: dict[str, tuple[Any, ...]]) -> dict[str, dict[Slot, int]]:
@@ -152,8 +170,7 @@ def record(page: Page, recorder: Recorder, pool: Pool, choices: dict[str, tuple[
     """
     frames: dict[str, dict[Slot, int]] = {}
     fixed = {page.desk.sources[name].id for name in COMPUTED} | {page.told.id}
-    figures = [figure for name, figure in computed_figures(page).items() if name != "tree"]
-    fixed |= {model.id for figure in figures for model in (figure.title, figure.x_range, figure.y_range)}
+    fixed |= {model.id for figure in computed_figures(page).values() for model in (figure.title, figure.x_range, figure.y_range)}
     fixed.add(page.root.select_one({"name": "n"}).id)
     with page.doc.models.freeze():  # otherwise Bokeh looks at all models after each change
         for view, names in SETTINGS.items():
@@ -210,11 +227,10 @@ def looks_for(look: Any, depths: tuple[int, ...]) -> dict[str, Any]:
 
 
 def computed_figures(page: Page) -> dict[str, Any]:
-    """The figures whose axes and titles follow the cursor, and the tree's, which is clicked."""
+    """The figures whose axes and titles follow the cursor."""
     drawn = {
         "memory": {"signal": "samples", "bars": "bars", "fading": "past", "uniform": "past", "last": "past"},
         "filters": {"kept": "kept_past"},
-        "tree": {"tree": "nodes"},
     }
     found = {}
     for view, names in drawn.items():
