@@ -5,9 +5,9 @@ multires-ref explore --signal heart.wav       with your signal: .npy, .csv or .w
 multires-ref explore runs/digits-...          with a trained network: a run folder or a checkpoint
 multires-ref explore --export page.html       the page as one file that works without Python
 
-The page is served by Bokeh (pip install 'multires-ref[explore]') and needs no internet. Its address
-holds the settings: a link reproduces a view. The exported file holds a dozen wavelets, seven depths and
-three signals; it makes no request, and may be put on any web server.
+The page is served by Bokeh (pip install 'multires-ref[explore]') and needs no internet. Its
+address holds the settings: a link reproduces a view. The exported file holds a dozen wavelets,
+seven depths and three signals; it makes no request, and may be put on any web server.
 """
 
 from __future__ import annotations

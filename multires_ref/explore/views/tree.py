@@ -159,37 +159,21 @@ def tree_figure(desk: Any) -> Any:
     look = desk.look
     picture = new_figure(look, 400, "time (samples before n)", "", x_range=Range1d(-16, 1), y_range=Range1d(0, 1))
     picture.ygrid.grid_line_color = None
-    picture.quad(
-        "left", "right", -0.42, 0.3, source=desk.source("field"), color=look.mark, alpha=0.22, legend_label="samples that it sees"
-    )
+    field = {"source": desk.source("field"), "color": look.mark, "alpha": 0.22, "legend_label": "samples that it sees"}
+    picture.quad("left", "right", -0.42, 0.3, **field)
     picture.segment("x", "low", "x", "high", source=desk.source("pairs"), color=look.grid, line_width=15, line_cap="round")
     picture.segment("x0", "y0", "x1", "y1", source=desk.source("taps"), color="colour", alpha=0.5)
-    picture.scatter("x", "y", source=desk.source("made_from"), size=15, color=look.mark, alpha=0.35, legend_label="made from")
-    outline = {"fill_color": None, "line_width": 2}
-    picture.scatter(
-        "x",
-        "y",
-        source=desk.source("uniform"),
-        size=21,
-        marker="square",
-        line_color=look.sum,
-        **outline,
-        legend_label="uniform memory",
-    )
-    picture.scatter(
-        "x",
-        "y",
-        source=desk.source("fading"),
-        size=15,
-        marker="circle",
-        line_color=look.mark,
-        **outline,
-        legend_label="fading memory",
-    )
+    made = {"size": 15, "color": look.mark, "alpha": 0.35, "legend_label": "made from"}
+    picture.scatter("x", "y", source=desk.source("made_from"), **made)
+    outlines = {
+        "uniform": (21, "square", look.sum, "uniform memory"),
+        "fading": (15, "circle", look.mark, "fading memory"),
+        "chosen": (27, "circle", look.ink, "chosen"),
+    }
+    for name, (size, marker, colour, label) in outlines.items():
+        look_of_it = {"size": size, "marker": marker, "line_color": colour, "legend_label": label}
+        picture.scatter("x", "y", source=desk.source(name), fill_color=None, line_width=2, **look_of_it)
     dots = picture.scatter("x", "y", source=desk.source("nodes"), size=9, marker="shape", fill_color="fill", line_color="edge")
-    picture.scatter(
-        "x", "y", source=desk.source("chosen"), size=27, marker="circle", line_color=look.ink, **outline, legend_label="chosen"
-    )
     wheel, pan = WheelZoomTool(dimensions="width"), PanTool(dimensions="width")
     picture.add_tools(HoverTool(renderers=[dots], tooltips="@name"), wheel, pan)
     picture.toolbar.update(active_scroll=wheel, active_drag=pan)
