@@ -30,6 +30,7 @@ def plot_mpi(rows: list[dict[str, Any]]) -> Figure:
         ax.set_axis_off()
     for ax in axes[:, 0]:
         ax.set_ylabel("efficiency")
+    axes[0, 0].set_ylim(0, 1.08 * max([1.0, *(row["efficiency"] for row in rows)]))  # shared by all
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
