@@ -136,7 +136,7 @@ assert all(error.passed for error in agreement.values())
 # Two programs that share no line of code agree in every layer to a few units in the last place. Where PyTorch is installed, let us see
 # whether it still says what is stored:
 
-# %%
+# %% tags=["varies"]
 if find_spec("torch"):
     from multires_ref.diagnose.verify import verify_pytorch
 
@@ -298,7 +298,7 @@ print("wraps around", answer(padding="circular").astype(int))
 said = Path("data/compare.txt").read_text()
 print(said)
 
-# %%
+# %% tags=["varies"]
 if find_spec("torch"):
     from multires_ref import compare
     from multires_ref.authors.torch_model import to_torch

@@ -135,16 +135,18 @@ def times(name: str, processes: int, ways: list[dict[str, Any]], args: argparse.
 
 
 def last_error(text: str) -> str:
-    """The last line that names an error, or the last line at all.
+    """The last line that names an error, or where none does, such as when mpirun refuses, the first line.
 
     Examples
     --------
     >>> last_error("Traceback ...\\nMemoryError: too large\\n----\\nprterun detected ...")
     'MemoryError: too large'
+    >>> last_error("----\\nmpirun has detected an attempt to run as root.\\n\\n... at your own risk.\\n----")
+    'mpirun has detected an attempt to run as root.'
     """
     lines = [line.strip() for line in text.splitlines() if line.strip("- ")]
     named = [line for line in lines if line.partition(":")[0].endswith(("Error", "multires-ref"))]
-    return (named or lines or ["no message"])[-1]
+    return (named[-1:] or lines[:1] or ["no message"])[0]
 
 
 def whole_step(name: str, alone: dict[str, Any], clock: str, small: bool) -> Step:
