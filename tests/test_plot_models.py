@@ -229,7 +229,7 @@ def test_the_three_memories_have_as_many_numbers():
 
 def test_every_stored_picture_names_its_file():
     wanted = {"learned": "digits.safetensors", "decision": "digits.safetensors", "agreement": "agreement.json"}
-    wanted |= {"samples": "samples.npz", "speed": "bench.json", "peers": "peers.json"}
+    wanted |= {"samples": "samples.npz", "speed": "bench.json", "peers": "peers.json", "mpi": "mpi.json"}
     assert {name: figure.needs for name, figure in STORED.items()} == wanted
 
 

@@ -146,6 +146,13 @@ def peers_figure(path: Path) -> Figure:
     return plot_peers_by_kind(read_json(path)["results"])
 
 
+def mpi_figure(path: Path) -> Figure:
+    """What `multires-ref bench mpi` measured, and what its model makes of it."""
+    from .mpi import plot_mpi
+
+    return plot_mpi(read_json(path)["rows"])
+
+
 STORED = {
     "learned": Stored("svg", "digits.safetensors", learned_figure),
     "decision": Stored("svg", "digits.safetensors", decision_figure),
@@ -153,4 +160,5 @@ STORED = {
     "samples": Stored("png", "samples.npz", samples_figure),
     "speed": Stored("svg", "bench.json", speed_figure),
     "peers": Stored("svg", "peers.json", peers_figure),
+    "mpi": Stored("svg", "mpi.json", mpi_figure),
 }
