@@ -130,3 +130,8 @@ def wait_until(page: Any, happened: Callable[[], bool]) -> None:
         if time.monotonic() > end:
             pytest.fail("what the test waits for did not happen")
         page.wait_for_timeout(20)
+
+
+def wait_until_it_fits(page: Any, width: int) -> None:
+    """Wait until nothing is wider than the window: after a change of its size Bokeh lays out its parts in several rounds."""
+    wait_until(page, lambda: page.evaluate("document.documentElement.scrollWidth") <= width)

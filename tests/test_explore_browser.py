@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("bokeh", reason="bokeh is not installed")
 
-from browser import data_of, open_page, serve, set_value, wait_for_model, wait_until
+from browser import data_of, open_page, serve, set_value, wait_for_model, wait_until, wait_until_it_fits
 
 from multires_ref.explore.state import State
 from multires_ref.explore.view import Material
@@ -61,7 +61,7 @@ def test_a_view_opens_without_an_error_and_fits_the_width(browser, address, name
         wait_until(
             page, lambda: page.evaluate("document.documentElement.dataset.theme ?? ''") == {"dark": "dark"}.get(scheme, "")
         )
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        wait_until_it_fits(page, width)
         data, drawn = VIEWS[name].data(State(view=name, depth=4), Material()), data_of(page, SOURCES[name])
         assert len(next(iter(drawn.values()))) == len(next(iter(data[SOURCES[name]].values())))
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -77,15 +77,16 @@ def test_a_dragged_tap_changes_the_responses_to_what_numpy_gives(page, address):
     page.mouse.move(*to, steps=8)
     page.mouse.up()
     wait_until(page, lambda: state_of(page).wavelet == "own" and abs(state_of(page).h0[2] - 0.25) < 0.01)
-    page.wait_for_timeout(300)  # the address follows five times a second
+    wait_until(page, lambda: np.allclose(data_of(page, "h0")["value"], state_of(page).h0, **SINGLE))  # the address follows
+    page.wait_for_timeout(300)  # five times a second
     state, taps = state_of(page), data_of(page, "h0")
     assert taps["lag"] == [0, 1, 2, 3]
     np.testing.assert_allclose(taps["value"], state.h0, **SINGLE)
     np.testing.assert_allclose(np.delete(taps["value"], 2), np.delete(before, 2), **SINGLE)
     expected = VIEWS["filters"].data(state, Material())
     wait_until(page, lambda: np.allclose(data_of(page, "gains")["decibels"], expected["gains"]["decibels"], **SINGLE))
+    wait_until(page, lambda: "Does not reconstruct" in text_of(page, "light_words"))
     np.testing.assert_allclose(data_of(page, "error")["error"], expected["error"]["error"], rtol=1e-6, atol=1e-12)
-    assert "Does not reconstruct" in text_of(page, "light_words")
     page.keyboard.press("ArrowUp")  # the tap that was dragged is the chosen one
     wait_until(page, lambda: abs(data_of(page, "h0")["value"][2] - taps["value"][2] - 0.02) < 1e-9)
     page.keyboard.press("ArrowLeft")
@@ -113,7 +114,7 @@ def test_the_cursor_moves_the_memory(page, address):
     page.mouse.move(*page.evaluate(PLACE, ["samples", 520, 0]), steps=6)
     page.mouse.up()
     wait_until(page, lambda: abs(state_of(page).n - 520) < 4 and shown(state_of(page).n))
-    assert data_of(page, "cursor")["n"] == [state_of(page).n]
+    wait_until(page, lambda: data_of(page, "cursor")["n"] == [state_of(page).n])
     stood = state_of(page).n
     page.keyboard.press(" ")  # plays
     wait_until(page, lambda: state_of(page).n > stood + 10)
@@ -126,7 +127,7 @@ def test_a_click_chooses_a_coefficient(page, address):
     open_view(page, address, State(view="tree", wavelet="haar", depth=3))
     page.mouse.click(*page.evaluate(PLACE, ["nodes", -4, 1.83]))
     wait_until(page, lambda: "b₂[n−4]" in text_of(page, "formula"))
-    assert data_of(page, "weights")["lag"] == [4, 5, 6, 7]
+    wait_until(page, lambda: data_of(page, "weights")["lag"] == [4, 5, 6, 7])
     page.keyboard.press("ArrowRight")
     wait_until(page, lambda: "b₂[n] =" in text_of(page, "formula"))
     wait_until(page, lambda: (state_of(page).level, state_of(page).kind, state_of(page).lag) == (2, "b", 0))
@@ -159,10 +160,10 @@ def test_a_bad_file_is_answered_and_the_page_goes_on(page, address, tmp_path):
         chooser.value.set_files(file)
         if file == bad:
             wait_until(page, lambda: "bad.npy is truncated or is no .npy file" in text_of(page, "message"))
-            assert page.get_by_role("alert").is_visible()
+            wait_until(page, lambda: page.get_by_role("alert").is_visible())
     wait_until(page, lambda: data_of(page, "samples")["x"] == [n % 7 for n in range(90)])
-    assert not page.get_by_role("alert").is_visible()
-    assert data_of(page, "cursor")["n"] == [60]
+    wait_until(page, lambda: not page.get_by_role("alert").is_visible())
+    wait_until(page, lambda: data_of(page, "cursor")["n"] == [60])
 
 
 def test_a_bad_address_is_answered_on_the_page(page, address):
@@ -171,7 +172,7 @@ def test_a_bad_address_is_answered_on_the_page(page, address):
     wait_until(page, lambda: "depth must be a whole number" in text_of(page, "message"))
     assert "signal must be one of" in text_of(page, "message")
     wait_for_model(page, "gains")
-    assert len(data_of(page, "gains")["name"]) == State().depth + 1
+    wait_until(page, lambda: len(data_of(page, "gains")["name"]) == State().depth + 1)
 
 
 def test_the_lines_of_python_are_copied(browser, address):
