@@ -178,7 +178,7 @@ def test_light_and_dark():
     paper = page.desk.look.paper
     page.desk.change(theme="light")
     assert page.desk.look.paper != paper
-    assert page.told.data["theme"] == ["light"]
+    assert page.settings_source.data["theme"] == ["light"]
     fresh, _ = opened(State(theme="light"))
     for there, new in zip(drawn(page), drawn(fresh), strict=True):
         assert there == new

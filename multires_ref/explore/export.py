@@ -98,7 +98,7 @@ def page_as_html(wavelets: tuple[str, ...] = WAVELETS, depths: tuple[int, ...] =
     args = models_of(page, recorder, differences) | {"packed_store": packed(json.dumps(store).encode())}
     args |= {"packed_numbers": packed(pool.all_numbers().tobytes()), "about_stored": ABOUT}
     page.doc.js_on_event("document_ready", CustomJS(args=args, code=(HERE / "export.js").read_text()))
-    page.told.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
+    page.settings_source.data = {"query": [""], "view": [store["first"]["view"]], "theme": [""], "views": [[*SETTINGS]]}
     template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text()).replace("<style>", f"{KEEP_ADDRESS}<style>")
     return file_html(page.doc, INLINE, title=page.doc.title, template=template, suppress_callback_warning=True)
 
@@ -134,7 +134,7 @@ def models_of(page: Page, recorder: Recorder, differences: Any) -> dict[str, Any
         "theme_button": page.root.select_one({"name": "theme"}),
         "ask": page.ask,
         "answer": page.answer,
-        "page": page.told,
+        "page": page.settings_source,
         "tabs": page.tabs,
         "about": page.about,
         "lines": page.python,
@@ -169,7 +169,7 @@ def record(page: Page, recorder: Recorder, pool: Pool, choices: dict[str, tuple[
     A frame holds the slots of its view and those around the pictures. Those that `export.js` computes are left out.
     """
     frames: dict[str, dict[Slot, int]] = {}
-    fixed = {page.desk.sources[name].id for name in COMPUTED} | {page.told.id}
+    fixed = {page.desk.sources[name].id for name in COMPUTED} | {page.settings_source.id}
     fixed |= {model.id for figure in computed_figures(page).values() for model in (figure.title, figure.x_range, figure.y_range)}
     fixed.add(page.root.select_one({"name": "n"}).id)
     with page.doc.models.freeze():  # otherwise Bokeh looks at all models after each change

@@ -16,7 +16,7 @@ from ..response import transfer
 
 FLOOR = -60.0  # dB, below which nothing is drawn
 PER_OCTAVE = 25  # frequencies
-POINTS_PER_OCTAVE = 24  # of a response over lags on the axis of octaves; more are not told apart
+POINTS_PER_OCTAVE = 24  # of a response over lags on the axis of octaves; more cannot be distinguished
 HEIGHT = 0.42  # of a response about the line on which it stands
 Pair = tuple[np.ndarray, np.ndarray]
 

@@ -118,7 +118,7 @@ def paths(desk: Any) -> Any:
     )  # fmt: skip
     tips = [("channel", "@channel"), ("for a constant", "@x{0.000}"), ("for alternation", "@y{0.000}")]
     figure.add_tools(HoverTool(renderers=points, tooltips=tips), TapTool(renderers=points))
-    put_legend(figure, look, "top_left")
+    put_legend(figure, look, "above")
     return figure
 
 
@@ -214,7 +214,7 @@ def signal_figure(desk: Any) -> Any:
             label = {"legend_label": f"channel {name[1:]}"} if len(names) > 1 else {}
             figure.line("n", name, source=source, color=colour, **label)
     if len(names) > 1:
-        put_legend(figure, look, "top_right")
+        put_legend(figure, look, "above")
     return figure
 
 
@@ -292,7 +292,7 @@ def recovered_figure(desk: Any) -> Any:
     figure = new_figure(look, 190, "time before n (samples)", "amplitude", name="network_recovered_figure")
     figure.line("t", "past", source=source, color=look.quiet, line_width=1.5, legend_label="the past")
     figure.step("t", "estimate", source=source, mode="center", color=look.low, line_width=2, legend_label="from the memory alone")
-    put_legend(figure, look, "top_left")
+    put_legend(figure, look, "above")
     return figure
 
 

@@ -70,7 +70,7 @@ class Page:
             connect(control, name, desk)
         self.ask = ColumnDataSource({"kind": [], "value": [], "number": []}, name="ask")
         self.answer = ColumnDataSource({"number": [0]}, name="answer")
-        self.told = ColumnDataSource(self.settings(), name="page")
+        self.settings_source = ColumnDataSource(self.settings(), name="page")
         self.ask.on_change("data", self.asked)
         self.answers: dict[str, Callable[[Any], None]] = {
             "view": lambda name: desk.change(view=name),
@@ -81,8 +81,8 @@ class Page:
             "file": self.take_file,
         }
         self.root = self.lay_out()
-        self.root.tags = [self.ask, self.answer, self.told]  # models that have no place on the page
-        models = {"ask": self.ask, "answer": self.answer, "page": self.told}
+        self.root.tags = [self.ask, self.answer, self.settings_source]  # models that have no place on the page
+        models = {"ask": self.ask, "answer": self.answer, "page": self.settings_source}
         doc.js_on_event("document_ready", CustomJS(args=models, code=(HERE / "client.js").read_text()))
         doc.title = "multires_ref explore"
         doc.template = TEMPLATE.replace("STYLE", (HERE / "page.css").read_text())
@@ -160,7 +160,7 @@ class Page:
             self.pictures.children = layouts
         for name, picture in desk.pictures.items():
             picture.layout.visible = name == desk.state.view
-        self.told.data = self.settings()
+        self.settings_source.data = self.settings()
         desk.following = False
 
     def asked(self, attr: str, old: Any, new: dict[str, list[Any]]) -> None:

@@ -19,7 +19,7 @@ from ..tree import kept_per_level, receptive_field
 
 MAX_TAPS, LARGEST_TAP = 102, 10.0  # the longest filters of PyWavelets, coif17's, have 102 taps
 MAX_DEPTH = 10
-MAX_SIZE = 64  # numbers of a uniform memory: more bars than that are not told apart
+MAX_SIZE = 64  # numbers of a uniform memory: more bars than that cannot be distinguished
 MAX_LENGTH = 2**20  # samples of a signal
 SPECIAL = ("random", "own")  # what `wavelet` may be besides a wavelet's name
 THEMES = ("", "light", "dark")  # "": as the system is set

@@ -222,7 +222,7 @@ def linked(text: str) -> str:
     return words.replace(f"at {address}", f"in [their file]({address})")
 
 
-# What Sphinx is told
+# What is registered with Sphinx
 
 
 def name_role(role, rawtext, text, lineno, inliner, options=None, content=None):
