@@ -14,6 +14,7 @@ import numpy as np
 
 from ..base import compiled
 from ..base.arrays import Array
+from ..base.buffers import empty
 from ..base.threads import limited
 from .engine import Engine
 from .numba import rows as cut
@@ -62,7 +63,7 @@ def packed(h0: Array, q: list[Array], w_a: Array) -> tuple[Array, Array, Array, 
 def run_forward(x: Array, h0: Array, q: list[Array], w_a: Array, rows: cut.Rows, top: Array | None = None) -> Array:
     """The tree on the given rows; `top` [B, D, L] is what a coarser tree adds to w_a x."""
     top = x[..., :0].copy() if top is None else top
-    y = np.empty_like(x)  # by NumPy, which asks for huge pages: touching fresh memory is a good part of the time
+    y = empty(x.shape, x.dtype)  # by NumPy, which asks for huge pages
     with limited(work=x.size * len(q)):
         loops().forward(y, x, top, packed(h0, q, w_a), rows)
     return y
@@ -74,7 +75,7 @@ def run_backward(
     """All gradients on the given rows; `top` [B, D, L] is added to the gradient of a_J."""
     D, (J, _, K), filters = x.shape[1], h0.shape, packed(h0, q, w_a)
     top = x[..., :0].copy() if top is None else top
-    dx, sums = np.empty_like(x), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
+    dx, sums = empty(x.shape, x.dtype), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
     with limited(work=x.size * len(q)):
         loops().backward((dx, *sums), g, x, top, filters, rows)
     dh, dq, dw_a = (part.sum(axis=0).astype(x.dtype) for part in sums)
@@ -83,7 +84,7 @@ def run_backward(
 
 def run_approximation(x: Array, h0: Array, rows: cut.Rows) -> Array:
     """a_J on the given rows."""
-    out = np.empty_like(x)
+    out = empty(x.shape, x.dtype)
     with limited(work=x.size * len(h0)):
         loops().approximation(out, x, h0.transpose(1, 0, 2).ravel(), len(h0), rows)
     return out

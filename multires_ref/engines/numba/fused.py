@@ -160,21 +160,19 @@ def add_correlations(total: Array, taps: tuple[int, int], work: Array, a: int, r
 def interleave(work: Array, at: int, x: Array, b: int, d: int, rows: Rows) -> None:
     """Read the short sequences x[b, d], x[b + 1, d], ... sample by sample in turn; zeros where the batch has come to its end."""
     wide_vectors()
-    lanes = np.uint64(rows.lanes)
-    for lane in range(lanes):
+    lanes, present = np.uint64(rows.lanes), np.uint64(min(rows.lanes, x.shape[0] - b))
+    if present < lanes:
+        for n in range(np.uint64(rows.R)):
+            work[np.uint64(at) + n] = 0
+    for lane in range(present):
         to = np.uint64(at) + lane
-        if b + lane < x.shape[0]:
-            for n in range(np.uint64(x.shape[2])):
-                work[to + n * lanes] = x[b + lane, d, n]
-        else:
-            for n in range(np.uint64(x.shape[2])):
-                work[to + n * lanes] = 0
+        for n in range(np.uint64(x.shape[2])):
+            work[to + n * lanes] = x[b + lane, d, n]
 
 
 @compiled
 def separate(x: Array, b: int, d: int, work: Array, at: int, rows: Rows) -> None:
-    """Write what `interleave` has read back to where each sequence is."""
-    wide_vectors()
+    """Write a row that holds several sequences back to where each of them is: the inverse of `interleave`."""
     lanes = np.uint64(rows.lanes)
     for lane in range(np.uint64(min(rows.lanes, x.shape[0] - b))):
         source = np.uint64(at) + lane
@@ -188,8 +186,7 @@ def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows)
     wide_vectors()
     if rows.lanes > 1:
         interleave(work, at, x, b, d, rows)
-        return
-    for chunk in range(rows.chunks):
+    for chunk in range(rows.chunks if rows.lanes == 1 else 0):
         start, to = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         begin = min(max(0, -start), rows.chunk)
         end = max(begin, min(rows.chunk, x.shape[2] - start))
@@ -207,8 +204,7 @@ def store(x: Array, b: int, d: int, first: int, work: Array, at: int, rows: Rows
     wide_vectors()
     if rows.lanes > 1:
         separate(x, b, d, work, at, rows)
-        return
-    for chunk in range(rows.chunks):
+    for chunk in range(rows.chunks if rows.lanes == 1 else 0):
         start, source = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         for n in range(np.uint64(max(0, min(rows.chunk, rows.T, x.shape[2] - start)))):
             x[b, d, np.uint64(start) + n] = work[source + n]

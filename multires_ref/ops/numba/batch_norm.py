@@ -10,6 +10,7 @@ import numpy as np
 from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
 from ...base.ranks import Share
 from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics, batch_sums, of_own_examples
 from ..layer_norm import EPS
@@ -31,7 +32,7 @@ def compiled_batch_norm(
     x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool, share: Share | None = None
 ) -> Array:
     """BatchNorm of x + r [B, D, L] with the given mean and variance [D]."""
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + EPS)
     normalise_rows(out, *(np.ascontiguousarray(a) for a in (x, r, mean, scale, bias)))
     return out
@@ -55,7 +56,7 @@ def compiled_batch_norm_adjoint(
     row_sums(parts, g, x, r, mean, scale)
     dweight, dbias = parts.sum(axis=1).astype(x.dtype)
     sum_gs, sum_g, one = batch_sums(dweight, dbias, x.shape, share) if training else (dweight, dbias, 0.0)
-    ds = np.empty(x.shape, x.dtype)
+    ds = empty(x.shape, x.dtype)
     ds_rows(ds, g, x, r, (mean, scale, weight * scale, sum_gs * one, sum_g * one))
     ds = of_own_examples(ds, share)
     return ds, ds, dweight, dbias

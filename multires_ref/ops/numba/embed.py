@@ -6,6 +6,7 @@ import numpy as np
 from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
 from ..embed import embed, embed_adjoint
 from ._compile import compiled, parallel
 
@@ -15,7 +16,7 @@ def compiled_embed(table: Array, tokens: Array) -> Array:
     """out[b, :, n] = table[tokens[b, n]]: [B, D, L], laid out as the next operations read it."""
     if not inside(tokens, table.shape[0]):
         return embed.definition(table, tokens)
-    out = np.empty((tokens.shape[0], table.shape[1], tokens.shape[1]), table.dtype)
+    out = empty((tokens.shape[0], table.shape[1], tokens.shape[1]), table.dtype)
     gather(out, np.ascontiguousarray(table.T), tokens.astype(np.uintp))
     return out
 

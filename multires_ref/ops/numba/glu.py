@@ -6,6 +6,7 @@ import numpy as np
 from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
 from ..glu import glu, glu_adjoint
 from ._compile import compiled, factors, parallel
 from ._math import sigmoid
@@ -15,7 +16,7 @@ from ._math import sigmoid
 def compiled_glu(u: Array, mask: Array | None = None) -> Array:
     """u[:, :D] sigmoid(u[:, D:]) times the mask: [B, D, L]."""
     B, two_D, L = u.shape
-    out = np.empty((B, two_D // 2, L), u.dtype)
+    out = empty((B, two_D // 2, L), u.dtype)
     glu_rows(out, np.ascontiguousarray(u), factors(mask, out))
     return out
 
@@ -23,7 +24,7 @@ def compiled_glu(u: Array, mask: Array | None = None) -> Array:
 @compiled(glu_adjoint)
 def compiled_glu_adjoint(g: Array, u: Array, mask: Array | None = None) -> Array:
     """The gradient of both halves of u: [B, 2 D, L]."""
-    out = np.empty(u.shape, u.dtype)
+    out = empty(u.shape, u.dtype)
     glu_adjoint_rows(out, np.ascontiguousarray(g), np.ascontiguousarray(u), factors(mask, g))
     return out
 

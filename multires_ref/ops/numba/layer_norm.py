@@ -11,6 +11,7 @@ from numba import prange
 from numpy.typing import DTypeLike
 
 from ...base.arrays import Array
+from ...base.buffers import empty
 from ...base.compiled import njit
 from ..layer_norm import EPS, layer_norm, layer_norm_adjoint
 from ._compile import SUMS, compiled, parallel_sums
@@ -21,7 +22,7 @@ TILE = 64  # of float32: 64 KiB for 256 channels
 @compiled(layer_norm)
 def compiled_layer_norm(x: Array, r: Array, weight: Array, bias: Array) -> Array:
     """LayerNorm over channels of x + r [B, D, L]."""
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     normalise(out, *(np.ascontiguousarray(a) for a in (x, r, weight, bias)))
     return out
 
@@ -30,7 +31,7 @@ def compiled_layer_norm(x: Array, r: Array, weight: Array, bias: Array) -> Array
 def compiled_layer_norm_adjoint(g: Array, x: Array, r: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array, Array]:
     """The gradients of x, r [B, D, L], weight and bias [D]."""
     B, D, L = x.shape
-    ds, parts = np.empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), 2, D))
+    ds, parts = empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), 2, D))
     normalise_adjoint(ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
     dweight, dbias = parts.sum(axis=0).astype(x.dtype)
     return ds, ds, dweight, dbias

@@ -6,6 +6,7 @@ import numpy as np
 from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
 from ..masked_mean import masked_mean, masked_mean_adjoint, pooling_weights
 from ._compile import compiled, parallel, parallel_sums
 
@@ -21,7 +22,7 @@ def compiled_masked_mean(x: Array, lengths: Array | None = None) -> Array:
 @compiled(masked_mean_adjoint)
 def compiled_masked_mean_adjoint(g: Array, x: Array, lengths: Array | None = None) -> Array:
     """The gradient of x [B, D, L]: g spread evenly over the steps that were averaged."""
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     spread(out, np.ascontiguousarray(g), weights_of(x, lengths))
     return out
 

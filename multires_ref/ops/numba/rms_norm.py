@@ -9,6 +9,7 @@ import numpy as np
 from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
 from ...base.compiled import njit
 from ..layer_norm import EPS
 from ..rms_norm import rms_norm, rms_norm_adjoint
@@ -19,7 +20,7 @@ from .layer_norm import TILE, scaled, tile
 @compiled(rms_norm)
 def compiled_rms_norm(x: Array, r: Array, weight: Array) -> Array:
     """RMSNorm over channels of x + r [B, D, L]."""
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     normalise(out, *(np.ascontiguousarray(a) for a in (x, r, weight)))
     return out
 
@@ -28,7 +29,7 @@ def compiled_rms_norm(x: Array, r: Array, weight: Array) -> Array:
 def compiled_rms_norm_adjoint(g: Array, x: Array, r: Array, weight: Array) -> tuple[Array, Array, Array]:
     """The gradients of x, r [B, D, L] and weight [D]."""
     B, D, L = x.shape
-    ds, parts = np.empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), D))
+    ds, parts = empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), D))
     normalise_adjoint(ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
     return ds, ds, parts.sum(axis=0).astype(x.dtype)
 
