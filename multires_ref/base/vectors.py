@@ -19,7 +19,7 @@ WISH = '"prefer-vector-width"="512"'
 
 @intrinsic
 def wide_vectors(typing_context: Any) -> tuple[Any, Any]:
-    """Let the loops of the function in which this stands, or of the body of its `prange`, use vectors of 512 bits.
+    """Let the loops of the function in which this stands use vectors of 512 bits.
 
     It costs nothing at run time.
     """

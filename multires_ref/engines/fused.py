@@ -65,7 +65,7 @@ def run_forward(x: Array, h0: Array, q: list[Array], w_a: Array, rows: cut.Rows,
     top = x[..., :0].copy() if top is None else top
     y = empty(x.shape, x.dtype)  # by NumPy, which asks for huge pages
     with limited(work=x.size * len(q)):
-        loops().forward(y, x, top, packed(h0, q, w_a), rows)
+        loops().forward(rows.units, y, x, top, packed(h0, q, w_a), rows)
     return y
 
 
@@ -77,7 +77,7 @@ def run_backward(
     top = x[..., :0].copy() if top is None else top
     dx, sums = empty(x.shape, x.dtype), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
     with limited(work=x.size * len(q)):
-        loops().backward((dx, *sums), g, x, top, filters, rows)
+        loops().backward(rows.units, (dx, *sums), g, x, top, filters, rows)
     dh, dq, dw_a = (part.sum(axis=0).astype(x.dtype) for part in sums)
     return dx, dh.reshape(D, J, K).transpose(1, 0, 2), np.split(dq.reshape(D, -1), filters[2][1:-1], axis=1), dw_a
 
@@ -86,7 +86,7 @@ def run_approximation(x: Array, h0: Array, rows: cut.Rows) -> Array:
     """a_J on the given rows."""
     out = empty(x.shape, x.dtype)
     with limited(work=x.size * len(h0)):
-        loops().approximation(out, x, h0.transpose(1, 0, 2).ravel(), len(h0), rows)
+        loops().approximation(rows.units, out, x, h0.transpose(1, 0, 2).ravel(), len(h0), rows)
     return out
 
 

@@ -24,10 +24,9 @@ How the loops are made fast and safe:
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array
-from ...base.compiled import njit, parallel_njit
+from ...base.compiled import Part, njit, parallel_njit
 from ...base.vectors import wide_vectors
 from . import FASTMATH
 from .prefetch import prefetch_row
@@ -314,30 +313,32 @@ def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
 
 @njit()
 def workspace(n: int, x: Array, rows: Rows) -> Array:
-    """Zeros for n rows, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
+    """Zeros for n rows of a thread, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
     work = np.zeros(rows.lead + n * rows.stride + LINE, x.dtype)
     return work[-work.ctypes.data % 64 // x.itemsize :]
 
 
 @compiled_parallel
-def forward(y: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
+def forward(part: Part, y: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill y [B, D, L]; filters as for `forward_row`; top [B, D, L], or [B, D, 0] for none."""
-    for n in prange(rows.units):
-        forward_unit(workspace(3, x, rows), y, x, top, filters, rows, unit_of(n, x, rows)[0])
+    work = workspace(3, x, rows)
+    for n in range(part[0], part[1]):
+        forward_unit(work, y, x, top, filters, rows, unit_of(n, x, rows)[0])
 
 
 @compiled_parallel
-def backward(gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
+def backward(part: Part, gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill dx [B, D, L] and, in float64, the sums of each part: dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
     dx, dh, dq, dw_a = gradients
-    for n in prange(rows.units):
-        unit, part = unit_of(n, x, rows)
-        work = workspace(filters[2].shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
-        backward_unit(work, (dx, dh[part], dq[part], dw_a[part]), g, x, top, filters, rows, unit)
+    work = workspace(filters[2].shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
+    for n in range(part[0], part[1]):
+        unit, i = unit_of(n, x, rows)
+        backward_unit(work, (dx, dh[i], dq[i], dw_a[i]), g, x, top, filters, rows, unit)
 
 
 @compiled_parallel
-def approximation(out: Array, x: Array, h: Array, levels: int, rows: Rows) -> None:
+def approximation(part: Part, out: Array, x: Array, h: Array, levels: int, rows: Rows) -> None:
     """Fill out [B, D, L] with a_J, where J = levels: only the low-pass half of the tree; h [D J K], flat."""
-    for n in prange(rows.units):
-        approximation_unit(workspace(levels + 1, x, rows), out, x, h, levels, rows, unit_of(n, x, rows)[0])
+    work = workspace(levels + 1, x, rows)
+    for n in range(part[0], part[1]):
+        approximation_unit(work, out, x, h, levels, rows, unit_of(n, x, rows)[0])

@@ -49,6 +49,11 @@ def compiled(function: ArrayFunction[P, R]) -> Callable[[Callable[P, R]], Callab
     return decorate
 
 
+def count_rows(x: Array) -> int:
+    """The number of rows of x [..., L]: the units of work of most loops."""
+    return x.size // x.shape[-1]
+
+
 def rows(x: Array) -> Array:
     """[..., L] -> [rows, L], contiguous; a view where x is contiguous already."""
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
