@@ -163,7 +163,7 @@ def one_measurement(monkeypatch, capsys, step, *words):
     monkeypatch.setattr(resource, "setrlimit", lambda what, limit: limits.append((what, limit)))
     seen = []
     for name in ("our_step", "torch_step"):
-        made = lambda network, setting, batch, name=name: (  # noqa: E731
+        made = lambda network, setting, batch, formulation="torch", name=name: (  # noqa: E731
             seen.append((name, network.n_layers, setting.name, len(batch.x))) or step
         )
         monkeypatch.setattr(training_step, name, made)
