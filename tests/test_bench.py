@@ -80,6 +80,7 @@ def test_the_time_a_sample_channel_and_level():
     assert lines[0] == "scaling: 1 sequence, K = 2; nanoseconds for one sample, channel and level"
     assert lines[2].split() == ["1,000", "10", "5", "fused", "1.000", "1.00x", "4.000", "2.00x"]
     assert lines[3].split() == ["4,000", "10", "10", "fused", "3.000", "3.00x", "2.000", "1.00x"]
+    assert lines[-3].split() == ["4,000", "10", "10", "fused", "0.700", "1.00x", "10.500", "1.50x"]  # of four sequences
     assert [line for line in lines if "largest over" in line] == [
         "  K = 2, B = 1, forward: largest over smallest, at 4,000 samples: 3.00",
         "  K = 2, B = 1, forward and backward: largest over smallest, at 1,000 samples: 2.00",
