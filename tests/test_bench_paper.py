@@ -199,6 +199,18 @@ def test_a_measurement_that_fails_says_why(monkeypatch, capsys, error, words):
     assert result == {"error": words}
 
 
+@pytest.mark.parametrize("side", ["torch", "torch-fft", "torch-tree-compiled"])
+def test_each_side_is_its_own_formulation(monkeypatch, capsys, clock, side):
+    seen = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limit: None)
+    monkeypatch.setattr(training_step, "find_spec", lambda name: None)
+    step = clock.takes(0.5, lambda: 1.0)
+    monkeypatch.setattr(training_step, "torch_step", lambda *args, formulation: seen.append(formulation) or step)
+    training_step.main("ptbxl", side, "1", "1", "20")
+    assert seen == [side]
+    assert json.loads(capsys.readouterr().out)["losses"] == [1.0, 1.0]
+
+
 def test_the_peak_is_what_this_process_has_held():
     """In GiB: not less than it holds now, and not more than the system has ever counted for it."""
     held = Path("/proc/self/statm")
