@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from cases import plant_engine
 from threadpoolctl import threadpool_info
 
 from multires_ref.base.threads import num_threads
-from multires_ref.bench import implementations, operator, processes, step, timing, training_step
+from multires_ref.bench import busy, implementations, operator, processes, step, threaded, timing, training_step
 from multires_ref.bench.timing import alternate, machine, summary, table, threads
 from multires_ref.cli import main
 from multires_ref.plots.speed import plot_bench
@@ -55,8 +56,9 @@ def test_the_operator_s_ratios():
         "forward": {"copying x once": row(0.002), "fused": row(0.007)},
         "forward and backward": {name: row(median) for name, median in both.items()},
     }
-    assert [line.strip() for line in operator.operator_lines(result)[-5:]] == [
+    assert [line.strip() for line in operator.operator_lines(result)[-6:]] == [
         "fused, forward, over copying x once: 3.50",
+        "fused, forward and backward, over copying x once: 5.00",
         "PyTorch conv1d over fused: 100.00",
         "the fastest in PyTorch over fused: 10.00",
         "PyTorch conv1d over fft: 25.00",
@@ -64,25 +66,53 @@ def test_the_operator_s_ratios():
     ]
 
 
-def test_the_growth_of_the_time_a_step():
-    """At twice the depth a step costs 3 times as much: 1.5 times the growth of J."""
-    rows = [
-        {"L": 1000, "D": 10, "J": 5, "engine": "fused", "forward and backward": row(0.010)},
-        {"L": 4000, "D": 10, "J": 10, "engine": "fused", "forward and backward": row(0.120)},
-        {"L": 8000, "D": 10, "J": 11, "engine": "fused", "forward and backward": row(0.080)},
+def test_the_time_a_sample_channel_and_level():
+    """Of each pass of each series: over the smallest of that series, with the length at which it is largest."""
+
+    def of(K, B, L, J, forward, both):  # the last two in ns
+        sizes = {"L": L, "B": B, "D": 10, "J": J, "K": K, "engine": "fused"}
+        each = 1e-9 * B * L * 10 * J
+        return sizes | {"forward": row(forward * each), "forward and backward": row(both * each)}
+
+    first = [of(2, 1, 1000, 5, 1.0, 4.0), of(2, 1, 4000, 10, 3.0, 2.0), of(2, 1, 8000, 11, 2.0, 3.0)]
+    second = [of(8, 4, 1000, 5, 0.7, 7.0), of(8, 4, 4000, 10, 0.7, 10.5)]
+    lines = "\n".join(operator.scaling_lines({"rows": first + second})).splitlines()
+    assert lines[0] == "scaling: 1 sequence, K = 2; nanoseconds for one sample, channel and level"
+    assert lines[2].split() == ["1,000", "10", "5", "fused", "1.000", "1.00x", "4.000", "2.00x"]
+    assert lines[3].split() == ["4,000", "10", "10", "fused", "3.000", "3.00x", "2.000", "1.00x"]
+    assert lines[-3].split() == ["4,000", "10", "10", "fused", "0.700", "1.00x", "10.500", "1.50x"]  # of four sequences
+    assert [line for line in lines if "largest over" in line] == [
+        "  K = 2, B = 1, forward: largest over smallest, at 4,000 samples: 3.00",
+        "  K = 2, B = 1, forward and backward: largest over smallest, at 1,000 samples: 2.00",
+        "  K = 8, B = 4, forward: largest over smallest, at 1,000 samples: 1.00",
+        "  K = 8, B = 4, forward and backward: largest over smallest, at 4,000 samples: 1.50",
     ]
-    lines = "\n".join(operator.scaling_lines({"rows": rows})).splitlines()
-    assert lines[3].split()[-3:] == ["3,000.00", "3.00", "2.00"]  # ns a step and channel, growth, growth of J
-    assert lines[-1].endswith("at the worst length: 1.50")
+
+
+def test_a_file_of_an_earlier_version_is_one_series():
+    rows = [{"L": 1000, "D": 10, "J": 5, "engine": "fused", "forward": row(1.0), "forward and backward": row(0.05)}]
+    rows.append(rows[0] | {"L": 2000, "forward": row(3.0)})
+    line = operator.scaling_lines({"rows": rows})[-2]
+    assert line == "  K = 2, B = 1, forward: largest over smallest, at 2,000 samples: 1.50"
 
 
 def test_the_pyramid_s_and_the_step_s_ratios():
     rows = {"causal_swt": row(0.002), "pywt.swt": row(0.005)}
     assert operator.pyramid_lines({"L": 4096, "level": 6, "rows": rows})[-1].endswith("pywt.swt over causal_swt: 2.50")
-    one = {"agreement": 1e-6, "seconds": {"ours": row(0.1), "PyTorch": row(0.8)}, "memory_gib": {"ours": 1.0, "PyTorch": 4.0}}
+    seconds = {"ours": row(0.1), "PyTorch": row(0.8), "PyTorch fft": row(0.4), "PyTorch tree, compiled": row(0.5)}
+    memory = {"ours": 1.0, "PyTorch": 4.0, "PyTorch fft": 5.0, "PyTorch tree, compiled": None}
+    one = {"agreement": 1e-6, "seconds": seconds | {"matrix products": row(0.02)}, "memory_gib": memory}
+    one["seconds"]["PyTorch"]["rounds"] = 1
     lines = step.step_lines({"layers": 2, "rows": {"ptbxl": one}})
-    assert any(line.endswith("a step in PyTorch eager over one here: 8.00") for line in lines)
-    assert lines[-1].endswith("peak memory here over PyTorch's: 0.25")
+    assert lines[-7:] == [
+        "  timed steps: 3, but PyTorch 1",
+        "  ptbxl: a step in PyTorch eager over one here: 8.00",
+        "  ptbxl: the fastest step in PyTorch (PyTorch fft) over one here: 4.00",
+        "  ptbxl: a step here over its matrix products alone: 5.00",
+        "  peak memory of the step: 1.00 GiB, PyTorch 4.00 GiB, PyTorch fft 5.00 GiB",
+        "  ptbxl: peak memory here over that of PyTorch: 0.25",
+        "  ptbxl: peak memory here over that of PyTorch fft: 0.20",
+    ]
 
 
 def test_startup_is_compared_with_an_empty_process():
@@ -256,7 +286,7 @@ def test_the_command(tmp_path, capsys, monkeypatch, torch_is_there):
     else:
         monkeypatch.setattr(operator, "torch_implementations", lambda arguments, g: {})
     monkeypatch.setattr(operator, "QUICK", (2, 3, 64, 2))
-    for part in ("operator", "pyramid", "busy"):
+    for part in ("operator", "pyramid"):
         assert main(["bench", part, "--quick", "--repeats", "1", "--out", str(tmp_path / part)]) == 0
     out = capsys.readouterr().out
     results = json.loads((tmp_path / "operator" / "bench.json").read_text())
@@ -314,7 +344,7 @@ def test_the_neighbour_is_busy_and_goes(monkeypatch):
                 self.kill()
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    with processes.busy_neighbour():
+    with threaded.busy_neighbour():
         (process,) = started
         assert process.poll() is None
         used = Path(f"/proc/{process.pid}/stat")
@@ -324,19 +354,52 @@ def test_the_neighbour_is_busy_and_goes(monkeypatch):
                 assert time.monotonic() < began + 60
                 time.sleep(0.01)
     assert process.returncode is not None
-    with pytest.raises(ZeroDivisionError), processes.busy_neighbour():
+    with pytest.raises(ZeroDivisionError), threaded.busy_neighbour():
         1 / 0  # noqa: B018
     assert started[1].returncode is not None
 
 
 def test_ratios_are_the_right_way_up():
-    seconds = {processes.IDLE: 2.0, processes.ONE: 4.0, processes.BUSY: 3.0, processes.ONE_BUSY: 6.0}
-    result = {"rows": {name: summary([s]) for name, s in seconds.items()}}
-    assert processes.busy_lines(result)[-3:] == [
-        "  one busy neighbour / idle: 1.50",
-        "  idle / one thread: 0.50",
-        "  one busy neighbour / the same with one thread: 0.50",
+    seconds = {busy.OURS: (2.0, 3.0, 5.0), busy.ONE: (4.0, 6.0, 4.0)}
+    rows = {who: [row(s) for s in times] for who, times in seconds.items()}
+    shape = {"B": 50, "L": 6400, "D": 48, "layers": 4}
+    lines = busy.busy_lines({"rows": {"digits": {"shape": shape, "seconds": rows}}})
+    assert lines[0] == "busy: a training step of digits (batch 50, 6,400 steps, width 48, 4 layers)"
+    last = lines[1].splitlines()[3].split()
+    assert last == ["ours,", "two", "busy", "neighbours", "5,000.00", "4,500.00", "to", "7,500.00", "3", "2.50x"]
+    assert lines[2:] == [
+        "  digits, ours: one busy neighbour / idle: 1.50",
+        "  digits, ours: two busy neighbours / idle: 2.50",
+        "  digits, ours, one thread: one busy neighbour / idle: 1.50",
+        "  digits, ours, one thread: two busy neighbours / idle: 1.00",
+        "  digits, idle: ours / ours with one thread: 0.50",
+        "  digits, one busy neighbour: ours / ours with one thread: 0.50",
+        "  digits, two busy neighbours: ours / ours with one thread: 1.25",
     ]
+
+
+def test_slow_implementations_leave_rounds_out():
+    """One that has taken the seconds allowed takes part no more; but it does in the first round."""
+    seconds = {"slow": 60.0, "middle": 20.0, "quick": 1.0}
+    calls = {name: (lambda name=name: name) for name in seconds}
+    taken = alternate(calls, 5, stopwatch=lambda call: seconds[call()], most_seconds=50.0)
+    assert {name: len(times) for name, times in taken.items()} == {"slow": 1, "middle": 3, "quick": 5}
+
+
+def test_two_neighbours_are_two_processes(monkeypatch):
+    running = []
+
+    @contextmanager
+    def neighbour():
+        running.append(1)
+        yield
+        running.pop()
+
+    monkeypatch.setattr(threaded, "busy_neighbour", neighbour)
+    for count in (0, 1, 2):
+        with threaded.busy_neighbours(count):
+            assert len(running) == count
+        assert running == []
 
 
 def test_pytorch_has_the_same_threads_inside_and_its_own_again_afterwards():

@@ -163,7 +163,7 @@ def one_measurement(monkeypatch, capsys, step, *words):
     monkeypatch.setattr(resource, "setrlimit", lambda what, limit: limits.append((what, limit)))
     seen = []
     for name in ("our_step", "torch_step"):
-        made = lambda network, setting, batch, name=name: (  # noqa: E731
+        made = lambda network, setting, batch, formulation="torch", name=name: (  # noqa: E731
             seen.append((name, network.n_layers, setting.name, len(batch.x))) or step
         )
         monkeypatch.setattr(training_step, name, made)
@@ -197,6 +197,18 @@ def test_a_measurement_that_fails_says_why(monkeypatch, capsys, error, words):
     result, seen, _ = one_measurement(monkeypatch, capsys, step, "ptbxl", "torch", "1", "1", "20")
     assert seen[0][0] == "torch_step"
     assert result == {"error": words}
+
+
+@pytest.mark.parametrize("side", ["torch", "torch-fft", "torch-tree-compiled"])
+def test_each_side_is_its_own_formulation(monkeypatch, capsys, clock, side):
+    seen = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limit: None)
+    monkeypatch.setattr(training_step, "find_spec", lambda name: None)
+    step = clock.takes(0.5, lambda: 1.0)
+    monkeypatch.setattr(training_step, "torch_step", lambda *args, formulation: seen.append(formulation) or step)
+    training_step.main("ptbxl", side, "1", "1", "20")
+    assert seen == [side]
+    assert json.loads(capsys.readouterr().out)["losses"] == [1.0, 1.0]
 
 
 def test_the_peak_is_what_this_process_has_held():

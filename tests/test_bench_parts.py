@@ -10,7 +10,7 @@ from multires_ref.cli import main
 from multires_ref.commands import bench
 from multires_ref.engines import num_threads
 
-TOGETHER = ["operator", "step", "busy", "scaling", "pyramid", "swt", "startup", "memories"]
+TOGETHER = ["operator", "step", "small", "busy", "scaling", "pyramid", "swt", "startup", "memories"]
 APART = ["sample", "paper", "peers", "gpu"]
 
 

@@ -13,6 +13,7 @@ from multires_ref.plots.speed import (
     OURS,
     THEIRS,
     plot_bench,
+    plot_busy,
     plot_operator,
     plot_peaks,
     plot_scaling,
@@ -267,6 +268,65 @@ def test_scaling_shows_nanoseconds_a_sample_channel_and_level():
     assert "sample channel level" in ax.get_ylabel()
 
 
+def test_scaling_has_a_line_for_each_filter_length_and_batch_size():
+    """Colours and marks for K, dashes and open marks for a batch; of the pass that is asked for."""
+    rows = []
+    for K, B in ((2, 1), (2, 4), (8, 1), (8, 4)):
+        for L, D, J in ((1024, 8, 10), (4096, 2, 12)):
+            rows.append({"K": K, "B": B} | scaling_row(L, D, J, 0.1 * K * B) | {"forward": row(0.01 * L * K)})
+    for name in ("forward", "forward and backward"):
+        ax = plot_scaling({"rows": rows}, name=name)
+        lines = [line for line in ax.lines if len(line.get_xdata())]
+        wanted = [
+            [[r["L"], 1e9 * r[name]["median"] / (r["L"] * r["B"] * r["D"] * r["J"])] for r in rows[n : n + 2]]
+            for n in (0, 2, 4, 6)
+        ]
+        np.testing.assert_allclose([line.get_xydata() for line in lines], wanted)
+        assert name in ax.get_ylabel()
+        assert [line.get_linestyle() for line in lines] == ["-", "--"] * 2
+        assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True] * 2
+        key = {text.get_text(): mark for text, mark in zip(ax.get_legend().texts, ax.get_legend().legend_handles, strict=True)}
+        assert list(key) == ["K = 2", "K = 8", "one sequence", "4 sequences"]
+        for n, K in ((0, 2), (2, 8)):
+            assert colour(lines[n]) == colour(lines[n + 1]) == colour(key[f"K = {K}"])
+            assert lines[n].get_marker() == key[f"K = {K}"].get_marker()
+        assert colour(lines[0]) != colour(lines[2])
+        assert key["4 sequences"].get_linestyle() == "--"
+
+
+def test_the_steps_of_small_networks_are_those_of_the_best_threads():
+    task = {"ours": row(0.01), "ours, batch of 1": row(0.002), "PyTorch": row(0.08), "PyTorch compiled": row(0.03)}
+    ax = plot_steps({"rows": {"digits": {"seconds": task | {"matrix products": row(0.001)}}}})
+    assert [(mark[0], round(mark[1][0], 6)) for mark in dots(ax)[0]] == [
+        (LIMIT, 1),
+        (OURS, 2),
+        (OURS, 10),
+        (THEIRS, 30),
+        (THEIRS, 80),
+    ]
+    assert [text.get_text() for text in ax.texts] == ["  1 ms", "  2 ms  batch of 1", "  10 ms", "  30 ms  compiled", "  80 ms"]
+
+
+def test_busy_shows_ratios_to_the_idle_machine():
+    seconds = {
+        "ours": [row(2), row(3), row(5)],
+        "ours, one thread": [row(4), row(4), row(6)],
+        "PyTorch": [row(1), row(8), row(9)],
+    }
+    ax = plot_busy({"rows": {"digits": {"seconds": seconds}}})
+    assert labels_of(ax.yaxis) == ["digits, ours", "digits, one thread", "digits, PyTorch"]
+    marks = [(who, x, round(y), face == "white") for who, (x, y), face in dots(ax)[0]]
+    assert marks == [
+        (OURS, 1.5, 0, True),
+        (OURS, 2.5, 0, False),
+        (OURS, 1.0, 1, True),
+        (OURS, 1.5, 1, False),
+        (THEIRS, 8.0, 2, True),
+        (THEIRS, 9.0, 2, False),
+    ]
+    assert "/ idle" in ax.get_xlabel()
+
+
 def test_the_operator_has_an_open_mark_for_forward_and_a_filled_one_for_both():
     shape = {"B": 2, "D": 3, "L": 4096, "K": 5}
     forward = {"fused": row(0.001), "PyTorch fft": row(0.02)}
@@ -307,14 +367,18 @@ def test_every_part_of_a_benchmark_has_its_panel():
     results = {
         "operator": {"shape": size, "forward": {"a": row(1)}, "forward and backward": {"b": row(2)}},
         "step": {"layers": 7, "rows": {"ptbxl": task, "listops": {"seconds": {"d": row(4)}}}},
-        "busy": {"rows": {"e": row(5)}},
+        "small": {"rows": {"digits": {"seconds": {"h": row(8)}}}, "inference": {"seconds": {"i": row(9)}}},
+        "busy": {"rows": {"mnist1d": {"seconds": {"e": [row(5), row(6), row(7)]}}}},
         "pyramid": {"rows": {"f": row(6)}},
         "startup": {"rows": {"g": row(7)}},
         "scaling": {"rows": [scaling_row(1024, 8, 10, 0.1)]},
     }
     axes = plot_bench(results).axes
-    titles = ["operator: 2 x 3 x 4,096, K = 5", "training step, 7 layers", "memory of that step", "operator, by length"]
-    assert [ax.get_title("left") for ax in axes] == [*titles, "busy", "pyramid", "startup"]
-    names = [["a", "b"], ["ptbxl", "listops"], ["ptbxl"], ["e"], ["f"], ["g"]]
-    assert [labels_of(ax.yaxis) for n, ax in enumerate(axes) if n != 3] == names
+    titles = ["operator: 2 x 3 x 4,096, K = 5", "training step, 7 layers", "memory of that step", "steps of small networks"]
+    titles += ["inference, digits network", "steps on a busy machine", "operator, by length"]
+    assert [ax.get_title("left") for ax in axes] == [*titles, "pyramid", "startup"]
+    names = [["a", "b"], ["ptbxl", "listops"], ["ptbxl"], ["digits"], ["i"], ["mnist1d, e"], ["f"], ["g"]]
+    assert [labels_of(ax.yaxis) for n, ax in enumerate(axes) if n != 6] == names
     assert len(plot_bench({"scaling": results["scaling"]}).axes) == 1
+    several = {"rows": [scaling_row(1024, 8, 10, 0.1) | {"K": 2, "B": 1}]}
+    assert [ax.get_ylabel().split(":")[0] for ax in plot_bench({"scaling": several}).axes] == ["forward", "forward and backward"]

@@ -53,6 +53,7 @@ SMALL = {  # beginning of a command line -> what is added to it here, so that it
     "bench startup": "--quick --repeats 1 --out bench",
     "bench memories": "--quick --repeats 1 --out bench",
     "bench busy": "--quick --repeats 1 --out bench",
+    "bench small": "--quick --repeats 1 --out bench",
     "bench sample": "--layers 1 --width 4 --length 16 --no-torch",
 }
 PARSED_ONLY = {  # whole command lines that cannot run in a test, and why; their flags are checked like the others'

@@ -216,7 +216,7 @@ def torch_steps(task: Task, batch: Split, compiled: bool) -> Calls:
 
     equal_precision(torch)
     steps = {"PyTorch": torch_step(task.network, task, batch, "gpu")}
-    return steps | ({"PyTorch, compiled": torch_step(task.network, task, batch, "gpu", compiled=True)} if compiled else {})
+    return steps | ({"PyTorch, compiled": torch_step(task.network, task, batch, "gpu", "torch-compiled")} if compiled else {})
 
 
 def layer_lines(rows: list[dict[str, Any]], limit: dict[str, float]) -> list[str]:

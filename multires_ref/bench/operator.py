@@ -22,8 +22,10 @@ from .implementations import (
 from .timing import alternate, ratio_line, summary, table
 
 FULL, QUICK = (50, 256, 1024, 2), (8, 32, 512, 2)  # B, D, L, K
-ELEMENTS = 2**22  # of every array of `scaling`: enough work at every length
-LENGTHS = tuple(2**e for e in range(10, 21, 2))
+ELEMENTS, QUICK_ELEMENTS = 2**24, 2**16  # of every array of `scaling`: enough work at every length
+LENGTHS = tuple(2**e for e in range(10, 23, 2))
+KERNELS, BATCHES = (2, 4, 8), (1, 4)  # of `scaling`
+PASSES = ("forward", "forward and backward")
 WAVELET = "db4"
 
 
@@ -40,7 +42,8 @@ def measure_operator(args: argparse.Namespace) -> dict[str, Any]:
     target = np.empty_like(arguments[0])
     copy = {"copying x once": lambda: np.copyto(target, arguments[0]), "copying to a new array": lambda: arguments[0].copy()}
     forward = alternate(copy | {name: one.forward for name, one in made.items()}, args.repeats)
-    both = alternate({name: one.both for name, one in made.items()}, args.repeats)
+    copying = {"copying x once": copy["copying x once"]}
+    both = alternate(copying | {name: one.both for name, one in made.items()}, args.repeats)
     return {
         "shape": {"B": B, "D": D, "L": L, "K": K, "dtype": "float32"},
         "agreement": agreement,
@@ -61,7 +64,7 @@ def operator_lines(result: dict[str, Any]) -> list[str]:
         f"operator: batch {shape['B']}, {shape['D']} channels, {shape['L']:,} steps, K = {shape['K']}, float32; "
         f"all agree to {result['agreement']:.0e} of the norm",
     ]
-    for part in ("forward", "forward and backward"):
+    for part in PASSES:
         rows = result[part]
         others = {f"/ {name}": name for name in ("copying x once", "fused", "fft") if name in rows}
         text += [f" {part}", table(rows, others)]
@@ -76,6 +79,8 @@ def operator_ratios(result: dict[str, Any]) -> list[str]:
     best = min((both[name] for name in ("PyTorch fft", "PyTorch tree", "PyTorch compiled") if name in both), default=None)
     if "fused" in both:
         text.append(ratio_line("fused, forward, over copying x once", forward["fused"] / forward["copying x once"]))
+        copied = both.get("copying x once", forward["copying x once"])
+        text.append(ratio_line("fused, forward and backward, over copying x once", both["fused"] / copied))
     if "fused" in both and best:
         text.append(ratio_line("PyTorch conv1d over fused", both["PyTorch conv1d"] / both["fused"]))
         text.append(ratio_line("the fastest in PyTorch over fused", best / both["fused"]))
@@ -86,45 +91,74 @@ def operator_ratios(result: dict[str, Any]) -> list[str]:
 
 
 def measure_scaling(args: argparse.Namespace) -> dict[str, Any]:
-    """The operator's time for one step and channel, from 2^10 to 2^20 steps, with fewer channels the longer the sequence.
+    """The operator's time for one sample, channel and level, from 2^10 to 2^22 samples, with fewer channels the longer they are.
 
-    The arrays are equally large at every length, one sequence each; the engine is the one that "auto" chooses. The arithmetic
-    for one step grows like the depth J. A long row does not fit into the cache of a CPU core, and passes through memory more
-    than once.
+    For one sequence and for a batch of four, for K = 2, 4 and 8, the forward pass alone and forward with backward. All arrays
+    have the same size at every length, 2^24 numbers, and the lengths take turns. The engine is the one that "auto" chooses. The
+    arithmetic for one sample, channel and level is the same at all lengths. A long row does not fit into the cache of a CPU core,
+    and passes through memory more than once. The figure of a series is its largest time over its smallest one. Takes about
+    ten minutes.
     """
-    rows = []
-    for L in LENGTHS[:3] if args.quick else LENGTHS:
-        D = (ELEMENTS >> (6 if args.quick else 0)) // L
-        arguments, g = operator_arguments(1, D, L, 2)
-        J = depth_for(L, 2)
-        one = ours(arguments, g, "auto")
-        times = alternate({"forward": one.forward, "forward and backward": one.both}, args.repeats)
-        engine = choose("auto", arguments[0], J, kept_per_level(J, 2), 2)
-        rows.append({"L": L, "D": D, "J": J, "engine": engine} | {name: summary(seconds) for name, seconds in times.items()})
-    return {"rows": rows}
+    elements = QUICK_ELEMENTS if args.quick else ELEMENTS
+    lengths = LENGTHS[:3] if args.quick else LENGTHS
+    rows = [row for K in KERNELS for B in BATCHES for row in one_series(B, K, lengths, elements, args.repeats)]
+    return {"elements": elements, "rows": rows}
 
 
-def per_step(row: dict[str, Any]) -> float:
-    """Nanoseconds for one step and channel, forward with backward."""
-    return 1e9 * row["forward and backward"]["median"] / (row["L"] * row["D"])
+def one_series(B: int, K: int, lengths: tuple[int, ...], elements: int, repeats: int) -> list[dict[str, Any]]:
+    """All lengths of a batch size and a filter length, in turn; x and g are the same numbers at every length."""
+    rows, calls = [], {}
+    x, g = (np.random.default_rng(seed).standard_normal(elements, np.float32) for seed in (0, 1))
+    for L in lengths:
+        D, J = elements // (B * L), depth_for(L, K)
+        shape = (B, D, L)
+        (_, *parameters), _ = operator_arguments(1, D, L, K)
+        one = ours((x.reshape(shape), *parameters), g.reshape(shape), "auto")
+        calls |= {f"{L} {name}": call for name, call in zip(PASSES, one, strict=True)}
+        engine = choose("auto", x.reshape(shape), J, kept_per_level(J, K), K)
+        rows.append({"L": L, "B": B, "D": D, "J": J, "K": K, "engine": engine})
+    times = alternate(calls, repeats)
+    return [row | {name: summary(times[f"{row['L']} {name}"]) for name in PASSES} for row in rows]
+
+
+def per_level(row: dict[str, Any], name: str) -> float:
+    """Nanoseconds for one sample, channel and level of a pass."""
+    return 1e9 * row[name]["median"] / (row.get("B", 1) * row["D"] * row["L"] * row["J"])
+
+
+def series_of(result: dict[str, Any]) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """The rows of each series {(K, B): rows}; a file of an earlier version holds one series, of K = 2 and one sequence."""
+    series: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row in result["rows"]:
+        series.setdefault((row.get("K", 2), row.get("B", 1)), []).append(row)
+    return series
 
 
 def scaling_lines(result: dict[str, Any]) -> list[str]:
-    """The table, and the growth beyond that of the depth."""
-    rows = result["rows"]
-    first, cells, beyond = rows[0], [], []
-    for row in rows:
-        grown, deeper = per_step(row) / per_step(first), row["J"] / first["J"]
-        beyond.append(grown / deeper)
-        sizes = [f"{row['L']:,}", f"{row['D']:,}", f"{row['J']}", row["engine"]]
-        figures = (1e3 * row["forward and backward"]["median"], per_step(row), grown, deeper)
-        cells.append(sizes + [f"{figure:,.2f}" for figure in figures])
-    header = ["steps", "D", "J", "engine", "ms", "ns a step and channel", "/ smallest", "J / smallest"]
-    return [
-        "scaling: one sequence, K = 2, forward and backward",
-        text_table(header, cells, indent="  "),
-        ratio_line("growth of the time a step over the growth of J, at the worst length", max(beyond)),
-    ]
+    """A table for each series, and for each pass the largest time over the smallest one, with the length of the largest."""
+    text = []
+    for (K, B), rows in series_of(result).items():
+        smallest = {name: min(per_level(row, name) for row in rows) for name in PASSES}
+        cells = []
+        for row in rows:
+            each = [per_level(row, name) for name in PASSES]
+            over = [f"{ns / smallest[name]:.2f}x" for ns, name in zip(each, PASSES, strict=True)]
+            sizes = [f"{row['L']:,}", f"{row['D']:,}", f"{row['J']}", row["engine"]]
+            cells.append([*sizes, *(text for pair in zip([f"{ns:.3f}" for ns in each], over, strict=True) for text in pair)])
+        header = ["samples", "D", "J", "engine", "forward, ns", "/ smallest", "with backward, ns", "/ smallest"]
+        text += [
+            f"scaling: {B} sequence{'s' if B > 1 else ''}, K = {K}; nanoseconds for one sample, channel and level",
+            text_table(header, cells, indent="  "),
+            *(worst_line(f"K = {K}, B = {B}, {name}", rows, name) for name in PASSES),
+        ]
+    return text
+
+
+def worst_line(what: str, rows: list[dict[str, Any]], name: str) -> str:
+    """The largest time of a sample, channel and level over the smallest one, and at which length it is."""
+    times = {row["L"]: per_level(row, name) for row in rows}
+    worst = max(times, key=times.__getitem__)
+    return ratio_line(f"{what}: largest over smallest, at {worst:,} samples", times[worst] / min(times.values()))
 
 
 def measure_pyramid(args: argparse.Namespace) -> dict[str, Any]:

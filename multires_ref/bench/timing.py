@@ -55,9 +55,15 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 
 def alternate(
-    implementations: dict[str, Callable[[], Any]], repeats: int, stopwatch: Callable[[Callable[[], Any]], float] = seconds_of
+    implementations: dict[str, Callable[[], Any]],
+    repeats: int,
+    stopwatch: Callable[[Any], float] = seconds_of,
+    most_seconds: float = float("inf"),
 ) -> dict[str, list[float]]:
     """Seconds of every implementation in every round; one round before them warms up and is not counted.
+
+    An implementation whose rounds have taken `most_seconds` together leaves out the others, so that a slow one ends in time;
+    all take part in the first round that counts.
 
     Examples
     --------
@@ -65,8 +71,14 @@ def alternate(
     {'a': [1.0, 1.0], 'b': [1.0, 1.0]}
     """
     check_int("repeats", repeats, 1)
-    rounds = [[stopwatch(call) for call in implementations.values()] for _ in range(1 + repeats)]
-    return {name: list(seconds) for name, seconds in zip(implementations, zip(*rounds[1:], strict=True), strict=True)}
+    for call in implementations.values():
+        stopwatch(call)
+    seconds: dict[str, list[float]] = {name: [] for name in implementations}
+    for _ in range(repeats):
+        for name, call in implementations.items():
+            if sum(seconds[name]) < most_seconds:
+                seconds[name].append(stopwatch(call))
+    return seconds
 
 
 def quartiles(values: list[float]) -> list[float]:

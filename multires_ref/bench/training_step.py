@@ -2,7 +2,8 @@
 
     python -m multires_ref.bench.training_step TASK SIDE LAYERS STEPS GIB
 
-prints one line of JSON: the median seconds of a step and the most memory held, or an error.
+prints one line of JSON: the median seconds of a step and the most memory held, or an error. SIDE is "ours" or one of
+`formulations.FORMULATIONS`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -63,17 +66,18 @@ def our_step(network: NetworkConfig, task: Task, batch: Split, device: str = "cp
 
 
 def torch_step(
-    network: NetworkConfig, task: Task, batch: Split, device: str = "cpu", compiled: bool = False
+    network: NetworkConfig, task: Task, batch: Split, device: str = "cpu", formulation: str = "torch"
 ) -> Callable[[], Any]:
-    """The same step by PyTorch with its own optimiser: eager, or with a compiled network."""
+    """The same step by PyTorch with its own optimiser, in one of FORMULATIONS."""
     import torch
 
     from ..authors.torch_model import MultiresNet
+    from .formulations import formulated
 
     torch.manual_seed(1)
     where, training = {"cpu": "cpu", "gpu": "cuda"}[device], task.training
     module = MultiresNet(network).to(where).train()
-    forward = torch.compile(module) if compiled else module
+    forward = formulated(module, formulation)
     kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
     optimizer = kind(module.parameters(), lr=training.lr, weight_decay=training.weight_decay)
     x, y, lengths = (None if a is None else torch.from_numpy(a).to(where) for a in (batch.x, batch.y, batch.lengths))
@@ -105,9 +109,11 @@ def main(name: str, side: str, layers: str, steps: str, gib: str) -> None:
     task = get_task(name)
     network = replace(task.network, n_layers=int(layers))
     batch = random_batch(network, task)
+    if side != "ours" and find_spec("torch"):
+        import_module("torch")  # its own size is no part of the step
     before, losses = peak_gib(), []
     try:
-        one_step = {"ours": our_step, "torch": torch_step}[side](network, task, batch)
+        one_step = our_step(network, task, batch) if side == "ours" else torch_step(network, task, batch, formulation=side)
         times = alternate({side: lambda: losses.append(float(one_step()))}, int(steps))[side]
     except (MemoryError, RuntimeError) as error:
         memory = isinstance(error, MemoryError) or "alloc" in str(error)

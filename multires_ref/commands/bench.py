@@ -1,8 +1,10 @@
 """Measure speed and memory, against PyTorch where it is installed.
 
-multires-ref bench                      all parts that are charted together (minutes)
+multires-ref bench                      all parts that are charted together (an hour with PyTorch)
 multires-ref bench operator --quick     one of them, small
-multires-ref bench busy                 a small training step beside a busy neighbour
+multires-ref bench small                training steps and inference of small networks
+multires-ref bench step --settings ptbxl --repeats 3
+multires-ref bench busy                 training steps beside busy neighbours
 multires-ref bench memories             updates of the tree's memory and of others
 multires-ref bench sample               drawing images: streaming against recomputing
 multires-ref bench paper                training steps at the paper's full settings
@@ -30,7 +32,8 @@ from typing import Any
 PARTS = {  # measured and charted together: each in a module of `bench`, with the functions measure_NAME and NAME_lines
     "operator": "operator",
     "step": "step",
-    "busy": "processes",
+    "small": "small",
+    "busy": "busy",
     "scaling": "operator",
     "pyramid": "operator",
     "swt": "swt",

@@ -38,7 +38,7 @@ MODULES = {
     "training": ("plot_curves", "plot_losses", "plot_scores", "plot_absolute_errors", "plot_runs", "plot_confusion"),
     "predicted": ("plot_predicted", "plot_all_predicted"),
     "errors": ("plot_error_by_layer", "plot_layer_errors", "plot_error_study", "plot_error_studies"),
-    "speed": ("plot_times", "plot_operator", "plot_steps", "plot_peaks", "plot_scaling", "plot_bench", "plot_costs"),
+    "speed": ("plot_times", "plot_operator", "plot_steps", "plot_peaks", "plot_scaling", "plot_busy", "plot_bench", "plot_costs"),
     "mpi": ("plot_mpi", "plot_efficiency"),
     "peers": ("plot_peers", "plot_peers_by_kind"),
     "signal": ("plot_channels",),

@@ -17,6 +17,8 @@ OTHERS = ("PyTorch", "pywt", "import numpy")
 LIMITS = ("copying x once", "copying to a new array", "matrix products")
 KEY = {OURS: ("o", "this package"), THEIRS: ("s", "other libraries"), LIMIT: ("D", "a part of the work")}
 ROW = 0.27  # inches a row of dots
+FORWARD, BOTH = "forward", "forward and backward"
+BLUES = (COLOURS["sky"], COLOURS["blue"], COLOURS["black"])  # this package's, from short filters to long ones
 
 Panel = tuple[float, Callable[[Axes], Axes]]  # its height in inches, and what draws it
 
@@ -26,22 +28,27 @@ def colour_of(name: str) -> str:
     return LIMIT if name in LIMITS else THEIRS if name.startswith(OTHERS) else OURS
 
 
-def draw_dot(ax: Axes, place: float, row: dict[str, Any], name: str, filled: bool = True) -> None:
-    """One median in milliseconds, its quartiles as a whisker, and its number on the right."""
+def note_of(name: str) -> str:
+    """What stands beside a mark whose colour does not say all: "tree, compiled" for "PyTorch tree, compiled"."""
+    return "" if name in ("ours", "PyTorch", *LIMITS) else f"  {name.removeprefix('PyTorch ').removeprefix('ours, ')}"
+
+
+def draw_dot(ax: Axes, place: float, row: dict[str, Any], name: str, filled: bool = True, note: str = "") -> None:
+    """One median in milliseconds, its quartiles as a whisker, and its number on the right, with a note."""
     median, low, high = (1e3 * row[key] for key in ("median", "low", "high"))
     colour = colour_of(name)
     ax.plot([low, high], [place, place], color=colour, linewidth=1.4, zorder=2)
     ax.plot(median, place, KEY[colour][0], color=colour, mfc=colour if filled else "white", ms=6, zorder=3)
     words = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
-    ax.annotate(f"  {words} ms", (max(median, high), place), va="center", fontsize=9)
+    ax.annotate(f"  {words} ms{note}", (max(median, high), place), va="center", fontsize=9)
 
 
-def finish_dots(ax: Axes, names: list[str], rows: list[dict[str, Any]], title: str) -> Axes:
+def finish_dots(ax: Axes, names: list[str], rows: list[dict[str, Any]], title: str, room: float = 0.3) -> Axes:
     """A logarithmic axis of milliseconds with room for the last number, a name for each row, the first at the top."""
     ax.set_yticks(range(len(names)), names)
     ax.set_xscale("log")
     shortest, longest = (pick(1e3 * row[key] for row in rows) for pick, key in ((min, "low"), (max, "high")))
-    ax.set(xlim=(shortest / 2, longest * (longest / shortest) ** 0.3 * 2), ylim=(len(names) - 0.4, -0.6))
+    ax.set(xlim=(shortest / 2, longest * (longest / shortest) ** room * 2), ylim=(len(names) - 0.4, -0.6))
     ax.grid(axis="both")
     ax.tick_params(axis="y", length=0)
     ax.minorticks_off()
@@ -103,6 +110,8 @@ def plot_operator(result: dict[str, Any], ax: Axes | None = None) -> Axes:
 def plot_steps(result: dict[str, Any], ax: Axes | None = None) -> Axes:
     """A training step of each task, here and in PyTorch, and the matrix products that both leave to BLAS.
 
+    Times of ``bench step``, which says how many layers, or of ``bench small``, each with its best number of threads.
+
     Examples
     --------
     >>> row = {"median": 0.01, "low": 0.009, "high": 0.012}
@@ -111,13 +120,16 @@ def plot_steps(result: dict[str, Any], ax: Axes | None = None) -> Axes:
     ('training step, 2 layers', ['digits'])
     """
     tasks = result["rows"]
-    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + 3 * ROW * len(tasks))
+    most = max(len(task["seconds"]) for task in tasks.values())
+    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + ROW * most * len(tasks))
     rows = []
     for place, task in enumerate(tasks.values()):
         for n, (name, row) in enumerate(sorted(task["seconds"].items(), key=lambda item: item[1]["median"])):
-            draw_dot(ax, place + 0.27 * (n - (len(task["seconds"]) - 1) / 2), row, name)
+            draw_dot(ax, place + 0.81 / most * (n - (len(task["seconds"]) - 1) / 2), row, name, note=note_of(name))
             rows.append(row)
-    return finish_dots(ax, [*tasks], rows, f"training step, {result['layers']} layers")
+    title = f"training step, {result['layers']} layers" if "layers" in result else "steps of small networks"
+    longest_note = max(len(note_of(name)) for task in tasks.values() for name in task["seconds"])
+    return finish_dots(ax, [*tasks], rows, title, room=0.3 + longest_note / 16)
 
 
 @styled
@@ -130,23 +142,39 @@ def plot_peaks(result: dict[str, Any], ax: Axes | None = None) -> Axes:
     >>> [float(bar.get_width()) for bar in ax.patches]
     [0.5, 2.0]
     """
-    peaks = {task: row["memory_gib"] for task, row in result["rows"].items() if row.get("memory_gib")}
-    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + 2 * ROW * len(peaks))
+    peaks = {task: known_peaks(row) for task, row in result["rows"].items() if known_peaks(row)}
+    most = max(map(len, peaks.values()))
+    ax = ax if ax is not None else new_axes(WIDTH, 0.9 + ROW * most * len(peaks))
     for place, task in enumerate(peaks.values()):
         for n, (name, gib) in enumerate(task.items()):
-            where = place + 0.36 * (n - (len(task) - 1) / 2)
-            ax.barh(where, gib, height=0.33, color=colour_of(name))
-            ax.annotate(f"  {gib:.2f}", (gib, where), va="center", fontsize=9)
+            where = place + 0.72 / most * (n - (len(task) - 1) / 2)
+            ax.barh(where, gib, height=0.66 / most, color=colour_of(name))
+            ax.annotate(f"  {gib:.2f}{note_of(name)}", (gib, where), va="center", fontsize=9)
     ax.set_yticks(range(len(peaks)), [*peaks])
     ax.tick_params(axis="y", length=0)
     largest = max(gib for task in peaks.values() for gib in task.values())
-    ax.set(xlim=(0, 1.2 * largest), ylim=(len(peaks) - 0.4, -0.6), xlabel="peak memory (GiB)", title="memory of that step")
+    room = 1.2 + max(len(note_of(name)) for task in peaks.values() for name in task) / 24
+    ax.set(xlim=(0, room * largest), ylim=(len(peaks) - 0.4, -0.6), xlabel="peak memory (GiB)", title="memory of that step")
     return ax
 
 
+def known_peaks(row: dict[str, Any]) -> dict[str, float]:
+    """The peaks in GiB that were measured."""
+    return {name: gib for name, gib in (row.get("memory_gib") or {}).items() if gib}
+
+
 @styled
-def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
-    """Nanoseconds per sample, channel and level, forward and backward together, against the length of the sequence, from zero.
+def plot_scaling(result: dict[str, Any], ax: Axes | None = None, name: str = BOTH) -> Axes:
+    """Nanoseconds per sample, channel and level of one pass against the length of the sequence, from zero.
+
+    A line for each filter length K and batch size: whole and filled for one sequence, dashed and open for a batch.
+
+    Parameters
+    ----------
+    result : {"rows": [...]}
+        What ``multires-ref bench scaling`` measured; rows of earlier versions have no K and no B, and are one line.
+    ax : Axes or None
+    name : "forward" or "forward and backward"
 
     Examples
     --------
@@ -156,18 +184,77 @@ def plot_scaling(result: dict[str, Any], ax: Axes | None = None) -> Axes:
     array([97.7, 44.4])
     """
     ax = ax if ax is not None else new_axes(WIDTH, 3)
-    rows = result["rows"]
-    steps = [row["L"] for row in rows]
-    times = [1e9 * row["forward and backward"]["median"] / (row["L"] * row["D"] * row["J"]) for row in rows]
-    ax.plot(steps, times, "o-", color=OURS)
+    steps, largest, several = sorted({row["L"] for row in result["rows"]}), 0.0, "K" in result["rows"][0]
+    kernels = sorted({row.get("K", 2) for row in result["rows"]})
+    for K, B in sorted({(row.get("K", 2), row.get("B", 1)) for row in result["rows"]}):
+        rows = [row for row in result["rows"] if (row.get("K", 2), row.get("B", 1)) == (K, B)]
+        times = [1e9 * row[name]["median"] / (row["L"] * B * row["D"] * row["J"]) for row in rows]
+        colour, marker = (BLUES[kernels.index(K) % 3] if several else OURS), "o^v"[kernels.index(K) % 3]
+        look = {"ls": "-", "mfc": colour} if B == 1 else {"ls": "--", "mfc": "white"}
+        ax.plot([row["L"] for row in rows], times, color=colour, marker=marker, **look)
+        largest = max(largest, *times)
     octaves(ax, max(steps))
     ax.set_xlim(min(steps) * 0.8, max(steps) * 1.25)
     ax.set_xticks(steps, [f"$2^{{{step.bit_length() - 1}}}$" for step in steps])
-    ax.set_ylim(0, 1.25 * max(times))
+    ax.set_ylim(0, (1.75 if several else 1.25) * largest)
     ax.grid(axis="y")
-    ylabel = "forward and backward:\nns / (sample channel level)"
-    ax.set(xlabel="length L (samples)", ylabel=ylabel, title="operator, by length")
+    if several:
+        key_of_series(ax, kernels, sorted({row["B"] for row in result["rows"]}))
+    ax.set(xlabel="length L (samples)", ylabel=f"{name}:\nns / (sample channel level)", title="operator, by length")
     return ax
+
+
+def key_of_series(ax: Axes, kernels: list[int], batches: list[int]) -> None:
+    """The colours and marks of the filter lengths, and the lines of the batch sizes."""
+    filters = [Line2D([], [], color=BLUES[n % 3], marker="o^v"[n % 3], label=f"K = {K}") for n, K in enumerate(kernels)]
+    looks = {1: {"ls": "-", "label": "one sequence"}}
+    sizes = [looks.get(B, {"ls": "--", "marker": "o", "mfc": "white", "label": f"{B} sequences"}) for B in batches]
+    lines = [Line2D([], [], color=COLOURS["grey"], **look) for look in sizes]
+    ax.legend(handles=[*filters, *lines], loc="upper center", ncols=2, fontsize=8).set_in_layout(False)
+
+
+@styled
+def plot_busy(result: dict[str, Any], ax: Axes | None = None) -> Axes:
+    """How many times as long a training step takes beside one (open) and two (filled) busy neighbours as on the idle machine.
+
+    Examples
+    --------
+    >>> seconds = {"ours": [{"median": t} for t in (1.0, 1.5, 2.0)]}
+    >>> ax = plot_busy({"rows": {"digits": {"seconds": seconds}}})
+    >>> [text.get_text().strip() for text in ax.texts]
+    ['1.5', '2.0']
+    """
+    rows = [
+        (f"{size}, {who.removeprefix('ours, ')}", who, times)
+        for size, row in result["rows"].items()
+        for who, times in row["seconds"].items()
+    ]
+    ax = ax if ax is not None else new_axes(WIDTH, 1.2 + 1.5 * ROW * len(rows))
+    largest = 1.0
+    for place, (_, who, times) in enumerate(rows):
+        colour = colour_of(who)
+        for count, fill, up in ((1, "white", -0.17), (2, colour, 0.17)):
+            ratio = times[count]["median"] / times[0]["median"]
+            ax.plot(ratio, place + up, KEY[colour][0], color=colour, mfc=fill, ms=6, zorder=3)
+            ax.annotate(f"  {ratio:.1f}", (ratio, place + up), va="center", fontsize=9)
+            largest = max(largest, ratio)
+    for label, fill in (("one neighbour", "white"), ("two", COLOURS["black"])):
+        ax.plot([], [], "o", color=COLOURS["black"], mfc=fill, label=label)
+    ax.axvline(1, color=COLOURS["black"], linewidth=0.8, zorder=1)
+    ax.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlim=(0, 1.2 * largest), ylim=(len(rows) + 1.2, -0.6), xlabel="time beside neighbours / idle")
+    ax.grid(axis="both")
+    ax.legend(loc="lower right", ncols=2, fontsize=8, columnspacing=1.0).set_in_layout(False)
+    ax.set_title("steps on a busy machine")
+    return ax
+
+
+def small_panels(result: dict[str, Any]) -> list[Panel]:
+    """The steps of small networks, each by its best number of threads, and inference of one example."""
+    count = sum(len(row["seconds"]) for row in result["rows"].values())
+    inference = partial(plot_times, result["inference"]["seconds"], title="inference, digits network")
+    return [(1.1 * ROW * count, partial(plot_steps, result)), (ROW * len(result["inference"]["seconds"]), inference)]
 
 
 def panels_of(results: dict[str, Any]) -> list[Panel]:
@@ -177,13 +264,19 @@ def panels_of(results: dict[str, Any]) -> list[Panel]:
         names = {**results["operator"]["forward"], **results["operator"]["forward and backward"]}
         panels.append((1.5 * ROW * len(names), partial(plot_operator, results["operator"])))
     if "step" in results:
-        count = len(results["step"]["rows"])
-        panels.append((3.2 * ROW * count, partial(plot_steps, results["step"])))
-        if any(row.get("memory_gib") for row in results["step"]["rows"].values()):
-            panels.append((2.4 * ROW * count, partial(plot_peaks, results["step"])))
+        steps = results["step"]["rows"].values()
+        panels.append((3.2 / 3 * ROW * sum(len(row["seconds"]) for row in steps), partial(plot_steps, results["step"])))
+        if any(map(known_peaks, steps)):
+            panels.append((1.2 * ROW * sum(map(len, map(known_peaks, steps))), partial(plot_peaks, results["step"])))
+    panels += small_panels(results["small"]) if "small" in results else []
+    if "busy" in results:
+        rows = results["busy"]["rows"].values()
+        panels.append((1.6 * ROW * sum(len(row["seconds"]) for row in rows), partial(plot_busy, results["busy"])))
     if "scaling" in results:
-        panels.append((1.6, partial(plot_scaling, results["scaling"])))
-    lists = [(part, results[part]["rows"]) for part in ("busy", "pyramid", "swt", "startup") if part in results]
+        several = "K" in results["scaling"]["rows"][0]
+        names = (FORWARD, BOTH) if several else (BOTH,)
+        panels += [(2.4 if several else 1.6, partial(plot_scaling, results["scaling"], name=name)) for name in names]
+    lists = [(part, results[part]["rows"]) for part in ("pyramid", "swt", "startup") if part in results]
     lists += memory_panels(results["memories"]) if "memories" in results else []
     return panels + [(ROW * len(rows), partial(plot_times, rows, title=title)) for title, rows in lists]
 
@@ -213,7 +306,8 @@ def plot_bench(results: dict[str, Any]) -> Figure:
 def add_key(figure: Figure) -> None:
     """The key of all panels: whose time a mark is, and which pass."""
     marks = [Line2D([], [], marker=marker, ls="none", color=colour, label=label) for colour, (marker, label) in KEY.items()]
-    passes = figure.axes[0].get_legend_handles_labels()[0]
+    drawn = zip(*figure.axes[0].get_legend_handles_labels(), strict=True)
+    passes = [handle for handle, label in drawn if label in (FORWARD, BOTH)]
     figure.legend(handles=[*marks, *passes], loc="outside upper center", ncols=len(marks) + len(passes), columnspacing=1.2)
 
 

@@ -136,7 +136,7 @@ def speed_figure(path: Path) -> Figure:
     from .speed import plot_bench
 
     results = read_json(path)
-    return plot_bench({part: results[part] for part in ("operator", "step", "scaling") if part in results})
+    return plot_bench({part: results[part] for part in ("operator", "step", "small", "busy", "scaling") if part in results})
 
 
 def peers_figure(path: Path) -> Figure:
