@@ -226,7 +226,9 @@ class ParallelLoop:
     def __call__(self, *args: Any) -> Any:
         if allowed.most == 1 or forked.after_openmp:
             return self.for_one(*args)
-        with one_at_a_time():
+        if may_overlap():
+            return self.for_many(*args)
+        with turn:
             return self.for_many(*args)
 
     @cached_property
@@ -262,17 +264,13 @@ def threading_layer() -> str | None:
         return None
 
 
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Under the layer "workqueue", wait until no other Python thread is in here."""
+@cache
+def may_overlap() -> bool:
+    """Whether parallel loops of several Python threads may run at once: unless Numba's threads are of its layer "workqueue"."""
     import numba
 
     numba.get_num_threads()  # starts the threads, so that it is known which layer they are of
-    if threading_layer() != "workqueue":
-        yield
-        return
-    with turn:
-        yield
+    return threading_layer() != "workqueue"
 
 
 def after_fork() -> None:

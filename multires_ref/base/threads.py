@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -81,8 +81,7 @@ if "numba" not in sys.modules:
     os.environ.setdefault("NUMBA_NUM_THREADS", str(num_threads()))
 
 
-@contextmanager
-def limited(work: int | None = None) -> Iterator[int]:
+def limited(work: int | None = None) -> AbstractContextManager[int]:
     """A section of work: inside, Numba's loops and BLAS use at most `threads_for(work)` threads. Yields that number.
 
     Sections may be nested, and several Python threads may be in sections of their own. BLAS has one setting for the whole
@@ -90,12 +89,17 @@ def limited(work: int | None = None) -> Iterator[int]:
     """
     outer = compiled.allowed.most
     if outer == 1:
-        yield 1
-        return
+        return ONE
     n = threads_for(work) if outer is None else min(outer, threads_for(work))
-    if n == outer:
-        yield n
-        return
+    return nullcontext(n) if n == outer else lowered(n, outer)
+
+
+ONE = nullcontext(1)  # a section inside one of a single thread changes nothing
+
+
+@contextmanager
+def lowered(n: int, outer: int | None) -> Iterator[int]:
+    """A section of n threads inside one of `outer`, or outside of all."""
     compiled.allowed.most = n
     blas.enter(n)
     try:
