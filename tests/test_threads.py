@@ -125,6 +125,7 @@ def calls():
         "model": lambda: model(x),
         "train_step": step,
         "stream": lambda: Stream(model, 50).step(x[:, :, 0]),
+        "stream, numpy": lambda: Stream(model, 50, engine="numpy").step(x[:, :, 0]),
         "causal_swt": lambda: mr.causal_swt(np.zeros(10**5, "float32"), "haar", 3),
     }
 
@@ -148,7 +149,7 @@ def test_small_work_is_for_one_thread(monkeypatch, name):
 
     monkeypatch.setattr(compiled.ParallelLoop, "for_many", property(refuse))
     calls()[name]()
-    assert set(products) == ({1} if name in ("model", "train_step", "stream") else set())
+    assert set(products) == ({1} if name in ("model", "train_step", "stream, numpy") else set())
     assert library.n == 4
 
 

@@ -19,7 +19,8 @@ def family(array: Array) -> str:
 
     Nothing is imported: where there is a CuPy array, CuPy has been imported already.
     """
-    return family_of(type(array))
+    kind: type = type(array)
+    return family_of(kind)
 
 
 @cache

@@ -194,6 +194,8 @@ def check_shape(name: str, array: Array, expected: tuple[int | None, ...], lette
     `letters` names the axes in the message, as in ``"[D, K]"``.
     """
     shape = tuple(array.shape)
+    if shape == expected:
+        return
     fits = len(shape) == len(expected) and all(n >= 1 if e is None else n == e for n, e in zip(shape, expected, strict=True))
     if not fits:
         wanted = "(" + ", ".join("any" if e is None else str(e) for e in expected) + ("," if len(expected) == 1 else "") + ")"

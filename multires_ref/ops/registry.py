@@ -118,7 +118,7 @@ class Operation(ArrayFunction[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if FOR_NUMPY.issuperset(map(type, args)) and not kwargs:  # nothing is traced, so there is nothing to record
-            return self.find("numpy")(*args)
+            return self.find("numpy")(*args, **kwargs)
         return self.recorded(*args, **kwargs)
 
     def adjoint(self, of: int) -> Callable[[Callable[Concatenate[Array, P], S]], ArrayFunction[Concatenate[Array, P], S]]:
