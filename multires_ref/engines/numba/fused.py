@@ -28,6 +28,7 @@ from numba import prange
 
 from ...base.arrays import Array
 from ...base.compiled import njit, parallel_njit
+from ...base.vectors import wide_vectors
 from . import FASTMATH
 from .prefetch import prefetch_row
 from .rows import GROUP, LINE, Rows
@@ -47,6 +48,7 @@ compiled_parallel = parallel_njit(fastmath=FASTMATH)
 @compiled
 def add_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
     """out += c v."""
+    wide_vectors()
     out, v = np.uint64(out), np.uint64(v)
     for n in range(np.uint64(L)):
         work[out + n] += c * work[v + n]
@@ -55,6 +57,7 @@ def add_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
 @compiled
 def set_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
     """out = c v."""
+    wide_vectors()
     out, v = np.uint64(out), np.uint64(v)
     for n in range(np.uint64(L)):
         work[out + n] = c * work[v + n]
@@ -63,6 +66,7 @@ def set_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
 @compiled
 def add_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
     """out += c[0] v[0] + c[1] v[1]."""
+    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     for n in range(np.uint64(L)):
         work[out + n] += c0 * work[v0 + n] + c1 * work[v1 + n]
@@ -71,6 +75,7 @@ def add_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
 @compiled
 def set_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
     """out = c[0] v[0] + c[1] v[1]."""
+    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     for n in range(np.uint64(L)):
         work[out + n] = c0 * work[v0 + n] + c1 * work[v1 + n]
@@ -79,6 +84,7 @@ def set_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
 @compiled
 def set_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e: Taps, L: int) -> None:
     """out = c[0] v[0] + c[1] v[1] + e[0] u[0] + e[1] u[1]."""
+    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     u0, u1, e0, e1 = np.uint64(u[0]), np.uint64(u[1]), e[0], e[1]
     for n in range(np.uint64(L)):
@@ -88,6 +94,7 @@ def set_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e:
 @compiled
 def dot_two(work: Array, a: Position, v: Positions, L: int) -> tuple[float, float]:
     """sum a v[0] and sum a v[1]."""
+    wide_vectors()
     a, v0, v1 = np.uint64(a), np.uint64(v[0]), np.uint64(v[1])
     t0 = t1 = work.dtype.type(0)
     for n in range(np.uint64(L)):
@@ -150,8 +157,38 @@ def add_correlations(total: Array, taps: tuple[int, int], work: Array, a: int, r
 
 
 @compiled
+def interleave(work: Array, at: int, x: Array, b: int, d: int, rows: Rows) -> None:
+    """Read the short sequences x[b, d], x[b + 1, d], ... sample by sample in turn; zeros where the batch has come to its end."""
+    wide_vectors()
+    lanes = np.uint64(rows.lanes)
+    for lane in range(lanes):
+        to = np.uint64(at) + lane
+        if b + lane < x.shape[0]:
+            for n in range(np.uint64(x.shape[2])):
+                work[to + n * lanes] = x[b + lane, d, n]
+        else:
+            for n in range(np.uint64(x.shape[2])):
+                work[to + n * lanes] = 0
+
+
+@compiled
+def separate(x: Array, b: int, d: int, work: Array, at: int, rows: Rows) -> None:
+    """Write what `interleave` has read back to where each sequence is."""
+    wide_vectors()
+    lanes = np.uint64(rows.lanes)
+    for lane in range(np.uint64(min(rows.lanes, x.shape[0] - b))):
+        source = np.uint64(at) + lane
+        for n in range(np.uint64(x.shape[2])):
+            x[b + lane, d, n] = work[source + n * lanes]
+
+
+@compiled
 def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows) -> None:
     """Read a row of x[b, d] from sample `first` on, which may be negative; x is zero outside. Its chunks are `apart` in x."""
+    wide_vectors()
+    if rows.lanes > 1:
+        interleave(work, at, x, b, d, rows)
+        return
     for chunk in range(rows.chunks):
         start, to = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         begin = min(max(0, -start), rows.chunk)
@@ -167,6 +204,10 @@ def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows)
 @compiled
 def store(x: Array, b: int, d: int, first: int, work: Array, at: int, rows: Rows) -> None:
     """Write a row in `work` to x[b, d] from sample `first` on, as far as x goes, and without the halo (T samples at most)."""
+    wide_vectors()
+    if rows.lanes > 1:
+        separate(x, b, d, work, at, rows)
+        return
     for chunk in range(rows.chunks):
         start, source = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         for n in range(np.uint64(max(0, min(rows.chunk, rows.T, x.shape[2] - start)))):
@@ -234,7 +275,7 @@ def backward_row(
 def forward_unit(work: Array, y: Array, x: Array, top: Array, filters: Filters, rows: Rows, unit: Unit) -> None:
     """y for all rows of a unit; the channel changes fastest, as the rows lie in memory."""
     for row in range(unit[0], unit[1]):
-        b, first = row // rows.each, row % rows.each * rows.step
+        b, first = row // rows.each * rows.lanes, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
             prefetch_row(x, b, d + 1, first, rows)  # for the next row
             prefetch_row(y, b, d, first, rows)  # for the end of this one
@@ -247,7 +288,7 @@ def backward_unit(
 ) -> None:
     """dx, and what the filters' gradients are summed up from, for all rows of a unit."""
     for row in range(unit[0], unit[1]):
-        b, first = row // rows.each, row % rows.each * rows.step
+        b, first = row // rows.each * rows.lanes, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
             prefetch_row(x, b, d + 1, first, rows)
             prefetch_row(g, b, d, first, rows)
@@ -260,7 +301,7 @@ def backward_unit(
 def approximation_unit(work: Array, out: Array, x: Array, h: Array, levels: int, rows: Rows, unit: Unit) -> None:
     """a_J for all rows of a unit."""
     for row in range(unit[0], unit[1]):
-        b, first = row // rows.each, row % rows.each * rows.step
+        b, first = row // rows.each * rows.lanes, row % rows.each * rows.step
         for d in range(unit[2], unit[3]):
             a = low_passes(work, x, h, levels, rows, b, first, d)
             store(out, b, d, first, work, a + rows.halo, rows)
@@ -269,7 +310,7 @@ def approximation_unit(work: Array, out: Array, x: Array, h: Array, levels: int,
 @compiled
 def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
     """Unit of work n as (first row, end of rows, first channel, end of channels), and which part of the rows it is."""
-    D, total = x.shape[1], x.shape[0] * rows.each
+    D, total = x.shape[1], (x.shape[0] + rows.lanes - 1) // rows.lanes * rows.each
     group, part = n // rows.parts, n % rows.parts
     ends = part * total // rows.parts, (part + 1) * total // rows.parts
     return (*ends, group * GROUP, min(D, (group + 1) * GROUP)), part

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ...base.arrays import Array
 
+SHORT = 1024  # samples: so long a row is at most, if it holds several sequences
 LONG = 32768  # samples: longer sequences are cut
 CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
 PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
@@ -37,6 +38,7 @@ class Rows(NamedTuple):
     apart: int = 0  # samples of x from the beginning of one chunk to that of the next
     halo: int = 0  # samples of a row that belong to its neighbour
     spacing: int = 1  # dilation of the first level inside the row
+    lanes: int = 1  # short sequences of a row
     # `complete` fills in the rest, which follows from these and from the filters
     K: int = 0
     R: int = 0  # samples of a row, the halo included
@@ -49,8 +51,10 @@ class Rows(NamedTuple):
 
 
 def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
-    """A row is a sequence."""
-    return complete(Rows(each=1, step=shape[2], chunk=shape[2]), shape, h0, q)
+    """A row is a sequence; short ones share a row, interleaved sample by sample."""
+    (B, _, L), most = shape, max(1, SHORT // shape[2])
+    lanes = -(-B // -(-B // most))  # so that all rows have about the same number of sequences
+    return complete(Rows(each=1, step=L, chunk=L * lanes, spacing=lanes, lanes=lanes), shape, h0, q)
 
 
 def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
@@ -72,7 +76,7 @@ def complete(rows: Rows, shape: tuple[int, ...], h0: Array, q: list[Array]) -> R
     (B, D, _), K, R = shape, h0.shape[2], rows.chunks * rows.chunk
     pad = min(R, rows.spacing * max((max(K, q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
     groups = -(-D // GROUP)
-    parts = min(B * rows.each, -(-UNITS // groups))
+    parts = min(-(-B // rows.lanes) * rows.each, -(-UNITS // groups))
     rows = rows._replace(pad=pad, lead=whole_lines(pad), stride=whole_lines(R + pad))
     return rows._replace(K=K, R=R, T=R - rows.halo, parts=parts, units=groups * parts)
 
