@@ -10,7 +10,7 @@ They are held to their definitions by tests, and keep three rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -69,7 +69,13 @@ def rows(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
+@lru_cache(maxsize=16)
+def ones(count: int, dtype: np.dtype) -> Array:
+    """An array of ones, to be read only."""
+    return np.ones(count, dtype)
+
+
 def factors(mask: Array | None, x: Array) -> Array:
     """A dropout mask [B, D, 1] as one factor for each row of x [B, D, L]: [B D]; ones where there is none."""
     count = x.shape[0] * x.shape[1]
-    return np.ones(count, x.dtype) if mask is None else np.broadcast_to(mask, (*x.shape[:2], 1)).reshape(count)
+    return ones(count, x.dtype) if mask is None else np.broadcast_to(mask, (*x.shape[:2], 1)).reshape(count)
