@@ -15,6 +15,7 @@ import numpy as np
 
 from ..base.arrays import Array, family, get_xp
 from ..base.checks import check_floats, check_plain, check_shape
+from ..base.compiled import numba_works
 from ..base.pytrees import Params
 from ..base.ranks import Share
 from ..base.threads import POINTWISE, limited
@@ -174,6 +175,12 @@ class Model:
         ((5, 10), dtype('float32'))
         """
         x, lengths = self.check_input(x, lengths)
+        if x.shape[0] == 1 and hook is None and engine == "auto" and numba_works():
+            from .numba.model import apply_to_one
+
+            out = apply_to_one(self.config, self.params, self.state, x, x.shape[-1] if lengths is None else int(lengths[0]))
+            if out is not None:
+                return out
         with limited(work_of(self.config, x)):
             return apply(self.config, self.params, self.state, x, lengths, hook=hook, engine=engine)[0]
 

@@ -7,41 +7,35 @@ loops run over channels, which lie side by side in memory, so the compiler vecto
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from ...base.arrays import Array
-from ...base.compiled import njit
 from ...base.pytrees import Params, flatten
-from ...engines.numba import FASTMATH
 from ...engines.numba.rings import loop as conv
 from ...engines.rings import LayerWeights, Rings
 from ...ops.layer_norm import EPS
-from ...ops.numba._math import exact, normal, sigmoid
+from ...ops.numba._math import exact
 from ..config import NetworkConfig
 from ..init import parameter_shapes, state_shapes
-
-BATCH, LAYER, RMS = 0, 1, 2
-NORMS = {"batch": BATCH, "layer": LAYER, "rms": RMS}  # the norms that are compiled here
-compiled = njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)  # makes no arrays, so needs no reference counts
+from .rows import NORMS, after_convolution, compiled, linear
 
 
 class Network(NamedTuple):
-    """The parameters of a network; those of its N blocks are stacked."""
+    """The parameters of a network; those of its N blocks are stacked, and matrices are [inputs, outputs]."""
 
-    encoder: Array  # [D, d_input]; [D, 0] for an embedding, whose rows are looked up before
+    encoder: Array  # [d_input, D]; [0, D] for an embedding, whose rows are looked up before
     encoder_bias: Array  # [D]
     now: Array  # [N, J, D], and the next two: see `engines/rings.py`
     past: Array  # [N, J, K - 1, D]
     readout: Array  # [N, J + 1 + R, D]
-    mix: Array  # [N, 2 D, D]
+    mix: Array  # [N, D, 2 D]
     mix_bias: Array  # [N, 2 D]
     mix2: Array  # [N, D, D]; [0, D, D] for a network without it
     mix2_bias: Array  # [N, D]
     norm: Array  # [N, 3, D]: mean (zero unless it is a running one), factor, bias
-    decoder: Array  # [E, D]
+    decoder: Array  # [D, E]
     decoder_bias: Array  # [E]
 
 
@@ -61,7 +55,6 @@ class Work(NamedTuple):
     x: Array  # [B, D] what goes into a block, and out of it
     c: Array  # [B, D] what the convolution gives, and what is made of it
     u: Array  # [B, 2 D]
-    r: Array  # [B, D]
     tree: Array  # [2, D]
     reading: Array  # [R]
     writing: Array  # [J]
@@ -90,8 +83,8 @@ class Step:
 
     def make_space(self, B: int) -> Work:
         """The arrays that a step works in."""
-        (D, d_input), (J,), (R,) = self.network.encoder.shape, self.places.start.shape, self.places.lag.shape
-        shapes = (B, d_input), (B, D), (B, D), (B, 2 * D), (B, D), (2, D)
+        (d_input, D), (J,), (R,) = self.network.encoder.shape, self.places.start.shape, self.places.lag.shape
+        shapes = (B, d_input), (B, D), (B, D), (B, 2 * D), (2, D)
         return Work(*(np.zeros(n, self.network.decoder.dtype) for n in shapes), *(np.zeros(n, np.int64) for n in (R, J)))
 
     def __call__(self, x: Array, time: int, ring: Array, total: Array) -> Array:
@@ -103,7 +96,7 @@ class Step:
             self.work.sample[...] = x
         else:
             self.table.take(x, axis=0, out=self.work.x)
-        out = np.empty((len(self.work.x), len(self.network.decoder)), self.network.decoder.dtype)
+        out = np.empty((len(self.work.x), self.network.decoder.shape[1]), self.network.decoder.dtype)
         step(out, time, ring, total, self.pools, self.norm, self.network, self.places, self.work)
         return out
 
@@ -127,19 +120,19 @@ def lay_out(config: NetworkConfig, params: Params, norm_state: Params, layers: l
     """The parameters as the loops read them: copies."""
     blocks, decoder = params["blocks"], params["decoder"]
     table = params["encoder"].get("table", decoder["weight"])
-    encoder = {"weight": table[0, :, None][:, :0], "bias": table[0]} if config.encoder == "embedding" else params["encoder"]
+    encoder = {"weight": table[:0].T, "bias": table[0]} if config.encoder == "embedding" else params["encoder"]
 
     def stack(part: str, name: str) -> Array:
-        """A parameter of all blocks, [N, ...]; [0, ...] where the blocks have no such part."""
-        found = [block[part][name] for block in blocks if part in block]
+        """A parameter of all blocks, matrices transposed: [N, ...]; [0, ...] where the blocks have no such part."""
+        found = [block[part][name].T for block in blocks if part in block]
         return np.stack(found) if found else stack("mix", name)[:0]
 
     norms = [of_norm(block["norm"], state) for block, state in zip(blocks, norm_state["blocks"], strict=True)]
     arrays = (
-        *(encoder["weight"], encoder["bias"], np.stack([layer.now for layer in layers])),
+        *(encoder["weight"].T, encoder["bias"], np.stack([layer.now for layer in layers])),
         *(np.stack([layer.past[:, :, 0] for layer in layers]), np.stack([layer.readout for layer in layers])),
         *(stack("mix", "weight"), stack("mix", "bias"), stack("mix2", "weight"), stack("mix2", "bias"), np.stack(norms)),
-        *(decoder["weight"], decoder["bias"]),
+        *(decoder["weight"].T, decoder["bias"]),
     )
     return Network(*(np.array(a, order="C") for a in arrays))
 
@@ -161,7 +154,7 @@ def step(
         work.reading[r] = places.start[level] + (time - places.lag[r]) % places.length[level]
     for i in range(places.start.shape[0]):
         work.writing[i] = places.start[i] + time % places.length[i]
-    if net.encoder.shape[1] > 0:
+    if net.encoder.shape[0] > 0:
         linear(work.x, work.sample, net.encoder, net.encoder_bias)
     for i in range(net.now.shape[0]):
         block(i, ring[i], norm, net, work)
@@ -174,107 +167,12 @@ def step(
 @compiled
 def block(i: int, ring: Array, norm: int, net: Network, work: Work) -> None:
     """Block i, from `work.x` to `work.x`."""
-    x, c, u = work.x, work.c, work.u
-    c.fill(0)
-    conv(x, ring, net.now[i], net.past[i], net.readout[i], work.reading, work.writing, work.tree, c)
-    for b in range(x.shape[0]):
-        gelu(c[b])
-    linear(u, c, net.mix[i], net.mix_bias[i])
-    for b in range(x.shape[0]):
-        glu(c[b], u[b])
+    work.c.fill(0)
+    conv(work.x, ring, net.now[i], net.past[i], net.readout[i], work.reading, work.writing, work.tree, work.c)
+    mix2, bias2 = net.mix[i, :0], net.mix_bias[i]
     if net.mix2.shape[0] > 0:
-        linear(work.r, c, net.mix2[i], net.mix2_bias[i])
-        r = work.r
-    else:
-        r = c
-    for b in range(x.shape[0]):
-        normalise(x[b], r[b], norm, net.norm[i])
-
-
-@compiled
-def linear(out: Array, x: Array, weight: Array, bias: Array) -> None:
-    """out [B, E] = x [B, D] weight.T [D, E] + bias, four outputs of two streams at a time: fewer loads for each product."""
-    (B, D), E = x.shape, out.shape[1]
-    for e in range(0, E // 4 * 4, 4):
-        for b in range(0, B // 2 * 2, 2):
-            eight(out, x, weight, bias, b, e, np.uint64(D))
-        if B % 2:
-            four(out, x, weight, bias, B - 1, e, np.uint64(D))
-    for e in range(E // 4 * 4, E):
-        for b in range(B):
-            total = bias[e]
-            for d in range(np.uint64(D)):
-                total += x[b, d] * weight[e, d]
-            out[b, e] = total
-
-
-@compiled
-def eight(out: Array, x: Array, w: Array, bias: Array, b: int, e: int, D: np.unsignedinteger) -> None:
-    """out[b : b + 2, e : e + 4]."""
-    a0 = a1 = a2 = a3 = c0 = c1 = c2 = c3 = x.dtype.type(0)
-    for d in range(D):
-        a, c = x[b, d], x[b + 1, d]
-        w0, w1, w2, w3 = w[e, d], w[e + 1, d], w[e + 2, d], w[e + 3, d]
-        a0, a1, a2, a3 = a0 + a * w0, a1 + a * w1, a2 + a * w2, a3 + a * w3
-        c0, c1, c2, c3 = c0 + c * w0, c1 + c * w1, c2 + c * w2, c3 + c * w3
-    store(out, bias, b, e, a0, a1, a2, a3)
-    store(out, bias, b + 1, e, c0, c1, c2, c3)
-
-
-@compiled
-def four(out: Array, x: Array, w: Array, bias: Array, b: int, e: int, D: np.unsignedinteger) -> None:
-    """out[b, e : e + 4]."""
-    a0 = a1 = a2 = a3 = x.dtype.type(0)
-    for d in range(D):
-        a = x[b, d]
-        a0, a1, a2, a3 = a0 + a * w[e, d], a1 + a * w[e + 1, d], a2 + a * w[e + 2, d], a3 + a * w[e + 3, d]
-    store(out, bias, b, e, a0, a1, a2, a3)
-
-
-@compiled
-def store(out: Array, bias: Array, b: int, e: int, s0: float, s1: float, s2: float, s3: float) -> None:
-    """out[b, e : e + 4] = (s0, s1, s2, s3) + bias."""
-    out[b, e], out[b, e + 1] = s0 + bias[e], s1 + bias[e + 1]
-    out[b, e + 2], out[b, e + 3] = s2 + bias[e + 2], s3 + bias[e + 3]
-
-
-@exact
-def gelu(x: Array) -> None:
-    """x Phi(x), in place."""
-    for d in range(x.shape[0]):
-        x[d] = x[d] * normal(x[d])[0]
-
-
-@exact
-def glu(out: Array, u: Array) -> None:
-    """out [D] = u[:D] sigmoid(u[D:])."""
-    a, gate = u[: out.shape[0]], u[out.shape[0] :]
-    for d in range(out.shape[0]):
-        out[d] = a[d] * sigmoid(gate[d])
-
-
-@compiled
-def normalise(x: Array, r: Array, norm: int, of_norm: Array) -> None:
-    """The norm of x + r [D], in place of x: by the running statistics, or by those over the channels."""
-    centre, factor, bias = of_norm[0], of_norm[1], of_norm[2]
-    D, mean, square = x.shape[0], 0.0, 0.0
-    for d in range(D):
-        x[d] += r[d]
-    if norm == BATCH:
-        for d in range(D):
-            x[d] = (x[d] - centre[d]) * factor[d] + bias[d]
-        return
-    if norm == LAYER:
-        for d in range(D):
-            mean += x[d]
-        mean /= D
-    shift = x.dtype.type(mean)
-    for d in range(D):
-        x[d] -= shift
-        square += x[d] * x[d]
-    scale = x.dtype.type(1 / math.sqrt(square / D + EPS))
-    for d in range(D):
-        x[d] = x[d] * scale * factor[d] + bias[d]
+        mix2, bias2 = net.mix2[i], net.mix2_bias[i]
+    after_convolution(work.x, work.c, work.u, net.mix[i], net.mix_bias[i], mix2, bias2, norm, net.norm[i])
 
 
 @exact
