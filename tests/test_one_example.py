@@ -125,7 +125,7 @@ def test_what_is_left_to_the_operations():
 @pytest.mark.parametrize("where", ["mix", "conv"])
 def test_misfits_get_the_errors_of_the_operations(where):
     """Shapes that do not fit and mixed dtypes are never compiled."""
-    for change in (lambda a: a[:-1], lambda a: a.astype("float32")):
+    for change in (lambda a: a[:-1], lambda a: a.astype("float32"), lambda a: a.astype("float16")):
         model, x = make(), example(make().config)
         part, name = model.params["blocks"][1][where], {"mix": "bias", "conv": "w"}[where]
         part[name] = change(part[name])
@@ -133,6 +133,14 @@ def test_misfits_get_the_errors_of_the_operations(where):
         if where == "conv":
             with pytest.raises((ValueError, TypeError), match="w must|w has dtype"):
                 model(x)
+
+
+def test_half_precision_is_refused_as_before():
+    model = make()
+    for part in (model.params["encoder"], model.params["decoder"], *model.params["blocks"][0].values()):
+        part |= {name: array.astype("float16") for name, array in part.items()}
+    with pytest.raises(TypeError, match="float"):
+        model(example(model.config).astype("float16"))
 
 
 def test_gradients_of_a_model_of_traced_arrays_are_as_before():

@@ -147,7 +147,8 @@ class Model:
         hook : function (name, array) or None
             Called with the name of every intermediate array and the array, as in `apply`.
         engine : "auto", "tree", "fft", "fused" or "gpu"
-            The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays.
+            The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays. For one short
+            example that is a compiled call for the whole network, if nobody asks for a `hook`: it rounds in another order.
 
         Returns
         -------
@@ -176,9 +177,9 @@ class Model:
         """
         x, lengths = self.check_input(x, lengths)
         if x.shape[0] == 1 and hook is None and engine == "auto" and numba_works():
-            from .numba.model import apply_to_one
+            from .numba.model import apply_to_one  # one short example: the calls would take longer than the arithmetic
 
-            out = apply_to_one(self.config, self.params, self.state, x, x.shape[-1] if lengths is None else int(lengths[0]))
+            out = apply_to_one(self.config, self.params, self.state, x, lengths)
             if out is not None:
                 return out
         with limited(work_of(self.config, x)):

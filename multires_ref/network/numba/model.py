@@ -8,10 +8,12 @@ the compiled function dozens of arrays.
 from __future__ import annotations
 
 from functools import lru_cache
+from types import NoneType
 
 import numpy as np
 
 from ...base.arrays import Array
+from ...base.checks import NATIVE
 from ...base.compiled import njit
 from ...base.pytrees import Params, unflatten
 from ...base.vectors import wide_vectors
@@ -29,8 +31,8 @@ SMALL = 2**14  # elements [D, L]: for larger arrays the operations one by one ar
 makes_arrays = njit(fastmath=FASTMATH, error_model="numpy")
 
 
-def apply_to_one(config: NetworkConfig, params: Params, state: Params, x: Array, length: int) -> Array | None:
-    """The network's output for one example x [1, d_input, L] (tokens [1, L]), whose mean is over `length` steps.
+def apply_to_one(config: NetworkConfig, params: Params, state: Params, x: Array, lengths: Array | None) -> Array | None:
+    """The network's output for one example x [1, d_input, L], or tokens [1, L]; x and lengths are checked.
 
     None where this is left to the operations one by one: for larger arrays, a memory that is not the fading one, a norm that is
     not compiled, and arrays that are not NumPy's or do not fit together.
@@ -39,13 +41,12 @@ def apply_to_one(config: NetworkConfig, params: Params, state: Params, x: Array,
     if config.d_model * L > SMALL or config.tree_select != "fading" or config.norm not in NORMS:
         return None
     arrays = in_order(config, params, state)
-    if {*map(type, arrays), type(x)} != {np.ndarray} or [a.shape for a in arrays] != shapes_in_order(config):
+    if not fit(config, arrays, x, params["encoder"]) or type(lengths) not in (NoneType, np.ndarray):
         return None
-    if len({a.dtype for a in arrays}) > 1:
-        return None
+    length = L if lengths is None else int(lengths[0])
     x = delay(x, 1) if config.kind == "autoregressive" else x  # the output at n must not see x[n]
     table = params["encoder"].get("table")
-    rows = np.array(x[0].T if table is None else table[x[0]], order="C")  # [L, d_input or D]
+    rows = np.array(x[0].T if table is None else table[x[0]], arrays[0].dtype, order="C")  # [L, d_input or D]
     at_every_step = config.has_output_at_every_step
     out = np.empty((L if at_every_step else 1, config.d_output), rows.dtype)
     sizes = config.n_layers, config.d_model, config.J, config.kernel_size, NORMS[config.norm], length
@@ -53,6 +54,17 @@ def apply_to_one(config: NetworkConfig, params: Params, state: Params, x: Array,
     flat = np.concatenate([a.swapaxes(-1, -2) if a.ndim > 1 else a for a in arrays], axis=None)  # channels last
     network(out, rows, flat, sizes, flags)
     return np.ascontiguousarray(out.T)[None] if at_every_step else out
+
+
+def fit(config: NetworkConfig, arrays: list[Array], x: Array, encoder: Params) -> bool:
+    """Whether all are NumPy arrays, and the parameters of one dtype and of the right shapes.
+
+    The loops do not look whether an index is inside of an array.
+    """
+    kinds, dtypes = {type(x), *map(type, arrays), *map(type, encoder.values())}, {a.dtype for a in arrays}
+    width = encoder["table"].shape[1:] if "table" in encoder else (config.d_model,)
+    shapes_fit = [a.shape for a in arrays] == shapes_in_order(config) and width == (config.d_model,)
+    return kinds == {np.ndarray} and len(dtypes) == 1 and dtypes <= {*NATIVE} and shapes_fit
 
 
 def in_order(config: NetworkConfig, params: Params, state: Params) -> list[Array]:
@@ -69,7 +81,7 @@ def in_order(config: NetworkConfig, params: Params, state: Params) -> list[Array
 
 @lru_cache
 def shapes_in_order(config: NetworkConfig) -> list[Array]:
-    """What the shapes of `in_order` must be: the loops do not look whether an index is inside of an array."""
+    """What the shapes of `in_order` must be."""
     params, state = (unflatten({**shapes}) for shapes in (parameter_shapes(config), state_shapes(config)))
     return in_order(config, params, state or {"blocks": [{}] * config.n_layers})
 

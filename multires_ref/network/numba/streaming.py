@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...base.arrays import Array
+from ...base.checks import NATIVE
 from ...base.pytrees import Params, flatten
 from ...engines.numba.rings import loop as conv
 from ...engines.rings import LayerWeights, Rings
@@ -112,6 +113,7 @@ def can_step(config: NetworkConfig, params: Params, norm_state: Params) -> bool:
         config.norm in NORMS
         and {*map(type, arrays.values())} == {np.ndarray}
         and len({a.dtype for a in arrays.values()}) == 1
+        and params["decoder"]["weight"].dtype in NATIVE
         and all(name in arrays and arrays[name].shape == shape for name, shape in shapes.items() if not name.endswith("count"))
     )
 
