@@ -28,7 +28,7 @@ from .rows import BATCH, LAYER, NORMS, after_convolution, compiled, linear
 Sizes = tuple[int, int, int, int, int, int]  # N blocks, D, J, K, the norm, and the steps that a classifier's mean is over
 Flags = tuple[bool, bool, bool, bool]  # whether the encoder is linear, the filters tied, there is a `mix2`, the output pooled
 SMALL = 2**14  # elements [D, L]: for larger arrays the operations one by one are as fast
-makes_arrays = njit(fastmath=FASTMATH, error_model="numpy")
+makes_arrays = njit(fastmath=FASTMATH, error_model="numpy")  # as `compiled`, which makes none: for functions that others call
 
 
 def apply_to_one(config: NetworkConfig, params: Params, state: Params, x: Array, lengths: Array | None) -> Array | None:
@@ -86,17 +86,16 @@ def shapes_in_order(config: NetworkConfig) -> list[Array]:
     return in_order(config, params, state or {"blocks": [{}] * config.n_layers})
 
 
-@makes_arrays
+@njit(fastmath=FASTMATH, error_model="numpy")
 def network(out: Array, rows: Array, flat: Array, sizes: Sizes, flags: Flags) -> None:
-    """Fill out [L, E], or [1, E] for a classifier, whose mean is over the first `length` steps."""
+    """Fill out [L, E], or [1, E] for a classifier, whose mean is over the first `length` steps; rows may be overwritten."""
     (N, D, _, _, _, length), (is_linear, _, _, pools) = sizes, flags
     L, E, dtype, at = len(rows), out.shape[1], rows.dtype, 0
-    x, c, u = np.empty((L, D), dtype), np.empty((L, D), dtype), np.empty((L, 2 * D), dtype)
+    x, c, u = rows, np.empty((L, D), dtype), np.empty((L, 2 * D), dtype)
     if is_linear:
         weight, bias, at = matrix(flat, at, rows.shape[1], D)
+        x = np.empty((L, D), dtype)
         linear(x, rows, weight, bias)
-    else:
-        x[:] = rows
     for _ in range(N):
         at = block(x, c, u, flat, at, sizes, flags)
     if pools:

@@ -18,7 +18,7 @@ from ...ops.numba._math import exact, normal, sigmoid
 
 BATCH, LAYER, RMS = 0, 1, 2
 NORMS = {"batch": BATCH, "layer": LAYER, "rms": RMS}  # the norms that are compiled here
-compiled = njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)  # makes no arrays, so needs no reference counts
+compiled = njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)  # makes no arrays: no reference counts
 
 
 @compiled

@@ -13,7 +13,9 @@ import numpy as np
 
 from ...base.arrays import Array
 from ...base.checks import NATIVE
+from ...base.compiled import njit
 from ...base.pytrees import Params, flatten
+from ...engines.numba import FASTMATH
 from ...engines.numba.rings import loop as conv
 from ...engines.rings import LayerWeights, Rings
 from ...ops.layer_norm import EPS
@@ -146,7 +148,7 @@ def of_norm(params: Params, state: Params) -> Array:
     return np.stack((state.get("mean", 0 * weight), factor, params.get("bias", 0 * weight)))
 
 
-@compiled
+@njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)
 def step(
     out: Array, time: int, ring: Array, total: Array, pools: bool, norm: int, net: Network, places: Places, work: Work
 ) -> None:
