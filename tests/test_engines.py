@@ -169,21 +169,25 @@ def short_rows(monkeypatch):
 @pytest.mark.parametrize("Qs", [[2] * 12, [3, 0, 4, 1] + [3] * 9, [2] * 3])
 @pytest.mark.parametrize("L", [300, 257, 1024])
 def test_long_sequences_are_cut(L, Qs, short_rows):
-    """Phases for the coarse levels, blocks for the fine ones."""
+    """Blocks for the fine levels, blocks of phases for the next, whole phases for the coarse ones."""
     args = seam_arguments(np.random.default_rng(4), 2, 3, L, 3, Qs)
-    assert rows.fine_levels(L, args[2], args[3])
+    ends = rows.cuts(L, args[2], args[3])
+    assert ends[0] == 0
+    assert ends[-1] == len(Qs)
+    assert ends == sorted(set(ends))
+    assert len(ends) > (3 if len(Qs) > 3 else 2)
     check_engine(fused, args, TIGHT)
 
 
 def test_a_block_of_mostly_halo_is_not_cut(short_rows):
     args = seam_arguments(np.random.default_rng(5), 1, 2, 100, 3, [40, 30, 20, 3])
-    assert rows.fine_levels(100, args[2], args[3]) == 0
+    assert rows.cuts(100, args[2], args[3]) == []
     check_engine(fused, args, TIGHT)
 
 
 def test_a_long_sequence_as_it_is():
     args = seam_arguments(np.random.default_rng(6), 1, 2, 40001, 2, [2] * 16, "float32")
-    assert 0 < rows.fine_levels(40001, args[2], args[3]) < 16
+    assert len(rows.cuts(40001, args[2], args[3])) > 2
     check_engine(fused, args, LOOSE)
 
 
@@ -200,18 +204,6 @@ def test_blocks_of_the_tree_engine(monkeypatch):
 # Threads
 
 
-def bits_with(threads, args):
-    """What the fused engine gives with that many of Numba's threads, as bytes."""
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
-        return bits(args)
-    finally:
-        numba.set_num_threads(before)
-
-
 def bits(args):
     return [a.tobytes() for a in (fused.forward(*args[1:]), *flat(fused.backward(*args)))]
 
@@ -219,14 +211,24 @@ def bits(args):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("L", "Qs"), [(50, [3] * 5), (37, [1, 0, 4]), (400, [2] * 8)])
 def test_same_bits_whatever_the_number_of_threads(monkeypatch, short_rows, L, Qs, dtype):
-    """Loops for several threads with any number of them, and the loops compiled for one; L = 400 is cut into rows."""
-    import numba
-
+    """Units shared out among any number of threads, and one thread; L = 400 is cut into rows."""
     args = seam_arguments(np.random.default_rng(7), 6, 5, L, 3, Qs, dtype)
     one = bits(args)  # so small that it is worth one thread
     monkeypatch.setattr(threads, "WORTH", 1)
-    monkeypatch.setattr(threads, "num_threads", lambda: 1000)
-    assert all(bits_with(n, args) == one for n in range(1, numba.config.NUMBA_NUM_THREADS + 1))
+    for n in (2, 3, 5):
+        monkeypatch.setattr(threads, "num_threads", lambda n=n: n)
+        assert bits(args) == one
+
+
+@pytest.mark.parametrize("B", [1, 2, 5, 23, 40])
+@pytest.mark.parametrize("L", [1, 2, 37, 64, 600])
+def test_short_sequences_share_a_row(L, B):
+    """Batches that fill their rows and batches that leave places empty; each sequence gives the bits that it gives alone."""
+    args = seam_arguments(np.random.default_rng(8), B, 3, L, 3, [3, 1, 2])
+    check_engine(fused, args, TIGHT)
+    y = fused.forward(*args[1:])
+    for b in range(B):
+        np.testing.assert_array_equal(fused.forward(args[1][b : b + 1], *args[2:])[0], y[b])
 
 
 def test_thread_settings(monkeypatch):

@@ -4,16 +4,18 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 import multires_ref as mr
 from multires_ref import Model, NetworkConfig
-from multires_ref.base import compiled, threads
+from multires_ref.base import threads
+from multires_ref.base import workers as base_workers
 from multires_ref.base.threads import set_num_threads
+from multires_ref.base.workers import allowed
 from multires_ref.network.streaming import Stream
+from multires_ref.ops.conv1x1 import conv1x1
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.objectives import get_objective
@@ -41,7 +43,6 @@ def blas(monkeypatch):
     library = Library(4)
     monkeypatch.setattr(threads, "blas_libraries", lambda: [library])
     monkeypatch.setattr(threads, "num_threads", lambda: 8)
-    monkeypatch.setattr(threads, "numba_threads", lambda n: nullcontext())
     return library
 
 
@@ -52,19 +53,19 @@ def test_the_work_decides(monkeypatch):
 
 
 def test_sections(blas):
-    """Small work lowers BLAS to one thread and puts it back; an inner section may lower it further but not raise it."""
+    """A section lowers BLAS to one thread and puts it back; an inner section may lower the threads further but not raise them."""
     with threads.limited(1000) as n:
-        assert (n, blas.n, compiled.allowed.most) == (1, 1, 1)
+        assert (n, blas.n, allowed.most) == (1, 1, 1)
         with threads.limited() as n:
             assert (n, blas.n) == (1, 1)
-    assert (blas.n, compiled.allowed.most) == (4, None)
-    with threads.limited() as n:  # all that is allowed: BLAS has fewer already
-        assert (n, blas.n) == (8, 4)
+    assert (blas.n, allowed.most) == (4, None)
+    with threads.limited() as n:  # all that is allowed
+        assert (n, blas.n) == (8, 1)
         with threads.limited(2 * threads.WORTH) as n:
-            assert (n, blas.n) == (3, 3)
+            assert (n, blas.n) == (3, 1)
             with threads.limited() as n:  # larger work inside smaller
-                assert (n, blas.n, compiled.allowed.most) == (3, 3, 3)
-        assert compiled.allowed.most == 8
+                assert (n, blas.n, allowed.most) == (3, 1, 3)
+        assert allowed.most == 8
     assert blas.n == 4
 
 
@@ -78,7 +79,7 @@ def test_what_the_user_set_comes_back_after_an_error(blas):
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert (blas.n, compiled.allowed.most) == (2, None)
+    assert (blas.n, allowed.most) == (2, None)
 
 
 def test_sections_of_several_python_threads(blas):
@@ -137,56 +138,46 @@ def mr_arguments():
 
 @pytest.mark.parametrize("name", calls())
 def test_small_work_is_for_one_thread(monkeypatch, name):
-    """No loop is run that was compiled for several threads, and every matrix product finds BLAS set to one."""
-    pytest.importorskip("numba", reason="Numba is not installed")
+    """No worker is asked, and every matrix product finds BLAS set to one."""
     library, products, matmul = Library(4), [], np.matmul
     monkeypatch.setattr(threads, "blas_libraries", lambda: [library])
     monkeypatch.setattr(threads, "num_threads", lambda: 8)
     monkeypatch.setattr(np, "matmul", lambda *args, **kwargs: products.append(library.n) or matmul(*args, **kwargs))
-
-    def refuse(self):
-        raise AssertionError(f"{self.__name__} for several threads")
-
-    monkeypatch.setattr(compiled.ParallelLoop, "for_many", property(refuse))
+    monkeypatch.setattr(base_workers, "workers", refuse)
     calls()[name]()
-    assert set(products) == ({1} if name in ("model", "train_step", "stream, numpy") else set())
+    assert set(products) <= {1}
+    assert bool(products) == (name in ("model", "train_step", "stream, numpy")) or name == "fft"
     assert library.n == 4
 
 
+def refuse():
+    raise AssertionError("a worker was asked")
+
+
 def test_large_work_is_for_several_threads(monkeypatch):
+    """A loop and a matrix product ask for seven workers each."""
     pytest.importorskip("numba", reason="Numba is not installed")
+    monkeypatch.setattr(threads, "WORTH", 1)
     monkeypatch.setattr(threads, "num_threads", lambda: 8)
-    used = []
-    monkeypatch.setattr(compiled.ParallelLoop, "for_many", property(lambda self: lambda *args: used.append(self.__name__)))
-    mr.multires_conv(np.zeros((50, 48, 1024)), *np.zeros((2, 48, 2)), np.zeros((48, 6)), np.zeros(48))
-    assert used == ["forward"]
+    asked, real = [], base_workers.workers
+    monkeypatch.setattr(base_workers, "workers", lambda: asked.append(1) or real())
+    x = np.ones((50, 48, 1024))
+    mr.multires_conv(x, *np.zeros((2, 48, 2)), np.zeros((48, 6)), np.zeros(48))
+    assert len(asked) == 7
+    conv1x1(x, np.ones((96, 48)), np.ones(96))
+    assert len(asked) == 14
 
 
-def test_one_allowed_thread_starts_no_pool(monkeypatch):
-    """With MULTIRES_NUM_THREADS=1 Numba's threads are never started, however large the work: nothing to fork, nothing to wait."""
-    pytest.importorskip("numba", reason="Numba is not installed")
+def test_one_allowed_thread_starts_no_other(monkeypatch):
+    """With MULTIRES_NUM_THREADS=1 no thread is started, however large the work: nothing to fork, nothing to wait for."""
     code = """
-import numpy as np, multires_ref as mr
+import threading, numpy as np, multires_ref as mr
 mr.multires_conv(np.zeros((50, 48, 1024), "f4"), *np.zeros((2, 48, 2), "f4"), np.zeros((48, 6), "f4"), np.zeros(48, "f4"))
-import numba
-try:
-    print(numba.threading_layer())
-except ValueError:
-    print("not started;", numba.config.NUMBA_NUM_THREADS)
+print(threading.active_count())
 """
-    done = subprocess.run([sys.executable, "-c", code], env=environment(MULTIRES_NUM_THREADS="1"), capture_output=True, text=True)
-    assert done.stdout == "not started; 1\n", done.stderr
-
-
-def environment(**values):
-    return {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")} | values
-
-
-def test_the_setting_bounds_blas_too(blas, monkeypatch):
-    monkeypatch.setattr(threads, "num_threads", lambda: 2)
-    with threads.limited():
-        assert blas.n == 2
-    assert blas.n == 4
+    env = os.environ | {"MULTIRES_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_the_real_blas_is_lowered_and_put_back():
@@ -198,25 +189,6 @@ def test_the_real_blas_is_lowered_and_put_back():
     with threads.limited(1):
         assert [library.get_num_threads() for library in libraries] == [1] * len(libraries)
     assert [library.get_num_threads() for library in libraries] == before
-
-
-def test_numba_keeps_what_it_was_set_to():
-    numba = pytest.importorskip("numba", reason="Numba is not installed")
-    before = numba.get_num_threads()
-    set_num_threads(1)
-    try:
-        with threads.limited():
-            assert numba.get_num_threads() == before  # loops for one thread do not ask Numba
-            assert compiled.allowed.most == 1
-    finally:
-        set_num_threads(None)
-    numba.set_num_threads(1)
-    try:
-        with threads.limited():
-            assert numba.get_num_threads() == 1
-        assert numba.get_num_threads() == 1
-    finally:
-        numba.set_num_threads(before)
 
 
 def test_who_decides_how_many(monkeypatch):
@@ -244,7 +216,7 @@ def test_a_child_puts_back_what_sections_of_other_threads_lowered(blas, monkeypa
     """After a fork only the section of the thread that forked, if it was in one, will ever close."""
     two = threads.BlasThreads()
     monkeypatch.setattr(threads, "blas", two)
-    two.enter(1)  # another thread's
+    two.enter()  # another thread's
     if own:
         with threads.limited(1000):
             two.after_fork()

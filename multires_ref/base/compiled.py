@@ -4,14 +4,11 @@ All compiled files use `njit` and `parallel_njit` of this file. Whether Numba ca
 
 Processes that begin together do not compile the same function: see `compile_once`.
 
-Three things can go wrong with Numba that have nothing to do with the numbers, and are put right here:
+Where no folder can be written to (a container with a read-only file system), compiled code is kept in a private folder among the
+temporary files, or not kept at all. See `keep`.
 
-- No folder can be written to (a container with a read-only file system): compiled code is then kept in a private folder among the
-  temporary files, or not kept at all. See `keep`.
-- The process was forked after a parallel loop had run: GNU OpenMP then ends or hangs the child at its next parallel loop. Such a
-  child runs the same loops compiled for one thread. See `ParallelLoop`.
-- Several Python threads run parallel loops at once and Numba's threads are of its layer "workqueue", which ends the process then:
-  the loops take turns.
+Loops run on several threads by `workers.py`, not by Numba's own: its threads end or hang a process that was forked from another
+one or that has several Python threads, depending on which library they are of, and they cannot balance uneven work.
 """
 
 from __future__ import annotations
@@ -20,18 +17,16 @@ import inspect
 import os
 import pickle
 import stat
-import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 from .lock import FolderLock
+from .workers import allowed, share_out
 
 LONGEST_COMPILATION = 120.0  # seconds
 # what a full disk or a damaged file of compiled code raise
@@ -75,7 +70,7 @@ def njit(**options: Any) -> Callable:
 
 
 def parallel_njit(**options: Any) -> Callable:
-    """The same for a loop over `prange`: see `ParallelLoop`."""
+    """The same for a loop that threads share: see `ParallelLoop`."""
     return lambda function: ParallelLoop(function, options)
 
 
@@ -200,85 +195,28 @@ def turn_to_compile(folder: Path, name: str) -> Iterator[None]:
 
 # Parallel loops
 
-
-class Threads(threading.local):
-    """How many threads parallel loops may use, as the section of work that this Python thread is in says; None: as many as Numba
-    has. Sections are `limited` in `base/threads.py`."""
-
-    most: int | None = None
-
-
-allowed = Threads()
+Part = tuple[int, int]  # the first unit of work, and the end of the units
 
 
 class ParallelLoop:
-    """A function with a loop over `prange`, compiled when first needed: for several threads, and for one.
+    """A compiled loop over units of work, which threads share.
 
-    Its pieces of work do not depend on the number of threads and each writes its own part of the result, so both give the same.
-    The one for a single thread does not touch Numba's pool of threads at all: it is quick to start and to compile, and safe in a
-    forked process.
+    The function that is decorated works on the units from part[0] to part[1], its first argument. It is called with the number of
+    all units in that place. A unit writes its own part of the result, so this does not depend on the number of threads.
     """
 
     def __init__(self, function: Callable, options: dict[str, Any]) -> None:
         self.function, self.options = function, options
         self.__name__, self.__doc__ = function.__name__, function.__doc__
 
-    def __call__(self, *args: Any) -> Any:
-        if allowed.most == 1 or forked.after_openmp:
-            return self.for_one(*args)
-        if may_overlap():
-            return self.for_many(*args)
-        with turn:
-            return self.for_many(*args)
+    def __call__(self, units: int, *args: Any) -> None:
+        compiled = self.compiled
+        if allowed.most == 1:
+            compiled((0, units), *args)
+        else:
+            share_out(lambda begin, end: compiled((begin, end), *args), units, allowed.most or 1)
 
     @cached_property
-    def for_many(self) -> Any:
-        """Compiled for several threads."""
-        return njit(parallel=True, **self.options)(self.function)
-
-    @cached_property
-    def for_one(self) -> Any:
-        """Compiled for one, under a name of its own: Numba keeps code by name, and would take one for the other."""
-        f = self.function
-        copy = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
-        copy.__module__, copy.__qualname__ = f.__module__, f"{f.__qualname__}_for_one_thread"
-        return njit(**self.options)(copy)
-
-
-class Forked:
-    """What a process that was forked from another has to know: whether that one had started OpenMP's threads for Numba."""
-
-    after_openmp = False
-
-
-forked = Forked()
-turn = threading.RLock()
-
-
-def threading_layer() -> str | None:
-    """Numba's threads: "omp", "tbb" or "workqueue"; None before they were started."""
-    numba = sys.modules.get("numba")
-    try:
-        return numba.threading_layer() if numba else None
-    except (ValueError, AttributeError):  # not started; or half imported
-        return None
-
-
-@cache
-def may_overlap() -> bool:
-    """Whether parallel loops of several Python threads may run at once: unless Numba's threads are of its layer "workqueue"."""
-    import numba
-
-    numba.get_num_threads()  # starts the threads, so that it is known which layer they are of
-    return threading_layer() != "workqueue"
-
-
-def after_fork() -> None:
-    """In the child: its parent's OpenMP threads are not there, and nobody is going to open the parent's locks."""
-    global turn
-    turn = threading.RLock()
-    forked.after_openmp = forked.after_openmp or threading_layer() == "omp"
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=after_fork)
+    def compiled(self) -> Any:
+        """The function, compiled: it lets go of Python's lock."""
+        return njit(nogil=True, **self.options)(self.function)

@@ -1,28 +1,27 @@
 """How many threads the package uses: as many as the work is worth, and never more than the user allows.
 
 The user allows the smallest of three numbers: MULTIRES_NUM_THREADS or what `set_num_threads` was given, OMP_NUM_THREADS, and the
-number of CPUs that this process may run on. For Numba's loops, what Numba itself is set to is a further limit (NUMBA_NUM_THREADS,
-numba.set_num_threads); for matrix products, what BLAS is set to (OPENBLAS_NUM_THREADS and the like, `threadpoolctl`).
+number of CPUs that this process may run on.
 
 To wake threads and to wait for the last of them costs little on an idle machine. On a busy one, where a thread may have to wait
-for its turn, it can cost ten times the work itself. So one thread does small work, in Numba's loops, in BLAS and in SciPy's
-transforms alike. Code says how much work it is going to do by a section, `with limited(work):`. A training step and a call of a
-model are in a section; so is every fast operation, for those who call it alone. A section inside another one may lower the number
-of threads further, and does not raise it.
+for its turn, it can cost ten times the work itself. So one thread does small work. Code says how much work it is going to do by a
+section, `with limited(work):`. A training step and a call of a model are in a section; so is every fast operation, for those who
+call it alone. A section inside another one may lower the number of threads further, and does not raise it.
+
+Inside a section BLAS works with one thread: large work is shared out by `workers.py`, matrix products as well as loops.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
-from . import compiled
 from .checks import check_int
+from .workers import allowed
 
 if TYPE_CHECKING:
     from threadpoolctl import LibController
@@ -75,19 +74,13 @@ def threads_for(work: int | None) -> int:
     return num_threads() if work is None else min(num_threads(), 1 + work // WORTH)
 
 
-# Numba starts its threads once: NUMBA_NUM_THREADS of them, by default one for each CPU. Where Numba runs on OpenMP, this sets the
-# number of PyTorch's threads too. So it starts as many as the user allows, and PyTorch keeps its own setting.
-if "numba" not in sys.modules:
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(num_threads()))
-
-
 def limited(work: int | None = None) -> AbstractContextManager[int]:
-    """A section of work: inside, Numba's loops and BLAS use at most `threads_for(work)` threads. Yields that number.
+    """A section of work: inside, at most `threads_for(work)` threads share it, and BLAS uses one. Yields that number.
 
     Sections may be nested, and several Python threads may be in sections of their own. BLAS has one setting for the whole
     process: the first section that opens lowers it, and the last one that closes sets it back.
     """
-    outer = compiled.allowed.most
+    outer = allowed.most
     if outer == 1:
         return ONE
     n = threads_for(work) if outer is None else min(outer, threads_for(work))
@@ -100,29 +93,13 @@ ONE = nullcontext(1)  # a section inside one of a single thread changes nothing
 @contextmanager
 def lowered(n: int, outer: int | None) -> Iterator[int]:
     """A section of n threads inside one of `outer`, or outside of all."""
-    compiled.allowed.most = n
-    blas.enter(n)
+    allowed.most = n
+    blas.enter()
     try:
-        with numba_threads(n):
-            yield n
+        yield n
     finally:
         blas.leave()
-        compiled.allowed.most = outer
-
-
-@contextmanager
-def numba_threads(n: int) -> Iterator[None]:
-    """At most n threads in Numba's parallel loops. For one thread nothing is set: loops for one thread do not use Numba's."""
-    numba = sys.modules.get("numba")
-    if n == 1 or numba is None or compiled.forked.after_openmp or not compiled.numba_works():
-        yield
-        return
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(before, n))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
+        allowed.most = outer
 
 
 @cache
@@ -138,21 +115,21 @@ def blas_libraries() -> list[LibController]:
 
 
 class BlasThreads:
-    """BLAS's number of threads, lowered while at least one section is open: see `limited`."""
+    """BLAS's number of threads, lowered to one while at least one section is open: see `limited`."""
 
     def __init__(self) -> None:
         self.lock, self.sections = threading.Lock(), 0
         self.before: list[int] = []
 
-    def enter(self, n: int) -> None:
-        """A section for n threads opens."""
+    def enter(self) -> None:
+        """A section opens."""
         with self.lock:
             if self.sections == 0:
                 self.before = [library.get_num_threads() for library in blas_libraries()]
+                for library in blas_libraries():
+                    if library.get_num_threads() > 1:
+                        library.set_num_threads(1)
             self.sections += 1
-            for library in blas_libraries():
-                if library.get_num_threads() > n:
-                    library.set_num_threads(n)
 
     def leave(self) -> None:
         """A section closes."""
@@ -166,7 +143,7 @@ class BlasThreads:
     def after_fork(self) -> None:
         """In the child of a fork, only the section of the thread that forked will ever close, if it was in one."""
         self.lock = threading.Lock()
-        if self.sections and compiled.allowed.most is None:
+        if self.sections and allowed.most is None:
             self.sections = 1
             self.leave()
         self.sections = min(self.sections, 1)

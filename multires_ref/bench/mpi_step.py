@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.buffers import Buffers
 from ..base.pytrees import flatten
 from ..base.ranks import ALONE, Ranks
 from ..base.threads import set_num_threads
@@ -48,11 +49,13 @@ def step_of(ranks: Ranks, task: Task, network: NetworkConfig, part: float) -> tu
     batch = whole.take(np.arange(B)[share.rows] if share else np.arange(B))
     params, norm_state = init_params(network, rng), init_state(network)
     optimizer_state, objective, training = adam_init(params), get_objective(task.objective, network), task.training
+    buffers = Buffers()
 
     def step() -> Any:
         nonlocal norm_state
         args = (network, params, norm_state, optimizer_state, batch, training.lr, rng, objective, training, share)
-        loss, norm_state = train_step(*args)
+        with buffers:
+            loss, norm_state = train_step(*args)
         return loss
 
     return step, sum(array.nbytes for array in flatten(params).values())

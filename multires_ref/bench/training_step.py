@@ -40,6 +40,7 @@ def random_batch(network: NetworkConfig, task: Task) -> Split:
 
 def our_step(network: NetworkConfig, task: Task, batch: Split, device: str = "cpu") -> Callable[[], Any]:
     """A function that takes the training step of `multires-ref train` and returns the loss, on the CPU or the GPU."""
+    from ..base.buffers import Buffers
     from ..training.device import batch_to_device, tree_to_device
     from ..training.objectives import get_objective
     from ..training.optim import adam_init
@@ -48,11 +49,14 @@ def our_step(network: NetworkConfig, task: Task, batch: Split, device: str = "cp
     rng, training = np.random.default_rng(1), task.training
     params, norm_state = (tree_to_device(tree, device) for tree in (init_params(network, rng), init_state(network)))
     optimizer_state, objective = adam_init(params), get_objective(task.objective, network)
-    batch = batch_to_device(batch, device)
+    batch, buffers = batch_to_device(batch, device), Buffers()
 
     def one_step() -> Any:
         nonlocal norm_state
-        loss, norm_state = train_step(network, params, norm_state, optimizer_state, batch, training.lr, rng, objective, training)
+        with buffers:
+            loss, norm_state = train_step(
+                network, params, norm_state, optimizer_state, batch, training.lr, rng, objective, training
+            )
         return loss
 
     return one_step

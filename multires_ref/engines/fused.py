@@ -15,6 +15,7 @@ import numpy as np
 
 from ..base import compiled
 from ..base.arrays import Array
+from ..base.buffers import empty
 from ..base.threads import limited
 from .engine import Engine
 from .numba import rows as cut
@@ -32,28 +33,35 @@ def loops() -> ModuleType:
 
 def forward(x: Array, h0: Array, q: list[Array], w_a: Array) -> Array:
     """y [B, D, L] from x [B, D, L], h0 [J, D, K], readout filters q (J arrays [D, Q_i]) and w_a [D]."""
-    x, f = np.ascontiguousarray(x), cut.fine_levels(x.shape[2], h0, q)
-    if f == 0:
-        return run_forward(x, h0, q, w_a, cut.whole(x.shape, h0, q))
-    fine, coarse, top = (h0[:f], q[:f]), (h0[f:], q[f:]), None
-    if f < len(q):
-        top, w_a = run_forward(x, *coarse, w_a, cut.phases(x.shape, *coarse, f)), np.zeros_like(w_a)
-    return run_forward(x, *fine, w_a, cut.blocks(x.shape, *fine), top)
+    x, top = np.ascontiguousarray(x), None
+    for h0_group, q_group, w_a_group, rows in reversed(groups(x.shape, h0, q, w_a)):
+        top = run_forward(x, h0_group, q_group, w_a_group, rows, top)
+    assert top is not None
+    return top
 
 
 def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple[Array, Array, list[Array], Array]:
     """dx [B, D, L], dh0 [J, D, K], dq (J arrays [D, Q_i]) and dw_a [D] of sum(g y), for g [B, D, L]."""
-    g, x, f = np.ascontiguousarray(g), np.ascontiguousarray(x), cut.fine_levels(x.shape[2], h0, q)
-    if f == 0:
-        return run_backward(g, x, h0, q, w_a, cut.whole(x.shape, h0, q))
-    fine, coarse = (h0[:f], q[:f]), (h0[f:], q[f:])
-    time = cut.blocks(x.shape, *fine)
-    if f == len(q):
-        return run_backward(g, x, h0, q, w_a, time)
-    a = run_approximation(x, h0[:f], time)
-    da, dh0, dq, dw_a = run_backward(g, a, *coarse, w_a, cut.phases(x.shape, *coarse, f))
-    dx, dh0_fine, dq_fine, _ = run_backward(g, x, *fine, np.zeros_like(w_a), time, top=da)
-    return dx, np.concatenate((dh0_fine, dh0)), dq_fine + dq, dw_a
+    g, dx, dh0, dq, dw_a = np.ascontiguousarray(g), None, [], [], None
+    all_groups, inputs = groups(x.shape, h0, q, w_a), [np.ascontiguousarray(x)]
+    for h0_group, _, _, rows in all_groups[:-1]:
+        inputs.append(run_approximation(inputs[-1], h0_group, rows))
+    for h0_group, q_group, w_a_group, rows in reversed(all_groups):
+        dx, dh0_group, dq_group, dw_a_group = run_backward(g, inputs.pop(), h0_group, q_group, w_a_group, rows, top=dx)
+        dh0, dq, dw_a = [dh0_group, *dh0], dq_group + dq, dw_a_group if dw_a is None else dw_a
+    return dx, np.concatenate(dh0), dq, dw_a
+
+
+def groups(shape: tuple[int, ...], h0: Array, q: list[Array], w_a: Array) -> list[tuple[Array, list[Array], Array, cut.Rows]]:
+    """The levels in groups, fine to coarse: (h0, q, w_a, rows) of each. w_a weights a_J, so it is zero in all but the last."""
+    ends, found = cut.cuts(shape[2], h0, q), []
+    if not ends:
+        return [(h0, q, w_a, cut.whole(shape, h0, q))]
+    for f, end in zip(ends, ends[1:], strict=False):
+        args, last = (shape, h0[f:end], q[f:end]), end == len(q)
+        rows = cut.phases(*args, f) if f else cut.blocks(*args)
+        found.append((*args[1:], w_a if last else np.zeros_like(w_a), rows))
+    return found
 
 
 def layer_forward(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Array:
@@ -103,9 +111,9 @@ def run_forward(x: Array, h0: Array, q: list[Array], w_a: Array, rows: cut.Rows,
 
 def run_loops(x: Array, J: int, filters: Filters, rows: cut.Rows, top: Array) -> Array:
     """The same with filters that are laid out."""
-    y = np.empty_like(x)  # by NumPy, which asks for huge pages: touching fresh memory is a good part of the time
+    y = empty(x.shape, x.dtype)  # by NumPy, which asks for huge pages
     with limited(work=x.size * J):
-        loops().forward(y, x, top, filters, rows)
+        loops().forward(rows.units, y, x, top, filters, rows)
     return y
 
 
@@ -115,18 +123,18 @@ def run_backward(
     """All gradients on the given rows; `top` [B, D, L] is added to the gradient of a_J."""
     D, (J, _, K), filters = x.shape[1], h0.shape, packed(h0, q, w_a)
     top = x[..., :0].copy() if top is None else top
-    dx, sums = np.empty_like(x), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
+    dx, sums = empty(x.shape, x.dtype), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
     with limited(work=x.size * len(q)):
-        loops().backward((dx, *sums), g, x, top, filters, rows)
+        loops().backward(rows.units, (dx, *sums), g, x, top, filters, rows)
     dh, dq, dw_a = (part.sum(axis=0).astype(x.dtype) for part in sums)
     return dx, dh.reshape(D, J, K).transpose(1, 0, 2), np.split(dq.reshape(D, -1), filters[2][1:-1], axis=1), dw_a
 
 
 def run_approximation(x: Array, h0: Array, rows: cut.Rows) -> Array:
     """a_J on the given rows."""
-    out = np.empty_like(x)
+    out = empty(x.shape, x.dtype)
     with limited(work=x.size * len(h0)):
-        loops().approximation(out, x, h0.transpose(1, 0, 2).ravel(), len(h0), rows)
+        loops().approximation(rows.units, out, x, h0.transpose(1, 0, 2).ravel(), len(h0), rows)
     return out
 
 

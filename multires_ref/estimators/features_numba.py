@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import prange
 from numba.extending import intrinsic
 
 from ..base.compiled import njit, parallel_njit
@@ -210,10 +209,10 @@ def one_series(out, values, flat, first, L, longer, bank, thresholds):
 
 
 @parallel_njit(fastmath=FASTMATH)
-def all_series(out, values, flat, where, bank, thresholds):
+def all_series(part, out, values, flat, where, bank, thresholds):
     """out [n, rows, 9] or, where that is [n, 0, 9], values [n, rows, count]; where = (starts, lengths, longer)."""
     starts, lengths, longer = where
-    for s in prange(len(lengths)):
+    for s in range(part[0], part[1]):
         one_series(out[s], values[s], flat, starts[s], lengths[s], longer[s], bank, thresholds)
 
 
@@ -228,5 +227,5 @@ def run(X: Series, flat: np.ndarray, bank: Bank, thresholds: np.ndarray, longer:
     filters = tuple(np.pad(h, wide).astype(dtype) for h in (bank.h0, bank.h1))
     trees = (*filters, bank.taps, bank.spacing, bank.levels, bank.mix.astype(dtype), bank.of_differences, bank.first_kind)
     with limited(work=2 * int(X.lengths.sum()) * rows * (bank.h0.shape[1] + QUANTILES)):
-        all_series(out, values, flat, (X.starts, X.lengths, longer), trees, thresholds)
+        all_series(n, out, values, flat, (X.starts, X.lengths, longer), trees, thresholds)
     return values if count else out

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.buffers import Buffers
 from ..base.pytrees import map_pytree
 from ..network import Model, NetworkConfig, init_params, init_state
 from ..training.config import TrainingConfig
@@ -85,6 +86,7 @@ class Learner:
         self.norm_state = tree_to_device(init_state(network, dtype), self.plan.device)
         self.optimizer_state = adam_init(self.params)
         self.best: Model | None = None
+        self.buffers = Buffers()
         self.best_epoch = 0
 
     @property
@@ -100,10 +102,11 @@ class Learner:
                 return False
             batch = plan.train.take(index)
             batch = batch_to_device(augment(batch, self.rng) if plan.augment else batch, plan.device)
-            loss, self.norm_state = train_step(
-                plan.network, self.params, self.norm_state, self.optimizer_state, batch, self.rate(), self.rng, plan.objective,
-                plan.training,
-            )  # fmt: skip
+            with self.buffers:
+                loss, self.norm_state = train_step(
+                    plan.network, self.params, self.norm_state, self.optimizer_state, batch, self.rate(), self.rng,
+                    plan.objective, plan.training,
+                )  # fmt: skip
             total, count = total + float(loss) * len(index), count + len(index)
             progress.step()
         self.history.append({"epoch": len(self.history) + 1, "train_loss": total / count})

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.arrays import Array, get_xp
+from ..base.buffers import empty
 from ..base.threads import limited
+from ..base.workers import share_out
 from .registry import Example, operation
 
 BLOCK = 2**19  # elements of a product's result that are worked on at a time: 2 MiB in float32
+GROUPS = 16  # of sequences, whose weight gradients are summed first: fixed, so that the sum does not depend on the threads
 PRODUCTS = 8  # multiplications of a matrix product that take as long as handling one element elsewhere
 
 
@@ -30,33 +33,42 @@ def conv1x1_adjoint(g: Array, x: Array, weight: Array, bias: Array) -> tuple[Arr
     return xp.matmul(weight.T, g), dweight, xp.sum(g, axis=(0, 2))
 
 
-def blocks(x: Array) -> list[slice]:
-    """Slices of the batch, each of at most about BLOCK elements."""
+def blocks(x: Array, begin: int, end: int) -> list[slice]:
+    """Slices of the batch from `begin` to `end`, each of at most about BLOCK elements of x."""
     per_block = max(1, BLOCK // (x.shape[1] * x.shape[2]))
-    return [slice(b, b + per_block) for b in range(0, x.shape[0], per_block)]
+    return [slice(b, min(b + per_block, end)) for b in range(begin, end, per_block)]
 
 
 @conv1x1.implementation("numpy")
 def conv1x1_by_blocks(x: Array, weight: Array, bias: Array) -> Array:
-    """The same, a few sequences at a time."""
+    """The same, a few sequences at a time, on several threads."""
     B, _, L = x.shape
-    out = np.empty((B, weight.shape[0], L), np.result_type(x, weight, bias))
-    with limited(out.size * weight.shape[1] // PRODUCTS):
-        for part in blocks(out):
+    out = empty((B, weight.shape[0], L), np.result_type(x, weight, bias))
+
+    def some_sequences(begin: int, end: int) -> None:
+        for part in blocks(out, begin, end):
             np.matmul(weight, x[part], out=out[part])
             out[part] += bias[:, None]
+
+    with limited(out.size * weight.shape[1] // PRODUCTS) as threads:
+        share_out(some_sequences, B, threads)
     return out
 
 
 @conv1x1_adjoint.implementation("numpy")
 def conv1x1_adjoint_by_blocks(g: Array, x: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array]:
-    """The same, a few sequences at a time."""
-    dtype = np.result_type(g, x, weight)
-    dx, dweight, dbias = np.empty(x.shape, dtype), np.zeros(weight.shape), np.zeros(weight.shape[0])
-    with limited(2 * g.size * weight.shape[1] // PRODUCTS):
-        for part in blocks(g):
-            np.matmul(weight.T, g[part], out=dx[part])
-            for g_b, x_b in zip(g[part], x[part], strict=True):
-                dweight += np.matmul(g_b, x_b.T)
-                dbias += g_b.sum(axis=1)
-    return dx, dweight.astype(dtype), dbias.astype(dtype)
+    """The same, a few sequences at a time, on several threads. Each of GROUPS groups of sequences has a sum of its own."""
+    B, dtype, groups = len(g), np.result_type(g, x, weight), min(GROUPS, len(g))
+    dx, dweight, dbias = empty(x.shape, dtype), np.zeros((groups, *weight.shape)), np.zeros((groups, weight.shape[0]))
+    ones = np.ones(g.shape[2], dtype)  # a sum as a matrix product, which is faster
+
+    def some_groups(begin: int, end: int) -> None:
+        for i in range(begin, end):
+            for part in blocks(g, i * B // groups, (i + 1) * B // groups):
+                np.matmul(weight.T, g[part], out=dx[part])
+                dweight[i] += np.matmul(g[part], x[part].swapaxes(1, 2)).sum(axis=0, dtype=np.float64)
+                dbias[i] += np.matmul(g[part], ones).sum(axis=0, dtype=np.float64)
+
+    with limited(2 * g.size * weight.shape[1] // PRODUCTS) as threads:
+        share_out(some_groups, groups, threads)
+    return dx, dweight.sum(axis=0).astype(dtype), dbias.sum(axis=0).astype(dtype)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from autograd.core import VJPNode, add_outgrads
 from autograd.core import vspace as vector_space
 from autograd.extend import VSpace
@@ -19,6 +20,7 @@ from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import isbox, new_box, toposort, trace_stack
 
 from ..base.arrays import Array
+from ..base.buffers import empty
 from ..base.pytrees import flatten, map_pytree
 
 
@@ -83,8 +85,20 @@ def backward(
         if at_variable is not None and not node.parents:
             at_variable(node, gradient[0])
         for parent, part in zip(node.parents, node.vjp(gradient[0]), strict=True):
-            arriving[parent] = add_outgrads(arriving.get(parent), part)
+            arriving[parent] = added(arriving.get(parent), part)
     return kept
+
+
+def added(before: tuple[Array, bool] | None, part: Array) -> tuple[Array, bool]:
+    """autograd's sum of the gradients that arrive at a node, as (sum, whether it may be changed in place).
+
+    The sum of two large NumPy arrays is made in memory that is used again.
+    """
+    if before is None or before[1] or type(before[0]) is not np.ndarray or type(part) is not np.ndarray:
+        return add_outgrads(before, part)
+    if before[0].shape != part.shape or before[0].dtype != part.dtype:
+        return add_outgrads(before, part)
+    return np.add(before[0], part, out=empty(part.shape, part.dtype)), True
 
 
 def gradient_of(box: Any, arrived: dict[Any, Array]) -> Array:

@@ -233,9 +233,11 @@ def one_step(job: Job, run: RunState, batch: Split, share: Share | None, progres
     batch = batch_to_device(batch, job.device)
     before, lr = run.rng.bit_generator.state, job.lr(run.step)
     try:
-        loss, run.norm_state = train_step(
-            job.network, run.params, run.norm_state, run.optimizer_state, batch, lr, run.rng, job.objective, job.training, share
-        )
+        settings = job.objective, job.training, share
+        with run.buffers:
+            loss, run.norm_state = train_step(
+                job.network, run.params, run.norm_state, run.optimizer_state, batch, lr, run.rng, *settings
+            )
         run.position += 1
         add_loss(job, run, loss, batch, share)
         if job.device == "cpu" or run.position % GPU_CHECK == 0:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..base.arrays import Array
+from ..base.buffers import Buffers
 from ..base.checks import check_int, check_number
 from ..base.pytrees import flatten, unflatten
 from ..base.ranks import ALONE, Ranks
@@ -92,6 +93,7 @@ class RunState:
     loss_sum : the sum of the present epoch's losses, each times its weight;  weight : the sum of these weights
     best_epoch, best_score, best_loss : of the validation split so far, or None
     seconds : float, time spent, over all sessions
+    buffers : the memory of the steps' arrays, used again by the next step
     """
 
     params: Params
@@ -107,6 +109,7 @@ class RunState:
     best_score: float | None = None
     best_loss: float | None = None
     seconds: float = 0.0
+    buffers: Buffers = field(default_factory=Buffers)
 
     @property
     def step(self) -> int:

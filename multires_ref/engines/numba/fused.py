@@ -14,7 +14,7 @@ How the loops are made fast and safe:
   `work`, and a shifted row is another position. (A slice would cost an atomic reference count; a few of these cost as much as the
   arithmetic of a level. The positions are unsigned, because the check for negative indices would stop the compiler from using
   vector instructions.)
-- Taps are taken two at a time, which saves loads and stores for any K.
+- Taps are taken two at a time, which saves loads and stores for any K, and a strip of a row at a time.
 - h and q are flat: channel after channel, and in a channel level after level.
 - A row is a whole sequence, or of a long sequence a block of time or some phases: see `rows.py`.
 - Units of work run in parallel; a unit is a few channels and a part of the rows. No two units write to the same place, and the
@@ -24,14 +24,15 @@ How the loops are made fast and safe:
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array
-from ...base.compiled import njit, parallel_njit
+from ...base.compiled import Part, njit, parallel_njit
 from ...base.vectors import wide_vectors
 from . import FASTMATH
 from .prefetch import prefetch_row
 from .rows import GROUP, LINE, Rows
+
+STRIP = 4096  # samples: a result so long stays in a core's first cache while all taps of a level are added to it
 
 Position = int | np.unsignedinteger  # of a row in `work`
 Positions = tuple[Position, Position]
@@ -92,6 +93,16 @@ def set_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e:
 
 
 @compiled
+def add_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e: Taps, L: int) -> None:
+    """out += c[0] v[0] + c[1] v[1] + e[0] u[0] + e[1] u[1]."""
+    wide_vectors()
+    out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
+    u0, u1, e0, e1 = np.uint64(u[0]), np.uint64(u[1]), e[0], e[1]
+    for n in range(np.uint64(L)):
+        work[out + n] += c0 * work[v0 + n] + c1 * work[v1 + n] + e0 * work[u0 + n] + e1 * work[u1 + n]
+
+
+@compiled
 def dot_two(work: Array, a: Position, v: Positions, L: int) -> tuple[float, float]:
     """sum a v[0] and sum a v[1]."""
     wide_vectors()
@@ -122,11 +133,19 @@ def add_taps(work: Array, out: int, row: int, c: Array, taps: tuple[int, int, in
 
 
 @compiled
+def strip(n: int, frame: Frame) -> Frame:
+    """The frame of the STRIP samples of a row from sample n on, or of the rest of the row."""
+    return min(STRIP, frame[0] - n), frame[1], frame[2]
+
+
+@compiled
 def low_pass(work: Array, out: int, a: int, h: Array, level: tuple[int, int, int], frame: Frame) -> None:
     """out[n] = sum_k h[k] a[n - k s]: from a_{i-1} to a_i, level = (s, where the level begins in h, K)."""
     s, at, K = level
-    set_two(work, out, pair(a, 0, s, frame), (h[at], h[at + 1]), frame[0])
-    add_taps(work, out, a, h, (2, K, at), s, frame)
+    for n in range(0, frame[0], STRIP):
+        part = strip(n, frame)
+        set_two(work, out + n, pair(a + n, 0, s, part), (h[at], h[at + 1]), part[0])
+        add_taps(work, out + n, a + n, h, (2, K, at), s, part)
 
 
 @compiled
@@ -134,47 +153,59 @@ def horner_step(
     work: Array, out: int, rows: tuple[int, int], h: Array, q: Array, level: tuple[int, int, int, int, int], frame: Frame
 ) -> None:
     """out[n] = sum_k h[k] r[n -+ k s] + sum_j q[j] x[n -+ j s]: from r_{i+1} to r_i; level = (s, in h, K, in q, Q_i)."""
-    (r, x), (s, in_h, K, in_q, Q) = rows, level
+    for n in range(0, frame[0], STRIP):
+        horner_strip(work, out + n, (rows[0] + n, rows[1] + n), h, q, level, strip(n, frame))
+
+
+@compiled
+def horner_strip(
+    work: Array, out: int, rows: tuple[int, int], h: Array, q: Array, level: tuple[int, int, int, int, int], frame: Frame
+) -> None:
+    """The same for a strip. Two taps of each filter are taken at a time, as long as both have them."""
+    (r, x), (s, in_h, K, in_q, Q), k = rows, level, 2
     shifted, taps = pair(r, 0, s, frame), (h[in_h], h[in_h + 1])
     if Q < 2:
         set_two(work, out, shifted, taps, frame[0])
         add_taps(work, out, x, q, (0, Q, in_q), s, frame)
     else:
         set_four(work, out, shifted, taps, pair(x, 0, s, frame), (q[in_q], q[in_q + 1]), frame[0])
-        add_taps(work, out, x, q, (2, Q, in_q), s, frame)
-    add_taps(work, out, r, h, (2, K, in_h), s, frame)
+        while k + 1 < min(K, Q):
+            shifted, taps = pair(r, k, s, frame), (h[in_h + k], h[in_h + k + 1])
+            add_four(work, out, shifted, taps, pair(x, k, s, frame), (q[in_q + k], q[in_q + k + 1]), frame[0])
+            k += 2
+        add_taps(work, out, x, q, (k, Q, in_q), s, frame)
+    add_taps(work, out, r, h, (k, K, in_h), s, frame)
 
 
 @compiled
 def add_correlations(total: Array, taps: tuple[int, int], work: Array, a: int, row: int, s: int, frame: Frame) -> None:
     """total[at + k] += sum_n row[n + k s] a[n] for the taps = (at, K)."""
     at, K = taps
-    for k in range(0, K, 2):
-        t0, t1 = dot_two(work, a, pair(row, k, s, frame), frame[0])
-        total[at + k] += t0
-        if k + 1 < K:
-            total[at + k + 1] += t1
+    for n in range(0, frame[0], STRIP):
+        for k in range(0, K, 2):
+            t0, t1 = dot_two(work, a + n, pair(row + n, k, s, frame), strip(n, frame)[0])
+            total[at + k] += t0
+            if k + 1 < K:
+                total[at + k + 1] += t1
 
 
 @compiled
 def interleave(work: Array, at: int, x: Array, b: int, d: int, rows: Rows) -> None:
     """Read the short sequences x[b, d], x[b + 1, d], ... sample by sample in turn; zeros where the batch has come to its end."""
     wide_vectors()
-    lanes = np.uint64(rows.lanes)
-    for lane in range(lanes):
+    lanes, present = np.uint64(rows.lanes), np.uint64(min(rows.lanes, x.shape[0] - b))
+    if present < lanes:
+        for n in range(np.uint64(rows.R)):
+            work[np.uint64(at) + n] = 0
+    for lane in range(present):
         to = np.uint64(at) + lane
-        if b + lane < x.shape[0]:
-            for n in range(np.uint64(x.shape[2])):
-                work[to + n * lanes] = x[b + lane, d, n]
-        else:
-            for n in range(np.uint64(x.shape[2])):
-                work[to + n * lanes] = 0
+        for n in range(np.uint64(x.shape[2])):
+            work[to + n * lanes] = x[b + lane, d, n]
 
 
 @compiled
 def separate(x: Array, b: int, d: int, work: Array, at: int, rows: Rows) -> None:
-    """Write what `interleave` has read back to where each sequence is."""
-    wide_vectors()
+    """Write a row that holds several sequences back to where each of them is: the inverse of `interleave`."""
     lanes = np.uint64(rows.lanes)
     for lane in range(np.uint64(min(rows.lanes, x.shape[0] - b))):
         source = np.uint64(at) + lane
@@ -188,8 +219,7 @@ def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows)
     wide_vectors()
     if rows.lanes > 1:
         interleave(work, at, x, b, d, rows)
-        return
-    for chunk in range(rows.chunks):
+    for chunk in range(rows.chunks if rows.lanes == 1 else 0):
         start, to = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         begin = min(max(0, -start), rows.chunk)
         end = max(begin, min(rows.chunk, x.shape[2] - start))
@@ -207,8 +237,7 @@ def store(x: Array, b: int, d: int, first: int, work: Array, at: int, rows: Rows
     wide_vectors()
     if rows.lanes > 1:
         separate(x, b, d, work, at, rows)
-        return
-    for chunk in range(rows.chunks):
+    for chunk in range((rows.T + rows.chunk - 1) // rows.chunk if rows.lanes == 1 else 0):
         start, source = first + chunk * rows.apart, np.uint64(at + chunk * rows.chunk)
         for n in range(np.uint64(max(0, min(rows.chunk, rows.T, x.shape[2] - start)))):
             x[b, d, np.uint64(start) + n] = work[source + n]
@@ -229,8 +258,8 @@ def forward_row(work: Array, y: Array, x: Array, top: Array, filters: Filters, r
     """One row of y[b, d], from sample `first` on; filters = (h [D J K], q [D sum of Q_i], starts of q_i, w_a [D]), flat."""
     (h, q, starts, w_a), (K, pad, R), J = filters, (rows.K, rows.pad, rows.R), filters[2].shape[0] - 1
     x_row, r, t = rows.lead, rows.lead + rows.stride, rows.lead + 2 * rows.stride
-    load(work, x_row, x, b, d, first - rows.halo, rows)
-    start_row(work, r, x_row, t, w_a[d], top, (b, d, first - rows.halo), rows)
+    load(work, x_row, x, b, d, first - rows.back, rows)
+    start_row(work, r, x_row, t, w_a[d], top, (b, d, first - rows.back), rows)
     for i in range(J - 1, -1, -1):
         in_h, in_q, Q = (d * J + i) * K, d * starts[J] + starts[i], starts[i + 1] - starts[i]
         horner_step(work, t, (r, x_row), h, q, (min(rows.spacing << i, R), in_h, K, in_q, Q), (R, pad, -1))
@@ -242,7 +271,7 @@ def forward_row(work: Array, y: Array, x: Array, top: Array, filters: Filters, r
 def low_passes(work: Array, x: Array, h: Array, J: int, rows: Rows, b: int, first: int, d: int) -> int:
     """The rows a_0 ... a_J, one after the other in `work`; where they are a block of time, the halo comes first. Returns a_J."""
     (K, pad, R), a = (rows.K, rows.pad, rows.R), rows.lead
-    load(work, a, x, b, d, first - rows.halo, rows)
+    load(work, a, x, b, d, first - rows.back, rows)
     for i in range(J):
         low_pass(work, a + rows.stride, a, h, (min(rows.spacing << i, R), (d * J + i) * K, K), (R, pad, -1))
         a += rows.stride
@@ -272,10 +301,18 @@ def backward_row(
 
 
 @compiled
+def place(row: int, rows: Rows) -> tuple[int, int]:
+    """The (first) sequence b of a row, counted over all sequences, and where in x[b] its own samples begin."""
+    each = rows.blocks * rows.groups
+    b, i = row // each, row % each
+    return b * rows.lanes, i // rows.groups * rows.step + i % rows.groups * rows.chunk
+
+
+@compiled
 def forward_unit(work: Array, y: Array, x: Array, top: Array, filters: Filters, rows: Rows, unit: Unit) -> None:
     """y for all rows of a unit; the channel changes fastest, as the rows lie in memory."""
     for row in range(unit[0], unit[1]):
-        b, first = row // rows.each * rows.lanes, row % rows.each * rows.step
+        b, first = place(row, rows)
         for d in range(unit[2], unit[3]):
             prefetch_row(x, b, d + 1, first, rows)  # for the next row
             prefetch_row(y, b, d, first, rows)  # for the end of this one
@@ -288,7 +325,7 @@ def backward_unit(
 ) -> None:
     """dx, and what the filters' gradients are summed up from, for all rows of a unit."""
     for row in range(unit[0], unit[1]):
-        b, first = row // rows.each * rows.lanes, row % rows.each * rows.step
+        b, first = place(row, rows)
         for d in range(unit[2], unit[3]):
             prefetch_row(x, b, d + 1, first, rows)
             prefetch_row(g, b, d, first, rows)
@@ -301,7 +338,7 @@ def backward_unit(
 def approximation_unit(work: Array, out: Array, x: Array, h: Array, levels: int, rows: Rows, unit: Unit) -> None:
     """a_J for all rows of a unit."""
     for row in range(unit[0], unit[1]):
-        b, first = row // rows.each * rows.lanes, row % rows.each * rows.step
+        b, first = place(row, rows)
         for d in range(unit[2], unit[3]):
             a = low_passes(work, x, h, levels, rows, b, first, d)
             store(out, b, d, first, work, a + rows.halo, rows)
@@ -310,7 +347,7 @@ def approximation_unit(work: Array, out: Array, x: Array, h: Array, levels: int,
 @compiled
 def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
     """Unit of work n as (first row, end of rows, first channel, end of channels), and which part of the rows it is."""
-    D, total = x.shape[1], (x.shape[0] + rows.lanes - 1) // rows.lanes * rows.each
+    D, total = x.shape[1], (x.shape[0] + rows.lanes - 1) // rows.lanes * rows.blocks * rows.groups
     group, part = n // rows.parts, n % rows.parts
     ends = part * total // rows.parts, (part + 1) * total // rows.parts
     return (*ends, group * GROUP, min(D, (group + 1) * GROUP)), part
@@ -318,30 +355,32 @@ def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
 
 @njit()
 def workspace(n: int, x: Array, rows: Rows) -> Array:
-    """Zeros for n rows, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
+    """Zeros for n rows of a thread, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
     work = np.zeros(rows.lead + n * rows.stride + LINE, x.dtype)
     return work[-work.ctypes.data % 64 // x.itemsize :]
 
 
 @compiled_parallel
-def forward(y: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
+def forward(part: Part, y: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill y [B, D, L]; filters as for `forward_row`; top [B, D, L], or [B, D, 0] for none."""
-    for n in prange(rows.units):
-        forward_unit(workspace(3, x, rows), y, x, top, filters, rows, unit_of(n, x, rows)[0])
+    work = workspace(3, x, rows)
+    for n in range(part[0], part[1]):
+        forward_unit(work, y, x, top, filters, rows, unit_of(n, x, rows)[0])
 
 
 @compiled_parallel
-def backward(gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
+def backward(part: Part, gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill dx [B, D, L] and, in float64, the sums of each part: dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
     dx, dh, dq, dw_a = gradients
-    for n in prange(rows.units):
-        unit, part = unit_of(n, x, rows)
-        work = workspace(filters[2].shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
-        backward_unit(work, (dx, dh[part], dq[part], dw_a[part]), g, x, top, filters, rows, unit)
+    work = workspace(filters[2].shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
+    for n in range(part[0], part[1]):
+        unit, i = unit_of(n, x, rows)
+        backward_unit(work, (dx, dh[i], dq[i], dw_a[i]), g, x, top, filters, rows, unit)
 
 
 @compiled_parallel
-def approximation(out: Array, x: Array, h: Array, levels: int, rows: Rows) -> None:
+def approximation(part: Part, out: Array, x: Array, h: Array, levels: int, rows: Rows) -> None:
     """Fill out [B, D, L] with a_J, where J = levels: only the low-pass half of the tree; h [D J K], flat."""
-    for n in prange(rows.units):
-        approximation_unit(workspace(levels + 1, x, rows), out, x, h, levels, rows, unit_of(n, x, rows)[0])
+    work = workspace(levels + 1, x, rows)
+    for n in range(part[0], part[1]):
+        approximation_unit(work, out, x, h, levels, rows, unit_of(n, x, rows)[0])

@@ -8,10 +8,9 @@ depend on the number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array, Pairs
-from ...base.compiled import njit, parallel_njit
+from ...base.compiled import Part, njit, parallel_njit
 from ...base.threads import limited
 from . import FASTMATH
 
@@ -39,11 +38,11 @@ def two_filters(a: Array, b: Array, padded: Array, h0: Array, h1: Array, steps: 
 
 
 @parallel_njit(fastmath=FASTMATH)
-def one_level(a: Array, b: Array, padded: Array, h0: Array, h1: Array, steps: int) -> None:
+def one_level(part: Part, a: Array, b: Array, padded: Array, h0: Array, h1: Array, steps: int) -> None:
     """One level of all rows: a, b [R, L] from padded [R, pad + L], which begins with the `pad` zeros before the signal."""
     R, L = a.shape
     pad, blocks = padded.shape[1] - L, (L + BLOCK - 1) // BLOCK
-    for unit in prange(R * blocks):
+    for unit in range(part[0], part[1]):
         r, first = unit // blocks, (unit % blocks) * BLOCK
         last = min(first + BLOCK, L)
         two_filters(a[r, first:last], b[r, first:last], padded[r], h0, h1, steps, pad + first)
@@ -67,6 +66,6 @@ def pyramid_levels(x: Array, h0: Array, h1: Array, depth: int) -> Pairs:
     with limited(work=x.size * K * depth):
         for i in range(depth):
             a, b = out[i]
-            one_level(a, b, padded, h0, h1, min(2**i, L))
+            one_level(len(rows) * -(-L // BLOCK), a, b, padded, h0, h1, min(2**i, L))
             padded[:, pad:] = a
     return [(a.reshape(x.shape), b.reshape(x.shape)) for a, b in out]

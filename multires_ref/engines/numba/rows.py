@@ -1,15 +1,16 @@
 """What a row is for the loops of the fused engine, so that every row fits in a CPU core's cache however long the sequences are.
 
-A short sequence is a row. For a long one, the levels are split into the fine ones 1 ... f and the coarse ones above. Let S = 2^f.
+A sequence is a row. Short ones share a row: they are interleaved, the first samples of all of them, then their second samples and
+so on, with the dilations multiplied by their number. For a long one the levels are split into groups:
 
-- The fine levels look back only `halo` samples, so time is cut into blocks of T samples. A row is a block with its halo: the
-  samples before it, or in the backward pass those of g that follow it.
-- The dilations of the coarse levels are multiples of S, so the S phases x[p], x[p + S], x[p + 2 S], ... never meet. A row is
-  CHUNK neighbouring phases, interleaved as they lie in memory: chunks of CHUNK samples, S apart. In the row, a dilation of S is
-  one of CHUNK.
+- The first group looks back only `halo` samples, so time is cut into blocks. A row is a block with its halo: the samples before
+  it, or in the backward pass those that follow it.
+- The dilations of a later group are multiples of some S = 2^f, so the S phases x[p], x[p + S], x[p + 2 S], ... never meet. A row
+  is CHUNK neighbouring phases, interleaved as they lie in memory: chunks of CHUNK samples, S apart. In the row, a dilation of S
+  is one of CHUNK. Phases that are long are cut into blocks with a halo too.
 
-`engines/fused.py` runs the coarse tree first and gives its r_{f+1} to the fine one as `top`. In the backward pass the coarse tree
-gives the gradient of a_f, which the fine one takes as `top` likewise.
+`engines/fused.py` runs the last group first and gives its r_{f+1} to the one before as `top`. In the backward pass it gives the
+gradient of a_f likewise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ...base.arrays import Array
 SHORT = 1024  # samples: so long a row is at most, if it holds several sequences
 LONG = 32768  # samples: longer sequences are cut
 CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
-PHASE = 256  # most samples of one phase: with CHUNK phases and 8 levels, the tree of such a row fits in 1 MiB of cache
+PHASE = 256  # most samples of a phase, or of a block of one: with CHUNK phases and 8 levels, such a row's tree fits in 1 MiB
 BLOCK = 4096  # samples of a block, or four times the halo if that is more
 LINE = 16  # float32 elements in a cache line
 GROUP = 8  # channels of a unit of work: neighbours in memory, which is thus read in long runs
@@ -31,12 +32,14 @@ UNITS = 64  # the least number of units of work to aim at: fixed, so that result
 class Rows(NamedTuple):
     """How rows lie in x [B, D, L], and what the loops over them need to know."""
 
-    each: int  # rows that a sequence is cut into
-    step: int  # samples from the beginning of one row to that of the next
+    step: int  # samples of x from the beginning of one block of time to that of the next
     chunk: int  # samples of a chunk
     chunks: int = 1  # of a row
     apart: int = 0  # samples of x from the beginning of one chunk to that of the next
+    blocks: int = 1  # of time that a sequence is cut into
+    groups: int = 1  # of neighbouring phases that a block is cut into
     halo: int = 0  # samples of a row that belong to its neighbour
+    back: int = 0  # samples of x from the beginning of the halo to the row's own first sample
     spacing: int = 1  # dilation of the first level inside the row
     lanes: int = 1  # short sequences of a row
     # `complete` fills in the rest, which follows from these and from the filters
@@ -54,21 +57,25 @@ def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
     """A row is a sequence; short ones share a row, interleaved sample by sample."""
     (B, _, L), most = shape, max(1, SHORT // shape[2])
     lanes = -(-B // -(-B // most))  # so that all rows have about the same number of sequences
-    return complete(Rows(each=1, step=L, chunk=L * lanes, spacing=lanes, lanes=lanes), shape, h0, q)
+    return complete(Rows(step=L, chunk=L * lanes, spacing=lanes, lanes=lanes), shape, h0, q)
 
 
 def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
-    """A row is a block of time with its halo, for fine levels."""
+    """A row is a block of time with its halo: for the first group of levels."""
     halo = reach(h0, q, len(q))
     T = max(BLOCK, 4 * halo)
-    return complete(Rows(each=-(-shape[2] // T), step=T, chunk=T + halo, halo=halo), shape, h0, q)
+    return complete(Rows(step=T, chunk=T + halo, blocks=-(-shape[2] // T), halo=halo, back=halo), shape, h0, q)
 
 
-def phases(shape: tuple[int, ...], h0: Array, q: list[Array], fine: int) -> Rows:
-    """A row is CHUNK phases, for the coarse levels above `fine`."""
-    S = 2**fine
-    rows = Rows(each=S // CHUNK, step=CHUNK, chunk=CHUNK, chunks=-(-shape[2] // S), apart=S, spacing=CHUNK)
-    return complete(rows, shape, h0, q)
+def phases(shape: tuple[int, ...], h0: Array, q: list[Array], first: int) -> Rows:
+    """A row is CHUNK phases, whole if they are short, else a block of them with its halo: for levels after `first` others."""
+    S = 2**first
+    length, halo = -(-shape[2] // S), reach(h0, q, len(q))  # of a phase
+    T = max(PHASE, 4 * halo)
+    if T + halo >= length:
+        T, halo = length, 0
+    rows = Rows(step=T * S, chunk=CHUNK, chunks=T + halo, apart=S, blocks=-(-length // T), groups=S // CHUNK)
+    return complete(rows._replace(halo=halo * CHUNK, back=halo * S, spacing=CHUNK), shape, h0, q)
 
 
 def complete(rows: Rows, shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
@@ -76,7 +83,7 @@ def complete(rows: Rows, shape: tuple[int, ...], h0: Array, q: list[Array]) -> R
     (B, D, _), K, R = shape, h0.shape[2], rows.chunks * rows.chunk
     pad = min(R, rows.spacing * max((max(K, q_i.shape[1]) - 1) * 2**i for i, q_i in enumerate(q)))
     groups = -(-D // GROUP)
-    parts = min(-(-B // rows.lanes) * rows.each, -(-UNITS // groups))
+    parts = min(-(-B // rows.lanes) * rows.blocks * rows.groups, -(-UNITS // groups))
     rows = rows._replace(pad=pad, lead=whole_lines(pad), stride=whole_lines(R + pad))
     return rows._replace(K=K, R=R, T=R - rows.halo, parts=parts, units=groups * parts)
 
@@ -86,12 +93,26 @@ def whole_lines(n: int) -> int:
     return -(-n // LINE) * LINE
 
 
-def fine_levels(L: int, h0: Array, q: list[Array]) -> int:
-    """How many levels to run by blocks; 0 for short sequences, and where a block would be mostly halo."""
-    if L <= LONG:
-        return 0
-    fine = min(h0.shape[0], (-(-L // PHASE) - 1).bit_length())  # so that a phase has at most PHASE samples
-    return fine if 2**fine >= CHUNK and 4 * reach(h0, q, fine) <= L else 0
+def cuts(L: int, h0: Array, q: list[Array]) -> list[int]:
+    """Where groups of levels begin and end, from 0 to J; empty for short sequences, and where a block would be mostly halo."""
+    J = h0.shape[0]
+    last = min(J, (-(-L // PHASE) - 1).bit_length())  # so that a phase has at most PHASE samples
+    first = most_levels(h0[:last], q[:last], BLOCK // 8, CHUNK.bit_length() - 1)
+    if L <= LONG or first < CHUNK.bit_length() - 1 or 4 * reach(h0, q, first) > L:
+        return []
+    found = [0, first]
+    while found[-1] < last:
+        f = found[-1]
+        found.append(f + most_levels(h0[f:last], q[f:last], PHASE // 4, 1))
+    return found + [J] * (found[-1] < J)
+
+
+def most_levels(h0: Array, q: list[Array], halo: int, least: int) -> int:
+    """How many levels a group takes so that it looks back at most `halo` samples: at least `least`, if there are so many."""
+    levels = min(least, len(q))
+    while levels < len(q) and reach(h0, q, levels + 1) <= halo:
+        levels += 1
+    return levels
 
 
 def reach(h0: Array, q: list[Array], levels: int) -> int:

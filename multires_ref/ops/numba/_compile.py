@@ -16,8 +16,9 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from ...base.arrays import Array
-from ...base.compiled import allowed, parallel_njit
+from ...base.compiled import parallel_njit
 from ...base.threads import POINTWISE, limited
+from ...base.workers import allowed
 from ..registry import ArrayFunction
 
 P = ParamSpec("P")
@@ -62,6 +63,11 @@ def largest(args: tuple[object, ...]) -> int | None:
                     return None
                 found = dtype
     return size if found else None
+
+
+def count_rows(x: Array) -> int:
+    """The number of rows of x [..., L]: the units of work of most loops."""
+    return x.size // x.shape[-1]
 
 
 def rows(x: Array) -> Array:

@@ -7,20 +7,21 @@ and the variance is that within rows plus that of the rows' means (Chan, Golub a
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
+from ...base.compiled import Part
 from ...base.ranks import Share
 from ..batch_norm import batch_norm, batch_norm_adjoint, batch_statistics, batch_sums, of_own_examples
 from ..layer_norm import EPS
-from ._compile import compiled, parallel, parallel_sums
+from ._compile import compiled, count_rows, parallel, parallel_sums
 
 
 @compiled(batch_statistics)
 def compiled_batch_statistics(x: Array, r: Array) -> tuple[Array, Array]:
     """Mean and biased variance of x + r over batch and time: [D] each."""
     means, squares = np.empty(x.shape[:2]), np.empty(x.shape[:2])
-    row_statistics(means, squares, np.ascontiguousarray(x), np.ascontiguousarray(r))
+    row_statistics(means.size, means, squares, np.ascontiguousarray(x), np.ascontiguousarray(r))
     mean = means.mean(axis=0)
     var = squares.mean(axis=0) / x.shape[2] + ((means - mean) ** 2).mean(axis=0)
     return mean.astype(x.dtype), var.astype(x.dtype)
@@ -31,9 +32,9 @@ def compiled_batch_norm(
     x: Array, r: Array, weight: Array, bias: Array, mean: Array, var: Array, training: bool, share: Share | None = None
 ) -> Array:
     """BatchNorm of x + r [B, D, L] with the given mean and variance [D]."""
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + EPS)
-    normalise_rows(out, *(np.ascontiguousarray(a) for a in (x, r, mean, scale, bias)))
+    normalise_rows(count_rows(x), out, *(np.ascontiguousarray(a) for a in (x, r, mean, scale, bias)))
     return out
 
 
@@ -52,20 +53,20 @@ def compiled_batch_norm_adjoint(
     """The gradients of x, r [B, D, L], weight and bias [D]; the last two are sums that the first need in training."""
     g, x, r, mean = (np.ascontiguousarray(a) for a in (g, x, r, mean))
     scale, parts = 1.0 / np.sqrt(var + EPS), np.empty((2, *x.shape[:2]))
-    row_sums(parts, g, x, r, mean, scale)
+    row_sums(count_rows(x), parts, g, x, r, mean, scale)
     dweight, dbias = parts.sum(axis=1).astype(x.dtype)
     sum_gs, sum_g, one = batch_sums(dweight, dbias, x.shape, share) if training else (dweight, dbias, 0.0)
-    ds = np.empty(x.shape, x.dtype)
-    ds_rows(ds, g, x, r, (mean, scale, weight * scale, sum_gs * one, sum_g * one))
+    ds = empty(x.shape, x.dtype)
+    ds_rows(count_rows(x), ds, g, x, r, (mean, scale, weight * scale, sum_gs * one, sum_g * one))
     ds = of_own_examples(ds, share)
     return ds, ds, dweight, dbias
 
 
 @parallel_sums
-def row_statistics(means: Array, squares: Array, x: Array, r: Array) -> None:
+def row_statistics(part: Part, means: Array, squares: Array, x: Array, r: Array) -> None:
     """The mean of each row of x + r, and the sum of squares about it: [B, D]."""
-    B, D, L = x.shape
-    for row in prange(B * D):
+    _, D, L = x.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         total = square = 0.0
         for n in range(L):
@@ -78,10 +79,10 @@ def row_statistics(means: Array, squares: Array, x: Array, r: Array) -> None:
 
 
 @parallel
-def normalise_rows(out: Array, x: Array, r: Array, mean: Array, scale: Array, bias: Array) -> None:
+def normalise_rows(part: Part, out: Array, x: Array, r: Array, mean: Array, scale: Array, bias: Array) -> None:
     """out = (x + r - mean) scale + bias, the last three [D]."""
-    B, D, L = x.shape
-    for row in prange(B * D):
+    _, D, L = x.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         m, c, e = mean[d], scale[d], bias[d]
         for n in range(L):
@@ -89,10 +90,10 @@ def normalise_rows(out: Array, x: Array, r: Array, mean: Array, scale: Array, bi
 
 
 @parallel_sums
-def row_sums(parts: Array, g: Array, x: Array, r: Array, mean: Array, scale: Array) -> None:
+def row_sums(part: Part, parts: Array, g: Array, x: Array, r: Array, mean: Array, scale: Array) -> None:
     """Each row's sum of g s^ and of g, s^ = (x + r - mean) scale: parts [2, B, D]."""
-    B, D, L = x.shape
-    for row in prange(B * D):
+    _, D, L = x.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         m, c = mean[d], scale[d]
         with_hat = alone = 0.0
@@ -103,10 +104,10 @@ def row_sums(parts: Array, g: Array, x: Array, r: Array, mean: Array, scale: Arr
 
 
 @parallel
-def ds_rows(ds: Array, g: Array, x: Array, r: Array, channels: tuple[Array, ...]) -> None:
+def ds_rows(part: Part, ds: Array, g: Array, x: Array, r: Array, channels: tuple[Array, ...]) -> None:
     """ds = weight scale (g - mean(g) - s^ mean(g s^)); channels = (mean, scale, weight scale, mean(g s^), mean(g)), [D] each."""
-    B, D, L = x.shape
-    for row in prange(B * D):
+    _, D, L = x.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         m, c, slope, mean_gs, mean_g = channels[0][d], channels[1][d], channels[2][d], channels[3][d], channels[4][d]
         for n in range(L):

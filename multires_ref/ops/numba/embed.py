@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
+from ...base.compiled import Part
 from ..embed import embed, embed_adjoint
-from ._compile import compiled, parallel
+from ._compile import compiled, count_rows, parallel
 
 
 @compiled(embed)
@@ -15,8 +16,8 @@ def compiled_embed(table: Array, tokens: Array) -> Array:
     """out[b, :, n] = table[tokens[b, n]]: [B, D, L], laid out as the next operations read it."""
     if not inside(tokens, table.shape[0]):
         return embed.definition(table, tokens)
-    out = np.empty((tokens.shape[0], table.shape[1], tokens.shape[1]), table.dtype)
-    gather(out, np.ascontiguousarray(table.T), tokens.astype(np.uintp))
+    out = empty((tokens.shape[0], table.shape[1], tokens.shape[1]), table.dtype)
+    gather(count_rows(out), out, np.ascontiguousarray(table.T), tokens.astype(np.uintp))
     return out
 
 
@@ -27,7 +28,7 @@ def compiled_embed_adjoint(g: Array, table: Array, tokens: Array) -> Array:
     if not inside(tokens, V):
         return embed_adjoint.definition(g, table, tokens)
     total = np.zeros((g.shape[1], V))
-    scatter(total, np.ascontiguousarray(g), tokens.astype(np.uintp))
+    scatter(len(total), total, np.ascontiguousarray(g), tokens.astype(np.uintp))
     return np.ascontiguousarray(total.T.astype(g.dtype))
 
 
@@ -37,20 +38,20 @@ def inside(tokens: Array, V: int) -> bool:
 
 
 @parallel
-def gather(out: Array, columns: Array, tokens: Array) -> None:
+def gather(part: Part, out: Array, columns: Array, tokens: Array) -> None:
     """out[b, d, n] = columns[d, tokens[b, n]]."""
-    B, D, L = out.shape
-    for row in prange(B * D):
+    _, D, L = out.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         for n in range(L):
             out[b, d, n] = columns[d, tokens[b, n]]
 
 
 @parallel
-def scatter(total: Array, g: Array, tokens: Array) -> None:
+def scatter(part: Part, total: Array, g: Array, tokens: Array) -> None:
     """total[d, tokens[b, n]] += g[b, d, n]; in parallel over channels, so that no two threads write to one place."""
     B, D, L = g.shape
-    for d in prange(D):
+    for d in range(part[0], part[1]):
         for b in range(B):
             for n in range(L):
                 total[d, tokens[b, n]] += g[b, d, n]

@@ -7,33 +7,37 @@ stay in the cache through the passes for the mean, for the variance and for the 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from numpy.typing import DTypeLike
 
 from ...base.arrays import Array
-from ...base.compiled import njit
+from ...base.buffers import empty
+from ...base.compiled import Part, njit
 from ..layer_norm import EPS, layer_norm, layer_norm_adjoint
 from ._compile import SUMS, compiled, parallel_sums
 
-TILE = 64  # of float32: 64 KiB for 256 channels
+TILE = 128  # of float32: 128 KiB for 256 channels
 
 
 @compiled(layer_norm)
 def compiled_layer_norm(x: Array, r: Array, weight: Array, bias: Array) -> Array:
     """LayerNorm over channels of x + r [B, D, L]."""
-    out = np.empty(x.shape, x.dtype)
-    normalise(out, *(np.ascontiguousarray(a) for a in (x, r, weight, bias)))
+    out = empty(x.shape, x.dtype)
+    normalise(tiles(x), out, *(np.ascontiguousarray(a) for a in (x, r, weight, bias)))
     return out
 
 
 @compiled(layer_norm_adjoint)
 def compiled_layer_norm_adjoint(g: Array, x: Array, r: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array, Array]:
     """The gradients of x, r [B, D, L], weight and bias [D]."""
-    B, D, L = x.shape
-    ds, parts = np.empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), 2, D))
-    normalise_adjoint(ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
+    ds, parts = empty(x.shape, x.dtype), np.empty((tiles(x), 2, x.shape[1]))
+    normalise_adjoint(tiles(x), ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
     dweight, dbias = parts.sum(axis=0).astype(x.dtype)
     return ds, ds, dweight, dbias
+
+
+def tiles(x: Array) -> int:
+    """The number of tiles of x [B, D, L]: the units of work."""
+    return x.shape[0] * -(-x.shape[2] // TILE)
 
 
 @njit(fastmath=SUMS, error_model="numpy")
@@ -75,10 +79,10 @@ def scaled(centred: float, weight: float, scale: float, bias: float) -> float:
 
 
 @parallel_sums
-def normalise(out: Array, x: Array, r: Array, weight: Array, bias: Array) -> None:
+def normalise(part: Part, out: Array, x: Array, r: Array, weight: Array, bias: Array) -> None:
     """Fills out [B, D, L]."""
-    B, D, L = x.shape
-    for unit in prange(B * ((L + TILE - 1) // TILE)):
+    _, D, L = x.shape
+    for unit in range(part[0], part[1]):
         b, start, s, mean, scale = tile(unit, D, L, x.dtype)
         statistics(s, mean, scale, x, r, b, start)
         for d in range(D):
@@ -87,13 +91,13 @@ def normalise(out: Array, x: Array, r: Array, weight: Array, bias: Array) -> Non
 
 
 @parallel_sums
-def normalise_adjoint(ds: Array, parts: Array, g: Array, x: Array, r: Array, weight: Array) -> None:
+def normalise_adjoint(part: Part, ds: Array, parts: Array, g: Array, x: Array, r: Array, weight: Array) -> None:
     """Fills ds [B, D, L] and each tile's part of the gradients of weight and bias, parts [units, 2, D].
 
     With s^ the normalised s and u = g weight:  ds = scale (u - mean(u) - s^ mean(u s^)), means over channels.
     """
-    B, D, L = x.shape
-    for unit in prange(B * ((L + TILE - 1) // TILE)):
+    _, D, L = x.shape
+    for unit in range(part[0], part[1]):
         b, start, hat, mean, scale = tile(unit, D, L, x.dtype)
         statistics(hat, mean, scale, x, r, b, start)
         n = np.uint64(hat.shape[1])

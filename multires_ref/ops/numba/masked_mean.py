@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array
+from ...base.buffers import empty
+from ...base.compiled import Part
 from ..masked_mean import masked_mean, masked_mean_adjoint, pooling_weights
-from ._compile import compiled, parallel, parallel_sums
+from ._compile import compiled, count_rows, parallel, parallel_sums
 
 
 @compiled(masked_mean)
 def compiled_masked_mean(x: Array, lengths: Array | None = None) -> Array:
     """The mean over time, over the first lengths[b] steps where lengths are given: [B, D]."""
     out = np.empty(x.shape[:2], x.dtype)
-    weighted_sums(out, np.ascontiguousarray(x), weights_of(x, lengths))
+    weighted_sums(out.size, out, np.ascontiguousarray(x), weights_of(x, lengths))
     return out
 
 
 @compiled(masked_mean_adjoint)
 def compiled_masked_mean_adjoint(g: Array, x: Array, lengths: Array | None = None) -> Array:
     """The gradient of x [B, D, L]: g spread evenly over the steps that were averaged."""
-    out = np.empty(x.shape, x.dtype)
-    spread(out, np.ascontiguousarray(g), weights_of(x, lengths))
+    out = empty(x.shape, x.dtype)
+    spread(count_rows(out), out, np.ascontiguousarray(g), weights_of(x, lengths))
     return out
 
 
@@ -34,10 +35,10 @@ def weights_of(x: Array, lengths: Array | None) -> Array:
 
 
 @parallel_sums
-def weighted_sums(out: Array, x: Array, weights: Array) -> None:
+def weighted_sums(part: Part, out: Array, x: Array, weights: Array) -> None:
     """out[b, d] = sum_n x[b, d, n] weights[b, n]."""
-    B, D, L = x.shape
-    for row in prange(B * D):
+    _, D, L = x.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         total = 0.0
         for n in range(L):
@@ -46,10 +47,10 @@ def weighted_sums(out: Array, x: Array, weights: Array) -> None:
 
 
 @parallel
-def spread(out: Array, g: Array, weights: Array) -> None:
+def spread(part: Part, out: Array, g: Array, weights: Array) -> None:
     """out[b, d, n] = g[b, d] weights[b, n]."""
-    B, D, L = out.shape
-    for row in prange(B * D):
+    _, D, L = out.shape
+    for row in range(part[0], part[1]):
         b, d = row // D, row % D
         c = g[b, d]
         for n in range(L):

@@ -6,30 +6,29 @@ As in `layer_norm.py`, a tile of time steps is worked on at a time, so that its 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ...base.arrays import Array
-from ...base.compiled import njit
+from ...base.buffers import empty
+from ...base.compiled import Part, njit
 from ..layer_norm import EPS
 from ..rms_norm import rms_norm, rms_norm_adjoint
 from ._compile import SUMS, compiled, parallel_sums
-from .layer_norm import TILE, scaled, tile
+from .layer_norm import scaled, tile, tiles
 
 
 @compiled(rms_norm)
 def compiled_rms_norm(x: Array, r: Array, weight: Array) -> Array:
     """RMSNorm over channels of x + r [B, D, L]."""
-    out = np.empty(x.shape, x.dtype)
-    normalise(out, *(np.ascontiguousarray(a) for a in (x, r, weight)))
+    out = empty(x.shape, x.dtype)
+    normalise(tiles(x), out, *(np.ascontiguousarray(a) for a in (x, r, weight)))
     return out
 
 
 @compiled(rms_norm_adjoint)
 def compiled_rms_norm_adjoint(g: Array, x: Array, r: Array, weight: Array) -> tuple[Array, Array, Array]:
     """The gradients of x, r [B, D, L] and weight [D]."""
-    B, D, L = x.shape
-    ds, parts = np.empty(x.shape, x.dtype), np.empty((B * -(-L // TILE), D))
-    normalise_adjoint(ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
+    ds, parts = empty(x.shape, x.dtype), np.empty((tiles(x), x.shape[1]))
+    normalise_adjoint(tiles(x), ds, parts, *(np.ascontiguousarray(a) for a in (g, x, r, weight)))
     return ds, ds, parts.sum(axis=0).astype(x.dtype)
 
 
@@ -47,10 +46,10 @@ def sum_and_scale(s: Array, scale: Array, x: Array, r: Array, b: int, start: np.
 
 
 @parallel_sums
-def normalise(out: Array, x: Array, r: Array, weight: Array) -> None:
+def normalise(part: Part, out: Array, x: Array, r: Array, weight: Array) -> None:
     """Fills out [B, D, L]."""
-    B, D, L = x.shape
-    for unit in prange(B * ((L + TILE - 1) // TILE)):
+    _, D, L = x.shape
+    for unit in range(part[0], part[1]):
         b, start, s, _, scale = tile(unit, D, L, x.dtype)
         sum_and_scale(s, scale, x, r, b, start)
         for d in range(D):
@@ -59,13 +58,13 @@ def normalise(out: Array, x: Array, r: Array, weight: Array) -> None:
 
 
 @parallel_sums
-def normalise_adjoint(ds: Array, parts: Array, g: Array, x: Array, r: Array, weight: Array) -> None:
+def normalise_adjoint(part: Part, ds: Array, parts: Array, g: Array, x: Array, r: Array, weight: Array) -> None:
     """Fills ds [B, D, L] and each tile's part of the gradient of weight, parts [units, D].
 
     With s^ the normalised s and u = g weight:  ds = scale (u - s^ mean(u s^)), the mean over channels.
     """
-    B, D, L = x.shape
-    for unit in prange(B * ((L + TILE - 1) // TILE)):
+    _, D, L = x.shape
+    for unit in range(part[0], part[1]):
         b, start, hat, _, scale = tile(unit, D, L, x.dtype)
         sum_and_scale(hat, scale, x, r, b, start)
         n = np.uint64(hat.shape[1])
