@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from functools import cache
+from types import ModuleType, NoneType
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray | Any  # a NumPy array, or one of CuPy or of autograd, whose types mypy does not know
 Pairs = list[tuple[Array, Array]]  # the arrays (a, b) of each level of a tree
+FOR_NUMPY = frozenset((np.ndarray, NoneType, bool, int, float, str, tuple))  # NumPy's arrays, and what is no array
 
 
 def family(array: Array) -> str:
@@ -17,7 +19,14 @@ def family(array: Array) -> str:
 
     Nothing is imported: where there is a CuPy array, CuPy has been imported already.
     """
-    root = type(array).__module__.partition(".")[0]
+    kind: type = type(array)
+    return family_of(kind)
+
+
+@cache
+def family_of(kind: type) -> str:
+    """The same for a type: looked up once for each, because every operation asks."""
+    root = kind.__module__.partition(".")[0]
     return root if root in ("cupy", "autograd") else "numpy"
 
 
@@ -35,6 +44,8 @@ def get_xp(*arrays: Array) -> ModuleType:
     >>> get_xp(np.zeros(3)).__name__
     'numpy'
     """
+    if FOR_NUMPY.issuperset(map(type, arrays)):  # the usual case, in one call
+        return np
     families = {family(a) for a in arrays if hasattr(a, "shape") and not isinstance(a, np.generic)}
     if "autograd" in families:
         return sys.modules["autograd.numpy"]

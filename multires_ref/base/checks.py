@@ -15,6 +15,7 @@ from .arrays import Array
 from .names import spelled
 
 FLOATS = ("float32", "float64")
+NATIVE = tuple(map(np.dtype, FLOATS))
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # the limit of a container (Linux, cgroup 2)
 UNKNOWN = 2**40  # bytes: a terabyte, where the system does not say
 MOST_BYTES = 2**32  # of a result whose size grows like 2^depth: 4 GiB
@@ -108,7 +109,7 @@ def check_floats(name: str, array: Array, shape: str) -> Array:
     `shape` describes what was expected, as in ``"[B, D, L]"``; it goes into the message.
     """
     array = as_plain(name, array)
-    if str(array.dtype) not in FLOATS:
+    if array.dtype not in NATIVE and str(array.dtype) not in FLOATS:  # the first is quick, the second knows all libraries
         raise TypeError(
             f"{name} must be a float32 or float64 array {shape}; got dtype {array.dtype}. Convert it with .astype('float32')."
         )
@@ -123,6 +124,8 @@ def as_plain(name: str, array: Array) -> Array:
     TypeError, ValueError
         For what `check_plain` refuses, and for lists of unequal length.
     """
+    if type(array) is np.ndarray:
+        return array
     check_plain(name, array)
     if hasattr(array, "dtype") and not isinstance(array, np.ndarray):
         return array
@@ -191,6 +194,8 @@ def check_shape(name: str, array: Array, expected: tuple[int | None, ...], lette
     `letters` names the axes in the message, as in ``"[D, K]"``.
     """
     shape = tuple(array.shape)
+    if shape == expected:
+        return
     fits = len(shape) == len(expected) and all(n >= 1 if e is None else n == e for n, e in zip(shape, expected, strict=True))
     if not fits:
         wanted = "(" + ", ".join("any" if e is None else str(e) for e in expected) + ("," if len(expected) == 1 else "") + ")"

@@ -21,13 +21,18 @@ def flatten(tree: Pytree, prefix: str = "") -> dict[str, Array]:
     >>> flatten({"encoder": {"bias": 1}, "blocks": [{"w": 2}, {"w": 3}]})
     {'encoder.bias': 1, 'blocks.0.w': 2, 'blocks.1.w': 3}
     """
-    if not isinstance(tree, (dict, list)):
-        return {prefix: tree}
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
     flat: dict[str, Array] = {}
-    for name, branch in items:
-        flat |= flatten(branch, f"{prefix}.{name}" if prefix else str(name))
+    collect(tree, prefix, flat)
     return flat
+
+
+def collect(tree: Pytree, prefix: str, flat: dict[str, Array]) -> None:
+    """Add the arrays of a pytree to `flat`; `prefix` is the name of where it stands."""
+    if not isinstance(tree, (dict, list)):
+        flat[prefix] = tree
+        return
+    for name, branch in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        collect(branch, f"{prefix}.{name}" if prefix else str(name), flat)
 
 
 def unflatten(flat: dict[str, Array]) -> Pytree:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -74,8 +74,7 @@ def threads_for(work: int | None) -> int:
     return num_threads() if work is None else min(num_threads(), 1 + work // WORTH)
 
 
-@contextmanager
-def limited(work: int | None = None) -> Iterator[int]:
+def limited(work: int | None = None) -> AbstractContextManager[int]:
     """A section of work: inside, at most `threads_for(work)` threads share it, and BLAS uses one. Yields that number.
 
     Sections may be nested, and several Python threads may be in sections of their own. BLAS has one setting for the whole
@@ -83,12 +82,17 @@ def limited(work: int | None = None) -> Iterator[int]:
     """
     outer = allowed.most
     if outer == 1:
-        yield 1
-        return
+        return ONE
     n = threads_for(work) if outer is None else min(outer, threads_for(work))
-    if n == outer:
-        yield n
-        return
+    return nullcontext(n) if n == outer else lowered(n, outer)
+
+
+ONE = nullcontext(1)  # a section inside one of a single thread changes nothing
+
+
+@contextmanager
+def lowered(n: int, outer: int | None) -> Iterator[int]:
+    """A section of n threads inside one of `outer`, or outside of all."""
     allowed.most = n
     blas.enter()
     try:

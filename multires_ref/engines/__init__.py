@@ -11,6 +11,7 @@ defines `ENGINE` is found when the package is imported. `choose` is what "auto" 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -135,6 +136,7 @@ def explain_choice(x: Array, depth: int, kept: tuple[int, ...], kernel_size: int
     return fastest.name, f"{count}, below the {limit:.0f} from where transforms would be faster {here}"
 
 
+@lru_cache
 def multiplications(depth: int, kept: tuple[int, ...], kernel_size: int) -> int:
     """How many multiplications a sample costs in the tree: the sum over levels of K + Q_i, and one for w_a."""
     return depth * kernel_size + sum(filter_length(t, kernel_size) for t in kept) + 1

@@ -8,6 +8,7 @@ loads the compiled loops from disk. The first call on a machine compiles them, w
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
@@ -18,7 +19,9 @@ from ..base.buffers import empty
 from ..base.threads import limited
 from .engine import Engine
 from .numba import rows as cut
-from .readout import by_readout
+from .readout import by_readout, keeps_one_of_each
+
+Filters = tuple[Array, Array, Array, Array]  # flat: see `packed`
 
 
 def loops() -> ModuleType:
@@ -61,18 +64,56 @@ def groups(shape: tuple[int, ...], h0: Array, q: list[Array], w_a: Array) -> lis
     return found
 
 
-def packed(h0: Array, q: list[Array], w_a: Array) -> tuple[Array, Array, Array, Array]:
+def layer_forward(x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> Array:
+    """y [B, D, L] from the layer's own arrays: see `engine.py`.
+
+    For the fading memory and sequences that are not cut, the usual case, the filters are laid out at once, and how the rows lie
+    is looked up: for a few short sequences the steps of `forward` take longer than its loops.
+    """
+    if x.shape[2] > cut.LONG or not keeps_one_of_each(kept):
+        return by_readout(forward, backward)[0](x, h0, h1, w, w_skip, kept)
+    rows, starts = whole_rows(x.shape, len(kept), h0.shape[-1])
+    return run_loops(np.ascontiguousarray(x), len(kept), packed_layer(h0, h1, w, w_skip, starts), rows, x[..., :0].copy())
+
+
+@lru_cache
+def whole_rows(shape: tuple[int, ...], J: int, K: int) -> tuple[cut.Rows, Array]:
+    """The rows of sequences that are not cut, and where each q_i begins, for the fading memory: both follow from sizes alone."""
+    q = [np.empty((shape[1], K))] * J
+    return cut.whole(shape, np.empty((J, shape[1], K)), q), starts_of(q)
+
+
+def packed_layer(h0: Array, h1: Array, w: Array, w_skip: Array, starts: Array) -> Filters:
+    """`packed` of `fold` for the fading memory, whose q_i = w_i h1 all have K taps."""
+    D, J = len(w_skip), len(starts) - 1
+    low, high = (h[:, None] if h.ndim == 2 else h.transpose(1, 0, 2) for h in (h0, h1))  # [D, 1 or J, K]
+    h, q = np.empty((D, J, h0.shape[-1]), h0.dtype), w[:, J:0:-1, None] * high
+    h[...] = low
+    q[:, 0, 0] += w_skip
+    return h.reshape(-1), q.reshape(-1), starts, np.ascontiguousarray(w[:, 0])
+
+
+def packed(h0: Array, q: list[Array], w_a: Array) -> Filters:
     """The filters, flat by channels: h [D J K], q [D sum of Q_i], where each q_i begins in a channel's q [J + 1], and w_a [D]."""
-    starts = np.cumsum([0] + [q_i.shape[1] for q_i in q])
-    return h0.transpose(1, 0, 2).ravel(), np.concatenate(q, axis=1).ravel(), starts, np.ascontiguousarray(w_a)
+    return h0.transpose(1, 0, 2).ravel(), np.concatenate(q, axis=1).ravel(), starts_of(q), np.ascontiguousarray(w_a)
+
+
+def starts_of(q: list[Array]) -> Array:
+    """Where each q_i begins in a channel's q, and where the last one ends: [J + 1]."""
+    return np.cumsum([0] + [q_i.shape[1] for q_i in q])
 
 
 def run_forward(x: Array, h0: Array, q: list[Array], w_a: Array, rows: cut.Rows, top: Array | None = None) -> Array:
     """The tree on the given rows; `top` [B, D, L] is what a coarser tree adds to w_a x."""
     top = x[..., :0].copy() if top is None else top
+    return run_loops(x, len(q), packed(h0, q, w_a), rows, top)
+
+
+def run_loops(x: Array, J: int, filters: Filters, rows: cut.Rows, top: Array) -> Array:
+    """The same with filters that are laid out."""
     y = empty(x.shape, x.dtype)  # by NumPy, which asks for huge pages
-    with limited(work=x.size * len(q)):
-        loops().forward(rows.units, y, x, top, packed(h0, q, w_a), rows)
+    with limited(work=x.size * J):
+        loops().forward(rows.units, y, x, top, filters, rows)
     return y
 
 
@@ -111,5 +152,5 @@ def crossover(B: int, L: int) -> float:
     return 15 * (1 + 3 / B) * math.log2(2 * L)
 
 
-LAYER = by_readout(forward, backward)
+LAYER = layer_forward, by_readout(forward, backward)[1]
 ENGINE = Engine("fused", "Numba, {threads} threads", ("numpy",), *LAYER, "Numba", problem, speed=2, crossover=crossover)

@@ -55,11 +55,25 @@ def untied(h: Array, J: int) -> Array:
     return h if h.ndim == 3 else get_xp(h).broadcast_to(h, (J, *h.shape))
 
 
+def keeps_one_of_each(kept: tuple[int, ...]) -> bool:
+    """Whether the memory is the fading one, for whose levels `fold` and `unfold` need no loop."""
+    return kept == (1,) * len(kept)
+
+
+def coarse_last(w: Array, J: int) -> Array:
+    """The weights of the details b_1 ... b_J of a fading memory, a view [J, D] of w [D, m]."""
+    return w[:, J:0:-1].T
+
+
 def fold(h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> tuple[list[Array], Array]:
     """The readout filters q (J arrays [D, Q_i]) and w_a [D], from h1 [J, D, K], w [D, m] and w_skip [D]."""
     xp = get_xp(h1, w, w_skip)
-    D, K = h1.shape[1:]
-    q = []
+    (J, D, K), q = h1.shape, []
+    if keeps_one_of_each(kept):
+        all_q = xp.zeros((J, D, K), dtype=h1.dtype)
+        all_q += coarse_last(w, J)[:, :, None] * h1
+        all_q[0, :, 0] += w_skip
+        return list(all_q), w[:, 0]
     for i, (t, length, part) in enumerate(zip(kept, filter_lengths(kept, K), level_slices(kept), strict=True)):
         q_i = xp.zeros((D, length), dtype=h1.dtype)
         for k in range(K if t else 0):
@@ -71,9 +85,14 @@ def fold(h1: Array, w: Array, w_skip: Array, kept: tuple[int, ...]) -> tuple[lis
 
 def unfold(dq: list[Array], dw_a: Array, h1: Array, w: Array, kept: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """The adjoint of `fold`: dh1 [J, D, K], dw [D, m] and dw_skip [D]. Weights beyond the tree get zero."""
-    xp = get_xp(h1, w, dw_a)
+    xp, J = get_xp(h1, w, dw_a), len(kept)
     dh1, dw = xp.zeros_like(h1), xp.zeros_like(w)
     dw[:, 0] = dw_a
+    if keeps_one_of_each(kept):
+        all_dq, of_details = xp.stack(dq), coarse_last(dw, J)  # [J, D, K], and a view of dw: [J, D]
+        for k in range(h1.shape[2]):
+            of_details += h1[:, :, k] * all_dq[:, :, k]
+        return coarse_last(w, J)[:, :, None] * all_dq, dw, all_dq[0, :, 0].copy()
     for i, (t, part) in enumerate(zip(kept, level_slices(kept), strict=True)):
         for k in range(h1.shape[2] if t else 0):
             at_k = dq[i][:, k : k + 2 * t - 1 : 2]  # [D, t]

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..base.arrays import Array, family, get_xp
 from ..base.checks import check_floats, check_plain, check_shape
+from ..base.compiled import numba_works
 from ..base.pytrees import Params
 from ..base.ranks import Share
 from ..base.threads import POINTWISE, limited
@@ -146,7 +147,8 @@ class Model:
         hook : function (name, array) or None
             Called with the name of every intermediate array and the array, as in `apply`.
         engine : "auto", "tree", "fft", "fused" or "gpu"
-            The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays.
+            The algorithm of the convolution; "auto" takes the fastest that is installed and fits the arrays. For one short
+            example that is a compiled call for the whole network, if nobody asks for a `hook`: it rounds in another order.
 
         Returns
         -------
@@ -174,6 +176,12 @@ class Model:
         ((5, 10), dtype('float32'))
         """
         x, lengths = self.check_input(x, lengths)
+        if x.shape[0] == 1 and hook is None and engine == "auto" and numba_works():
+            from .numba.model import apply_to_one  # one short example: the calls would take longer than the arithmetic
+
+            out = apply_to_one(self.config, self.params, self.state, x, lengths)
+            if out is not None:
+                return out
         with limited(work_of(self.config, x)):
             return apply(self.config, self.params, self.state, x, lengths, hook=hook, engine=engine)[0]
 

@@ -1,6 +1,7 @@
 """A network as a recurrence: one sample in, one output out, the same numbers as the whole-sequence network to rounding.
 
-The layers' past is kept in the ring buffers of `engines/rings.py`; all else in a block looks at one time step anyway.
+The layers' past is kept in the ring buffers of `engines/rings.py`; all else in a block looks at one time step anyway. Where Numba
+is installed, a step of small arrays is one compiled call: `numba/streaming.py`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,13 +17,16 @@ from ..base.arrays import Array, family, get_xp
 from ..base.checks import as_plain, check_choice, check_floats, check_int, check_shape
 from ..base.compiled import numba_works, require_numba
 from ..base.tensors import read_tensors, write_tensors
-from ..base.threads import limited
+from ..base.threads import WORTH, limited
 from ..engines.rings import MAX_RING_ELEMENTS, LayerWeights, conv_step, layer_weights, plan_rings
 from ..ops.linear import linear
 from ..tree import kept_per_level
 from .block import ONE_SAMPLE, after_convolution
 from .model import Model
 from .norms import NORMS
+
+if TYPE_CHECKING:
+    from .numba.streaming import Step
 
 
 class Stream:
@@ -36,8 +41,9 @@ class Stream:
         None: a stream of any length. With a length, taps that reach further back are left out, and a longer stream is refused.
         Trees so deep that their rings would not fit in memory need a length.
     engine : "auto", "numpy" or "numba"
-        How the convolutions are stepped. "numpy" is for CuPy arrays too; "auto" takes the compiled loop where Numba is installed
-        and the parameters are NumPy arrays.
+        How the network is stepped. "numpy" calls NumPy's functions one by one, or CuPy's. "numba" makes one compiled call for
+        all of it; for work that is worth several threads only the convolutions are compiled, and BLAS does the products. "auto"
+        is "numba" where Numba is installed and the parameters are NumPy arrays.
 
     Raises
     ------
@@ -48,8 +54,11 @@ class Stream:
     -----
     `step(x)` returns what the whole-sequence network gives at that position: for the classifier the logits of the sequence so far
     (its mean is over the steps seen), for a tagger the logits of this step, for the autoregressive network the parameters of x's
-    distribution given all before it; `predict()` gives the latter before x is known. The convolutions' weights are copied when
-    the stream is made.
+    distribution given all before it; `predict()` gives the latter before x is known.
+
+    The parameters and the norm's statistics are those that the model has when the stream is made: change the model, and make a
+    new stream. They are copied, except that "numpy" and large work copy the convolutions' alone and read the others from the
+    model's arrays.
 
     Examples
     --------
@@ -81,7 +90,18 @@ class Stream:
         self.total = xp.zeros((2, batch, config.d_model), "float64")
         self.previous = xp.zeros((batch, config.d_input), weight.dtype)  # autoregressive: the sample before, zero at first
         self._work = batch * config.d_model * (config.d_model // 4 + config.J)  # the products of a block, and its convolution
+        self.compiled = self.compile_step(model, engine)
         self.reset()
+
+    def compile_step(self, model: Model, engine: str) -> Step | None:
+        """The whole step compiled, where Numba runs it and one thread is enough for it; None elsewhere."""
+        if self.conv_step is conv_step or self._work >= WORTH:
+            return None
+        from .numba import streaming
+
+        if not streaming.can_step(self.config, model.params, model.state):
+            return None
+        return streaming.Step(self.config, model.params, model.state, self.rings, self.layers, self.batch)
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first."""
@@ -92,21 +112,13 @@ class Stream:
 
     def step(self, x: Array) -> Array:
         """Take the next sample x [B, d_input] (tokens [B]); return the network's output at its position, [B, d_output]."""
-        with limited(self._work):
-            return self._step(self._check_sample(x))
-
-    def _step(self, x: Array) -> Array:
+        x = self._check_sample(x)
         if self.config.kind == "autoregressive":
             out = self.predict()
             self.previous[...] = x
             self._prediction = None
         else:
-            self._check_room()
-            out = self._through_blocks(x)
-            if self.config.kind == "classifier":
-                add_exactly(self.total, out)
-                out = (self.total.sum(axis=0) / (self.time + 1)).astype(self.ring.dtype)
-            out = self._map("decoder", out)
+            out = self._output(x)
         self.time += 1
         return out
 
@@ -116,10 +128,21 @@ class Stream:
         if kind != "autoregressive":
             raise ValueError(f"predict() is for autoregressive networks; a {kind} needs the sample itself: use step(x)")
         if self._prediction is None:
-            self._check_room()
-            with limited(self._work):
-                self._prediction = self._map("decoder", self._through_blocks(self.previous))
+            self._prediction = self._output(self.previous)
         return self._prediction
+
+    def _output(self, x: Array) -> Array:
+        """The network's output for the sample x at this time, [B, d_output]; x enters the rings and the mean."""
+        if self.time == self.max_length:
+            raise ValueError(f"this stream was made for max_length={self.max_length} samples, and has had them: reset() it")
+        if self.compiled is not None:
+            return self.compiled(x, self.time, self.ring, self.total)
+        with limited(self._work):
+            out = self._through_blocks(x)
+            if self.config.kind == "classifier":
+                add_exactly(self.total, out)
+                out = (self.total.sum(axis=0) / (self.time + 1)).astype(self.ring.dtype)
+            return self._map("decoder", out)
 
     def _through_blocks(self, x: Array) -> Array:
         """Encoder and blocks for one sample: [B, D]."""
@@ -152,10 +175,6 @@ class Stream:
         if x.dtype != self.ring.dtype:
             raise TypeError(f"x must have the parameters' dtype {self.ring.dtype}; got {x.dtype}")
         return x
-
-    def _check_room(self) -> None:
-        if self.time == self.max_length:
-            raise ValueError(f"this stream was made for max_length={self.max_length} samples, and has had them: reset() it")
 
     def state(self) -> dict[str, Array]:
         """All that the past has left, as a dict of arrays (copies)."""

@@ -8,11 +8,15 @@ one backward pass, and for derivatives of second and higher order.
 
 from __future__ import annotations
 
+from types import NoneType
+
+import numpy as np
 from autograd.builtins import tuple as traced_tuple
 from autograd.core import make_vjp
+from autograd.numpy.numpy_boxes import ArrayBox
 
 from .. import tree
-from ..base.arrays import Array, is_traced
+from ..base.arrays import Array, is_traced, unboxed
 from ..base.layer_checks import check_layer_arrays
 from ..engines import choose, get_engine
 from .dilated_conv import dilated_conv
@@ -24,6 +28,10 @@ EXAMPLES = (
     Example([(2, 2, 9), (2, 2), (2, 2), (2, 6), (2,)], ((2, 2, 1), "tree"), "uniform"),
     Example([(2, 2, 9), (3, 2, 3), (3, 2, 3), (2, 4), (2,)], ((1, 1, 1), "tree"), "untied"),
 )
+Form = tuple[object, ...]  # the shapes and dtypes of a layer's arrays, and its other arguments
+CHECKED: dict[Form | None, tuple[int, ...]] = {}  # the forms that were found good, and what their memory keeps of each level
+MOST_FORMS = 1000
+NUMPY = {np.ndarray, ArrayBox}  # a box may also be around a CuPy array: see `form_of`
 
 
 def multires_conv(
@@ -87,9 +95,27 @@ def multires_conv(
 def check_layer(
     x: Array, h0: Array, h1: Array, w: Array, w_skip: Array, tree_select: str, depth: int | None
 ) -> tuple[Array, Array, Array, Array, Array, tuple[int, ...]]:
-    """The five arrays of a layer, checked against each other, and how many details of each level its memory keeps."""
+    """The five arrays of a layer, checked against each other, and how many details of each level its memory keeps.
+
+    Of NumPy's arrays only shapes and dtypes are checked, so once is enough for a layer that is called again and again.
+    """
+    form = form_of((x, h0, h1, w, w_skip), tree_select, depth)
+    if form in CHECKED:
+        return x, h0, h1, w, w_skip, CHECKED[form]
     x, h0, h1, w, w_skip, J = check_layer_arrays(x, h0, h1, w, w_skip, tree_select, depth)
-    return x, h0, h1, w, w_skip, tree.kept_per_level(J, h0.shape[-1], tree_select, w.shape[1])
+    kept = tree.kept_per_level(J, h0.shape[-1], tree_select, w.shape[1])
+    if form is not None and len(CHECKED) < MOST_FORMS:
+        CHECKED[form] = kept
+    return x, h0, h1, w, w_skip, kept
+
+
+def form_of(arrays: tuple[Array, ...], tree_select: str, depth: int | None) -> Form | None:
+    """All that a check of NumPy arrays, traced or not, looks at; None for other arguments."""
+    if {*map(type, arrays)} <= NUMPY and type(tree_select) is str and type(depth) in (int, NoneType):
+        bare = [a if type(a) is np.ndarray else unboxed(a) for a in arrays]
+        if {*map(type, bare)} == {np.ndarray}:
+            return (*((a.shape, a.dtype) for a in bare), tree_select, depth)
+    return None
 
 
 @operation(*EXAMPLES, name="multires_conv")

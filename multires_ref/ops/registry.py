@@ -26,7 +26,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from autograd.extend import defvjp, defvjp_argnums, primitive, vspace
 
-from ..base.arrays import Array, get_xp
+from ..base.arrays import FOR_NUMPY, Array, get_xp
 from ..base.checks import check_choice
 from ..base.compiled import numba_works
 
@@ -117,6 +117,8 @@ class Operation(ArrayFunction[P, R]):
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if FOR_NUMPY.issuperset(map(type, args)) and not kwargs:  # nothing is traced, so there is nothing to record
+            return self.find("numpy")(*args, **kwargs)
         return self.recorded(*args, **kwargs)
 
     def adjoint(self, of: int) -> Callable[[Callable[Concatenate[Array, P], S]], ArrayFunction[Concatenate[Array, P], S]]:

@@ -12,7 +12,7 @@ from ...base.compiled import njit
 from ..rings import LayerWeights
 from . import FASTMATH
 
-compiled = njit(fastmath=FASTMATH)
+compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 
 
 def conv_step(x: Array, ring: Array, weights: LayerWeights, reading: Array, writing: Array) -> Array:
@@ -34,7 +34,7 @@ def loop(
     J, taps = past.shape[0], past.shape[1]
     for b in range(x.shape[0]):
         out, a, above = y[b], work[0], work[1]
-        a[:] = x[b]
+        copy(a, x[b])
         for r in range(J * taps, reading.shape[0]):
             add_product(out, readout[J + 1 + r], ring[reading[r], b])
         for i in range(J):
@@ -42,9 +42,16 @@ def loop(
             for k in range(taps):
                 r = i * taps + k
                 add_two(above, past[i, k], out, readout[J + 1 + r], ring[reading[r], b])
-            ring[writing[i], b, :] = a
+            copy(ring[writing[i], b], a)
             a, above = above, a
         add_product(out, readout[J], a)
+
+
+@compiled
+def copy(out: Array, v: Array) -> None:
+    """out = v."""
+    for d in range(out.shape[0]):
+        out[d] = v[d]
 
 
 @compiled

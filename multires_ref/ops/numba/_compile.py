@@ -10,7 +10,7 @@ They are held to their definitions by tests, and keep three rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -18,11 +18,12 @@ import numpy as np
 from ...base.arrays import Array
 from ...base.compiled import parallel_njit
 from ...base.threads import POINTWISE, limited
+from ...base.workers import allowed
 from ..registry import ArrayFunction
 
 P = ParamSpec("P")
 R = TypeVar("R")
-FLOATS = ("float32", "float64")
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
 SUMS = {"contract", "reassoc", "nsz", "arcp"}  # sums may be reordered, which vector instructions need
 parallel = parallel_njit(fastmath={"contract"}, error_model="numpy")
 parallel_sums = parallel_njit(fastmath=SUMS, error_model="numpy")
@@ -38,15 +39,30 @@ def compiled(function: ArrayFunction[P, R]) -> Callable[[Callable[P, R]], Callab
         @function.implementation("numba")
         @wraps(fast)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            floats = {str(a.dtype) for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
-            if len(floats) != 1 or not floats.issubset(FLOATS):
+            size = largest(args)
+            if size is None:
                 return function.definition(*args, **kwargs)
-            with limited(POINTWISE * max(a.size for a in args if isinstance(a, np.ndarray))):
+            if allowed.most == 1:  # as inside of small work: there is no number of threads to lower
+                return fast(*args, **kwargs)
+            with limited(POINTWISE * size):
                 return fast(*args, **kwargs)
 
         return run
 
     return decorate
+
+
+def largest(args: tuple[object, ...]) -> int | None:
+    """The size of the largest array; None unless all arrays of floating-point numbers are float32, or all float64."""
+    size, found = 0, None
+    for a in args:
+        if isinstance(a, np.ndarray):
+            size, dtype = max(size, a.size), a.dtype
+            if dtype is not found and dtype.kind == "f":
+                if dtype not in FLOATS or found not in (None, dtype):
+                    return None
+                found = dtype
+    return size if found else None
 
 
 def count_rows(x: Array) -> int:
@@ -59,7 +75,13 @@ def rows(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
+@lru_cache(maxsize=16)
+def ones(count: int, dtype: np.dtype) -> Array:
+    """An array of ones, to be read only."""
+    return np.ones(count, dtype)
+
+
 def factors(mask: Array | None, x: Array) -> Array:
     """A dropout mask [B, D, 1] as one factor for each row of x [B, D, L]: [B D]; ones where there is none."""
     count = x.shape[0] * x.shape[1]
-    return np.ones(count, x.dtype) if mask is None else np.broadcast_to(mask, (*x.shape[:2], 1)).reshape(count)
+    return ones(count, x.dtype) if mask is None else np.broadcast_to(mask, (*x.shape[:2], 1)).reshape(count)
