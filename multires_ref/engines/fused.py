@@ -42,7 +42,9 @@ def forward(x: Array, h0: Array, q: list[Array], w_a: Array) -> Array:
 
 def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple[Array, Array, list[Array], Array]:
     """dx [B, D, L], dh0 [J, D, K], dq (J arrays [D, Q_i]) and dw_a [D] of sum(g y), for g [B, D, L]."""
-    g, dx, dh0, dq, dw_a = np.ascontiguousarray(g), None, [], [], None
+    dh0: list[Array] = []
+    dq: list[Array] = []
+    g, dx, dw_a = np.ascontiguousarray(g), None, None
     all_groups, inputs = groups(x.shape, h0, q, w_a), [np.ascontiguousarray(x)]
     for h0_group, _, _, rows in all_groups[:-1]:
         inputs.append(run_approximation(inputs[-1], h0_group, rows))
