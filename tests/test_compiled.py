@@ -3,60 +3,23 @@
 import os
 import subprocess
 import sys
-import tempfile
-from types import SimpleNamespace
 
 import pytest
 
-from multires_ref.base import compiled
-
-
-class Dispatcher:
-    """A compiled function that finds a place for its code only in some folders."""
-
-    def __init__(self, config, refuses):
-        self.config, self.refuses, self.tried = config, refuses, []
-        self.compile = lambda signature: signature
-        self._cache = SimpleNamespace(load_overload=lambda: "loaded", save_overload=lambda: None, _cache_file=SimpleNamespace())
-        self.py_func = compiled.keep  # any function with a file
-
-    def enable_caching(self):
-        self.tried.append(self.config.CACHE_DIR)
-        if len(self.tried) <= self.refuses:
-            raise RuntimeError("cannot cache function: no locator available")
-
-
-@pytest.mark.parametrize("refuses", [0, 1, 2])
-def test_numbas_own_setting_is_put_back(refuses, tmp_path, monkeypatch):
-    """First Numba's own place, then the temporary one, then none; afterwards other code keeps what it had set."""
-    pytest.importorskip("numba", reason="Numba is not installed")
-    from numba.core import config
-
-    monkeypatch.setattr(config, "CACHE_DIR", "the user's own")
-    monkeypatch.setattr(compiled, "temporary_cache", lambda: str(tmp_path))
-    dispatcher = Dispatcher(config, refuses)
-    assert compiled.keep(dispatcher) is dispatcher
-    assert dispatcher.tried == ["the user's own", str(tmp_path)][: refuses + 1]
-    assert config.CACHE_DIR == "the user's own"
-    assert dispatcher._cache.load_overload() == "loaded"
+from multires_ref.base import code_cache, compiled
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files as POSIX has them")
 @pytest.mark.parametrize(("mode", "taken"), [(0o700, True), (0o750, False), (0o720, False), (0o702, False), (0o705, False)])
-def test_a_temporary_folder_is_for_this_user_alone(mode, taken, tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = tmp_path / f"multires_ref-numba-{os.getuid()}"
+def test_a_folder_for_compiled_code_is_for_this_user_alone(mode, taken, tmp_path):
+    folder = tmp_path / "kept"
     folder.mkdir()
     folder.chmod(mode)
-    compiled.temporary_cache.cache_clear()
-    try:
-        if taken:
-            assert compiled.temporary_cache() == str(folder)
-        else:
-            with pytest.raises(PermissionError, match="belongs to somebody else, or others can write to it"):
-                compiled.temporary_cache()
-    finally:
-        compiled.temporary_cache.cache_clear()
+    if taken:
+        assert code_cache.private(folder) == folder
+    else:
+        with pytest.raises(PermissionError, match="belongs to somebody else, or others can write to it"):
+            code_cache.private(folder)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +59,7 @@ BEGIN = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from multires_ref.base import compiled
+from multires_ref.base import code_cache, compiled
 from multires_ref.base.compiled import ParallelLoop
 from multires_ref.base.threads import set_num_threads
 if sys.argv[2] == "each for itself":
@@ -108,8 +71,8 @@ while len(list(Path(sys.argv[1]).iterdir())) < 2:  # both begin together
     time.sleep(0.001)
 from multires_ref.ops.gelu import gelu as operation
 operation(np.ones((2, 3, 8)))
-loops = [value for value in vars(gelu).values() if isinstance(value, ParallelLoop) and "for_one" in vars(value)]
-print(json.dumps(sum(sum(loop.for_one.stats.cache_misses.values()) for loop in loops)))
+loops = [value for value in vars(gelu).values() if isinstance(value, ParallelLoop) and "compiled" in vars(value)]
+print(json.dumps(sum(sum(loop.compiled.stats.cache_misses.values()) for loop in loops)))
 """
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import multires_ref as mr
 from multires_ref import engines
-from multires_ref.base import compiled, threads
+from multires_ref.base import code_cache, threads
 from multires_ref.engines import fft, fused, tree
 from multires_ref.engines.numba import rows
 
@@ -302,27 +302,6 @@ def test_channels_are_transformed_a_few_at_a_time(B, D, L):
     check_engine(fft, seam_arguments(np.random.default_rng(8), B, D, L, 2, [2, 3]), TIGHT)
 
 
-def test_numbas_setting_comes_back(monkeypatch):
-    import numba
-
-    if numba.config.NUMBA_NUM_THREADS < 2:
-        pytest.skip("one processor")
-    before = numba.get_num_threads()
-    numba.set_num_threads(2)
-    try:
-        with threads.limited(work=1):
-            assert compiled.allowed.most == 1
-        assert compiled.allowed.most is None
-        with pytest.raises(ZeroDivisionError), threads.limited(work=10 * threads.WORTH):
-            1 / 0  # noqa: B018
-        assert (compiled.allowed.most, numba.get_num_threads()) == (None, 2)
-        monkeypatch.setenv("MULTIRES_NUM_THREADS", "2")
-        with threads.limited(work=10 * threads.WORTH) as n:
-            assert n == numba.get_num_threads() == min(2, engines.num_threads())
-    finally:
-        numba.set_num_threads(before)
-
-
 def test_kept_code_is_out_of_date_when_a_neighbouring_file_changes(tmp_path, monkeypatch):
     """Compiled loops take constants and records from other files of their folder, which Numba itself does not look at."""
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -334,5 +313,6 @@ def test_kept_code_is_out_of_date_when_a_neighbouring_file_changes(tmp_path, mon
         for name in ("loops_of_a_test", "constants_of_a_test"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
-        compiled.stamp.cache_clear()
+        code_cache.digest.cache_clear()
+        code_cache.prepared.cache_clear()
         assert importlib.import_module("loops_of_a_test").n() == number

@@ -1,11 +1,9 @@
-"""Compiling with Numba: whether it can be used, where compiled code is kept, and parallel loops that also run on one thread.
+"""Compiling with Numba: whether it can be used, and loops over units of work that threads share.
 
-All compiled files use `njit` and `parallel_njit` of this file. Whether Numba can be used is decided by `numba_works` alone.
+All compiled files use `njit` and `parallel_njit` of this file. Whether Numba can be used is decided by `numba_works` alone. Where
+compiled code is kept on disk is decided in `code_cache.py`; without a place each process compiles again.
 
 Processes that begin together do not compile the same function: see `compile_once`.
-
-Where no folder can be written to (a container with a read-only file system), compiled code is kept in a private folder among the
-temporary files, or not kept at all. See `keep`.
 
 Loops run on several threads by `workers.py`, not by Numba's own: its threads end or hang a process that was forked from another
 one or that has several Python threads, depending on which library they are of, and they cannot balance uneven work.
@@ -13,11 +11,7 @@ one or that has several Python threads, depending on which library they are of, 
 
 from __future__ import annotations
 
-import inspect
-import os
 import pickle
-import stat
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +19,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from .code_cache import code_cache
 from .lock import FolderLock
 from .workers import allowed, share_out
 
@@ -64,7 +59,7 @@ def njit(**options: Any) -> Callable:
     def decorate(function: Callable) -> Any:
         import numba
 
-        return keep(numba.njit(**options)(function))
+        return keep(numba.njit(no_cfunc_wrapper=True, **options)(function))  # an entry for C would be compiled and not used
 
     return decorate
 
@@ -78,55 +73,58 @@ def parallel_njit(**options: Any) -> Callable:
 
 
 def keep(dispatcher: Any) -> Any:
-    """Let a compiled function keep its code on disk: where Numba does, else in `temporary_cache`; without a place, nowhere.
-
-    Numba itself raises a RuntimeError where neither the package's folder nor the user's cache folder can be written to. And it
-    looks only at the function's own file to see whether the code it kept is out of date; here the whole folder counts, because
-    compiled functions call each other across files, and take constants and records from them.
-    """
-    from numba.core import config
-
-    before = config.CACHE_DIR
-    for folder in (before, temporary_cache):
-        try:
-            config.CACHE_DIR = folder() if callable(folder) else folder
-            dispatcher.enable_caching()
-        except (RuntimeError, OSError):
-            continue
-        finally:
-            config.CACHE_DIR = before
-        forgive(dispatcher._cache)
+    """Let a compiled function keep its code on disk where `code_cache` finds a place; without a place, nowhere."""
+    cache = code_cache(dispatcher.py_func)
+    if cache is not None:
+        dispatcher._cache = cache
+        forgive(cache)
         compile_once(dispatcher)
-        dispatcher._cache._cache_file._source_stamp = stamp(Path(inspect.getfile(dispatcher.py_func)).parent)
-        break
+    note_or_compile(dispatcher)
     return dispatcher
 
 
-@cache
-def stamp(folder: Path) -> tuple[int, int]:
-    """What changes when a Python file in the folder does: the time of the newest one, and the size of all of them."""
-    files = [path.stat() for path in folder.glob("*.py")]
-    return max(file.st_mtime_ns for file in files), sum(file.st_size for file in files)
+# What is compiled
 
 
-@cache
-def temporary_cache() -> str:
-    """A folder of this user's among the temporary files.
+noted: list[tuple[Any, tuple[Any, ...]]] | None = None
+listeners: list[Callable[[str], None]] = []  # each is called with the name of a function that is about to be compiled
 
-    Compiled code is run when it is loaded, so a folder that somebody else owns or could write to is refused.
 
-    Raises
-    ------
-    OSError
-        If there is no such place.
+@contextmanager
+def only_noting() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
+    """A `with` block in which functions that are not compiled yet do nothing. Yields the list of what would be compiled:
+    (function, types of its arguments), in the order of the first calls."""
+    global noted
+    noted = []
+    try:
+        yield noted
+    finally:
+        noted = None
+
+
+def note_or_compile(dispatcher: Any) -> None:
+    """Where Numba compiles for new types of arguments, look whether this is a time for `only_noting`."""
+    compile_for = dispatcher._compile_for_args
+
+    def note_or_go_on(*args: Any, **kws: Any) -> Any:
+        if noted is None:
+            return compile_for(*args, **kws)
+        noted.append((dispatcher, tuple(map(dispatcher.typeof_pyval, args))))
+        return lambda *args: None
+
+    dispatcher._compile_for_args = note_or_go_on
+
+
+def in_words(function: Callable) -> str:
+    """A compiled function's name for people: its file and what it does.
+
+    Examples
+    --------
+    >>> in_words(in_words)
+    'compiled: in words'
     """
-    user = os.getuid() if hasattr(os, "getuid") else "cache"  # Windows has one temporary folder for each user
-    folder = Path(tempfile.gettempdir()) / f"multires_ref-numba-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    about = folder.lstat()
-    if hasattr(os, "getuid") and (about.st_uid != user or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o077):
-        raise PermissionError(f"{folder} belongs to somebody else, or others can write to it")
-    return str(folder)
+    file = function.__module__.rpartition(".")[2]
+    return f"{file}: {function.__qualname__}".replace("_", " ")
 
 
 def forgive(cache: Any) -> None:
@@ -162,6 +160,8 @@ def compile_once(dispatcher: Any) -> None:
         found = load(*args)
         if found is None and held:
             index = Path(cache._cache_file._index_path)
+            for listener in listeners:
+                listener(in_words(dispatcher.py_func))
             held[-1].enter_context(turn_to_compile(index.parent, f".{index.stem[:100]}.lock"))
             found = load(*args)
         return found

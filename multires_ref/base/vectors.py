@@ -17,15 +17,20 @@ from numba.extending import intrinsic
 WISH = '"prefer-vector-width"="512"'
 
 
+def wish_for_wide_vectors(function: Any) -> None:
+    """Write the wish into a function in LLVM's language."""
+    set.add(function.attributes, WISH)  # llvmlite's own `add` knows only attributes without a value
+
+
 @intrinsic
 def wide_vectors(typing_context: Any) -> tuple[Any, Any]:
     """Let the loops of the function in which this stands use vectors of 512 bits.
 
-    It costs nothing at run time.
+    It costs nothing at run time. Functions of `inner_njit` need not ask.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        set.add(builder.function.attributes, WISH)  # llvmlite's own `add` knows only attributes without a value
+        wish_for_wide_vectors(builder.function)
         return context.get_dummy_value()
 
     return types.void(), code

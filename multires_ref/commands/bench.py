@@ -11,6 +11,7 @@ multires-ref bench paper                training steps at the paper's full setti
 multires-ref bench peers                the estimators against those of aeon
 multires-ref bench mpi                  training steps on two processes, and a model of more
 multires-ref bench gpu                  the layer and a training step on a GPU
+multires-ref bench cold                 the first training run on a machine, which compiles
 
 Before anything is timed, it is checked that all implementations agree. They take turns; medians and
 quartiles are printed, and written with a description of the machine to bench.json in --out, and
@@ -40,7 +41,7 @@ PARTS = {  # measured and charted together: each in a module of `bench`, with th
     "startup": "processes",
     "memories": "memories",
 }
-OTHERS = ("sample", "paper", "peers", "mpi", "gpu")  # modules of their own, with flags and a function `run` of their own
+OTHERS = ("sample", "paper", "peers", "mpi", "gpu", "cold")  # modules of their own, with flags and a function `run` of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

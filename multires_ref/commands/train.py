@@ -85,6 +85,7 @@ def train(args: argparse.Namespace, ranks: Ranks) -> int:
     """Train, draw curves.png, and say how it went. Returns the exit status."""
     from ..distributed.waiting import RankLost
     from ..tasks.task import LoadOptions
+    from ..training.ahead import compiling_ahead
     from ..training.console import RunInterrupted
     from ..training.loop import fit
     from ..training.run_folder import RanksDiffer, RunStopped
@@ -93,13 +94,15 @@ def train(args: argparse.Namespace, ranks: Ranks) -> int:
     out = ranks.broadcast(run_folder(args))
     ranks.once(lambda: check_free(out))  # before the data are read, which may take a while
     task, network, training, options, about, beside = prepared(args, out)
-    splits = loaded(lambda: task.load(LoadOptions(options["data_dir"], options["scale"], options["length"])), ranks)
     about |= {"task": task.name, "scale": options["scale"], "data_dir": options["data_dir"]}
     about |= {"length": options["length"]} if task.length else {}
     objective = task.scored_by(network)
     keep: dict[str, Any] = {"device": options["device"], "about": about, "beside": beside, "ranks": ranks}
+    ahead = compiling_ahead(network, training, objective.name, ranks.first and options["device"] == "cpu")
     try:
-        metrics = fit(network, training, splits, objective, out, resume=args.resume, quiet=args.quiet, **keep)
+        with ahead:
+            splits = loaded(lambda: task.load(LoadOptions(options["data_dir"], options["scale"], options["length"])), ranks)
+            metrics = fit(network, training, splits, objective, out, resume=args.resume, quiet=args.quiet, **keep)
     except RunInterrupted as stop:
         say(f"{str(stop)[0].upper()}{str(stop)[1:]}. Go on with:\n  {resume_command(args.task, out)}")
         return STOPPED

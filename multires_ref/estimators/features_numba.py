@@ -13,7 +13,8 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from ..base.compiled import njit, parallel_njit
+from ..base.compiled import parallel_njit
+from ..base.inner import inner_njit
 from ..base.threads import limited
 from .bank import Bank
 from .series import Series
@@ -22,7 +23,7 @@ from .summaries import QUANTILES, SUMMARIES
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 AT_ONCE = 3  # taps
 EXACT = 2**23  # samples: float32 counts them without rounding
-compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
+compiled = inner_njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 
 
 def llvm_choice(name):
@@ -196,7 +197,7 @@ def one_tree(out, values, work, r, p, series, size, bank, thresholds):
     return r
 
 
-@njit(fastmath=FASTMATH)
+@inner_njit(fastmath=FASTMATH)
 def one_series(out, values, flat, first, L, longer, bank, thresholds):
     """All rows of a series: summaries into out [rows, 9]; where that is empty, a sample of each into values [rows, count]."""
     taps, spacing, levels = bank[2], bank[3], bank[4]

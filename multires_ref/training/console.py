@@ -9,10 +9,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..base.compiled import listeners
 from ..base.streams import Patient, say
 
 # Ctrl-C, a plain kill, the terminal that closes, and what mpirun passes on and Slurm sends ahead; Windows has not all of them
 POLITE = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+
+
+COMPILING = "compiling the loops for this machine (once, 3 to 20 s)"
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -64,6 +68,8 @@ class Progress:
     """A tqdm bar over all steps of a run, on standard error; nothing is shown if `quiet`.
 
     Where standard error is a file, the bar is written every 15 seconds only. Where it is closed or broken, the run goes on.
+
+    While Numba compiles a loop, the bar says which one. In a file, one line says that it compiles.
     """
 
     def __init__(self, steps: int, done: int, quiet: bool) -> None:
@@ -74,18 +80,34 @@ class Progress:
         options = {"disable": quiet or sys.stderr is None, "mininterval": seconds, "dynamic_ncols": True}
         self.bar = tqdm(total=steps, initial=done, file=stream, unit="step", **options)
         self.shown: dict[str, Any] = {}
+        self.watched, self.compiled = stream.isatty(), 0  # whether somebody watches; loops compiled so far
 
     def show(self, **numbers: Any) -> None:
         """Show these numbers beside the bar, from the next time that it is drawn."""
         self.shown |= numbers
         self.bar.set_postfix(self.shown, refresh=False)
 
+    def compiling(self, what: str) -> None:
+        """Say that this loop is compiled now, until the next step is done."""
+        if self.bar.disable:
+            return
+        if self.watched:
+            self.bar.set_description_str(f"{COMPILING}: {what}")
+        elif not self.compiled:
+            self.bar.write(f"{COMPILING}: {what} and others", file=self.bar.fp)
+        self.compiled += 1
+
     def step(self) -> None:
         """Count one more step."""
+        if self.watched and self.compiled:
+            self.compiled = 0
+            self.bar.set_description_str("", refresh=False)
         self.bar.update()
 
     def __enter__(self) -> Progress:
+        listeners.append(self.compiling)
         return self
 
     def __exit__(self, *exception: object) -> None:
+        listeners.remove(self.compiling)
         self.bar.close()

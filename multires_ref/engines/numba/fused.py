@@ -26,13 +26,14 @@ from __future__ import annotations
 import numpy as np
 
 from ...base.arrays import Array
-from ...base.compiled import Part, njit, parallel_njit
+from ...base.compiled import Part, parallel_njit
+from ...base.inner import inner_njit
 from ...base.vectors import wide_vectors
 from . import FASTMATH
 from .prefetch import prefetch_row
 from .rows import GROUP, LINE, Rows
 
-STRIP = 4096  # samples: a result so long stays in a core's first cache while all taps of a level are added to it
+STRIP = 2048  # samples: a result so long stays in a core's first cache while all taps of a level are added to it
 
 Position = int | np.unsignedinteger  # of a row in `work`
 Positions = tuple[Position, Position]
@@ -42,14 +43,13 @@ Frame = tuple[int, int, int]  # (L, pad, -1 for a delay or 1 for an advance)
 Filters = tuple[Array, Array, Array, Array]
 Unit = tuple[int, int, int, int]  # first row, end of rows, first channel, end of channels
 
-compiled = njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
+compiled = inner_njit(fastmath=FASTMATH, _nrt=False)  # makes no arrays, so needs no reference counts
 compiled_parallel = parallel_njit(fastmath=FASTMATH)
 
 
 @compiled
 def add_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
     """out += c v."""
-    wide_vectors()
     out, v = np.uint64(out), np.uint64(v)
     for n in range(np.uint64(L)):
         work[out + n] += c * work[v + n]
@@ -58,7 +58,6 @@ def add_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
 @compiled
 def set_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
     """out = c v."""
-    wide_vectors()
     out, v = np.uint64(out), np.uint64(v)
     for n in range(np.uint64(L)):
         work[out + n] = c * work[v + n]
@@ -67,7 +66,6 @@ def set_one(work: Array, out: Position, v: Position, c: float, L: int) -> None:
 @compiled
 def add_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
     """out += c[0] v[0] + c[1] v[1]."""
-    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     for n in range(np.uint64(L)):
         work[out + n] += c0 * work[v0 + n] + c1 * work[v1 + n]
@@ -76,7 +74,6 @@ def add_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
 @compiled
 def set_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
     """out = c[0] v[0] + c[1] v[1]."""
-    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     for n in range(np.uint64(L)):
         work[out + n] = c0 * work[v0 + n] + c1 * work[v1 + n]
@@ -85,7 +82,6 @@ def set_two(work: Array, out: Position, v: Positions, c: Taps, L: int) -> None:
 @compiled
 def set_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e: Taps, L: int) -> None:
     """out = c[0] v[0] + c[1] v[1] + e[0] u[0] + e[1] u[1]."""
-    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     u0, u1, e0, e1 = np.uint64(u[0]), np.uint64(u[1]), e[0], e[1]
     for n in range(np.uint64(L)):
@@ -95,7 +91,6 @@ def set_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e:
 @compiled
 def add_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e: Taps, L: int) -> None:
     """out += c[0] v[0] + c[1] v[1] + e[0] u[0] + e[1] u[1]."""
-    wide_vectors()
     out, v0, v1, c0, c1 = np.uint64(out), np.uint64(v[0]), np.uint64(v[1]), c[0], c[1]
     u0, u1, e0, e1 = np.uint64(u[0]), np.uint64(u[1]), e[0], e[1]
     for n in range(np.uint64(L)):
@@ -105,7 +100,6 @@ def add_four(work: Array, out: Position, v: Positions, c: Taps, u: Positions, e:
 @compiled
 def dot_two(work: Array, a: Position, v: Positions, L: int) -> tuple[float, float]:
     """sum a v[0] and sum a v[1]."""
-    wide_vectors()
     a, v0, v1 = np.uint64(a), np.uint64(v[0]), np.uint64(v[1])
     t0 = t1 = work.dtype.type(0)
     for n in range(np.uint64(L)):
@@ -192,7 +186,6 @@ def add_correlations(total: Array, taps: tuple[int, int], work: Array, a: int, r
 @compiled
 def interleave(work: Array, at: int, x: Array, b: int, d: int, rows: Rows) -> None:
     """Read the short sequences x[b, d], x[b + 1, d], ... sample by sample in turn; zeros where the batch has come to its end."""
-    wide_vectors()
     lanes, present = np.uint64(rows.lanes), np.uint64(min(rows.lanes, x.shape[0] - b))
     if present < lanes:
         for n in range(np.uint64(rows.R)):
@@ -216,7 +209,6 @@ def separate(x: Array, b: int, d: int, work: Array, at: int, rows: Rows) -> None
 @compiled
 def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows) -> None:
     """Read a row of x[b, d] from sample `first` on, which may be negative; x is zero outside. Its chunks are `apart` in x."""
-    wide_vectors()
     if rows.lanes > 1:
         interleave(work, at, x, b, d, rows)
     for chunk in range(rows.chunks if rows.lanes == 1 else 0):
@@ -234,7 +226,6 @@ def load(work: Array, at: int, x: Array, b: int, d: int, first: int, rows: Rows)
 @compiled
 def store(x: Array, b: int, d: int, first: int, work: Array, at: int, rows: Rows) -> None:
     """Write a row in `work` to x[b, d] from sample `first` on, as far as x goes, and without the halo (T samples at most)."""
-    wide_vectors()
     if rows.lanes > 1:
         separate(x, b, d, work, at, rows)
     for chunk in range((rows.T + rows.chunk - 1) // rows.chunk if rows.lanes == 1 else 0):
@@ -353,7 +344,7 @@ def unit_of(n: int, x: Array, rows: Rows) -> tuple[Unit, int]:
     return (*ends, group * GROUP, min(D, (group + 1) * GROUP)), part
 
 
-@njit()
+@inner_njit()
 def workspace(n: int, x: Array, rows: Rows) -> Array:
     """Zeros for n rows of a thread, from the beginning of a cache line: a vector that lies across two lines takes two loads."""
     work = np.zeros(rows.lead + n * rows.stride + LINE, x.dtype)
@@ -363,6 +354,7 @@ def workspace(n: int, x: Array, rows: Rows) -> Array:
 @compiled_parallel
 def forward(part: Part, y: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill y [B, D, L]; filters as for `forward_row`; top [B, D, L], or [B, D, 0] for none."""
+    wide_vectors()
     work = workspace(3, x, rows)
     for n in range(part[0], part[1]):
         forward_unit(work, y, x, top, filters, rows, unit_of(n, x, rows)[0])
@@ -371,6 +363,7 @@ def forward(part: Part, y: Array, x: Array, top: Array, filters: Filters, rows: 
 @compiled_parallel
 def backward(part: Part, gradients: Filters, g: Array, x: Array, top: Array, filters: Filters, rows: Rows) -> None:
     """Fill dx [B, D, L] and, in float64, the sums of each part: dh [parts, D J K], dq [parts, D sum of Q_i], dw_a [parts, D]."""
+    wide_vectors()
     dx, dh, dq, dw_a = gradients
     work = workspace(filters[2].shape[0] + 3, x, rows)  # a_0 ... a_J, g, r, t
     for n in range(part[0], part[1]):
@@ -381,6 +374,7 @@ def backward(part: Part, gradients: Filters, g: Array, x: Array, top: Array, fil
 @compiled_parallel
 def approximation(part: Part, out: Array, x: Array, h: Array, levels: int, rows: Rows) -> None:
     """Fill out [B, D, L] with a_J, where J = levels: only the low-pass half of the tree; h [D J K], flat."""
+    wide_vectors()
     work = workspace(levels + 1, x, rows)
     for n in range(part[0], part[1]):
         approximation_unit(work, out, x, h, levels, rows, unit_of(n, x, rows)[0])

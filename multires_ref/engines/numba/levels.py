@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from ...base.arrays import Array, Pairs
-from ...base.compiled import Part, njit, parallel_njit
+from ...base.compiled import Part, parallel_njit
+from ...base.inner import inner_njit
 from ...base.threads import limited
 from . import FASTMATH
 
 BLOCK = 4096  # samples: two results and a few shifted inputs of that length fit in a core's cache
 
 
-@njit(fastmath=FASTMATH)
+@inner_njit(fastmath=FASTMATH)
 def two_filters(a: Array, b: Array, padded: Array, h0: Array, h1: Array, steps: int, start: int) -> None:
     """a[n], b[n] = sum_k h0[k], h1[k] times padded[start + n - k steps], for one block."""
     L, K = a.shape[0], h0.shape[0]

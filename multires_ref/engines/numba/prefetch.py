@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ...base.arrays import Array
-from ...base.compiled import njit
+from ...base.inner import inner_njit
 from .rows import LINE, Rows
 
 
@@ -35,7 +35,7 @@ def prefetch(typing_context: Any, x: Any, position: Any) -> tuple[Any, Any]:
     return types.void(x, types.intp), code
 
 
-@njit(_nrt=False)
+@inner_njit(_nrt=False)
 def prefetch_row(x: Array, b: int, d: int, first: int, rows: Rows) -> None:
     """Ask for a row of x[b, d] that lies in one piece. Does nothing for other rows, and where there is no channel d."""
     if rows.chunks == 1 and d < x.shape[1]:

@@ -84,4 +84,4 @@ def ones(count: int, dtype: np.dtype) -> Array:
 def factors(mask: Array | None, x: Array) -> Array:
     """A dropout mask [B, D, 1] as one factor for each row of x [B, D, L]: [B D]; ones where there is none."""
     count = x.shape[0] * x.shape[1]
-    return ones(count, x.dtype) if mask is None else np.broadcast_to(mask, (*x.shape[:2], 1)).reshape(count)
+    return ones(count, x.dtype) if mask is None else np.array(np.broadcast_to(mask, (*x.shape[:2], 1))).reshape(count)

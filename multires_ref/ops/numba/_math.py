@@ -12,10 +12,11 @@ import numpy as np
 from numba.extending import overload
 from numba.types import float32
 
-from ...base.compiled import njit
+from ...base.inner import inner_njit
 
 f = np.float32
-exact = njit(fastmath={"contract"}, error_model="numpy")  # numpy: no check for a zero divisor
+exact = inner_njit(fastmath={"contract"}, error_model="numpy")  # numpy: no check for a zero divisor
+PLAIN = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # compiled loops alone call these
 ROOT_HALF, DENSITY_AT_ZERO = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
 LOG2_E = f(1.4426950408889634)
@@ -87,12 +88,12 @@ def negative_exp(x: float) -> float:
 
 
 # Numba holds the arguments of these two against those of the lambdas, which cannot have types.
-@overload(normal)
+@overload(normal, jit_options=PLAIN)
 def _normal(x):  # type: ignore[no-untyped-def]
     return (lambda x: normal32(x)) if x == float32 else (lambda x: normal64(x))
 
 
-@overload(negative_exp)
+@overload(negative_exp, jit_options=PLAIN)
 def _negative_exp(x):  # type: ignore[no-untyped-def]
     return (lambda x: exp32(x)) if x == float32 else (lambda x: math.exp(x))
 

@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike
 
 from ...base.arrays import Array
 from ...base.buffers import empty
-from ...base.compiled import Part, njit
+from ...base.compiled import Part
+from ...base.inner import inner_njit
 from ..layer_norm import EPS, layer_norm, layer_norm_adjoint
 from ._compile import SUMS, compiled, parallel_sums
 
@@ -40,7 +41,7 @@ def tiles(x: Array) -> int:
     return x.shape[0] * -(-x.shape[2] // TILE)
 
 
-@njit(fastmath=SUMS, error_model="numpy")
+@inner_njit(fastmath=SUMS, error_model="numpy")
 def tile(unit: int, D: int, L: int, dtype: DTypeLike) -> tuple[int, np.unsignedinteger, Array, Array, Array]:
     """What a unit of work needs: its sequence b, where in time it begins, and space for s [D, n], mean [n] and scale [n]."""
     tiles = (L + TILE - 1) // TILE
@@ -49,7 +50,7 @@ def tile(unit: int, D: int, L: int, dtype: DTypeLike) -> tuple[int, np.unsignedi
     return b, np.uint64(start), np.empty((D, n), dtype), np.empty(n, dtype), np.empty(n, dtype)
 
 
-@njit(fastmath=SUMS, error_model="numpy")
+@inner_njit(fastmath=SUMS, error_model="numpy")
 def statistics(s: Array, mean: Array, scale: Array, x: Array, r: Array, b: int, start: np.unsignedinteger) -> None:
     """s = x + r in the tile of sequence b that begins at `start` [D, n], its mean over channels [n], and 1 / sqrt(var + eps).
 
@@ -72,7 +73,7 @@ def statistics(s: Array, mean: Array, scale: Array, x: Array, r: Array, b: int, 
         scale[t] = 1.0 / np.sqrt(total[t] / D + EPS)
 
 
-@njit(fastmath={"contract"}, error_model="numpy")
+@inner_njit(fastmath={"contract"}, error_model="numpy")
 def scaled(centred: float, weight: float, scale: float, bias: float) -> float:
     """centred (weight scale) + bias, in this order whatever the loop around it: no `reassoc` among the flags."""
     return centred * (weight * scale) + bias

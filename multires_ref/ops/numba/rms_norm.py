@@ -9,7 +9,8 @@ import numpy as np
 
 from ...base.arrays import Array
 from ...base.buffers import empty
-from ...base.compiled import Part, njit
+from ...base.compiled import Part
+from ...base.inner import inner_njit
 from ..layer_norm import EPS
 from ..rms_norm import rms_norm, rms_norm_adjoint
 from ._compile import SUMS, compiled, parallel_sums
@@ -32,7 +33,7 @@ def compiled_rms_norm_adjoint(g: Array, x: Array, r: Array, weight: Array) -> tu
     return ds, ds, parts.sum(axis=0).astype(x.dtype)
 
 
-@njit(fastmath=SUMS, error_model="numpy")
+@inner_njit(fastmath=SUMS, error_model="numpy")
 def sum_and_scale(s: Array, scale: Array, x: Array, r: Array, b: int, start: np.unsignedinteger) -> None:
     """s = x + r in the tile of sequence b that begins at `start` [D, n], and 1 / sqrt(mean(s^2) + eps) at each step [n]."""
     D, n = s.shape
