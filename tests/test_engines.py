@@ -186,8 +186,8 @@ def test_a_block_of_mostly_halo_is_not_cut(short_rows):
 
 
 def test_a_long_sequence_as_it_is():
-    args = seam_arguments(np.random.default_rng(6), 1, 2, 40001, 2, [2] * 16, "float32")
-    assert len(rows.cuts(40001, args[2], args[3])) > 2
+    args = seam_arguments(np.random.default_rng(6), 1, 2, 80001, 2, [2] * 16, "float32")
+    assert len(rows.cuts(80001, args[2], args[3])) > 2
     check_engine(fused, args, LOOSE)
 
 

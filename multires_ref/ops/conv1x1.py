@@ -1,7 +1,7 @@
 """The 1x1 convolution: the same linear map across channels at every time step.
 
 On NumPy arrays it runs with few temporary arrays: sequences are taken a few at a time, so that what a matrix product has written
-is still in the cache when the bias is added or when it is summed. Weight gradients are summed over sequences in float64.
+is still in the cache when the bias is added or when it is summed. Weight gradients are summed over groups of sequences in float64.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def conv1x1_adjoint_by_blocks(g: Array, x: Array, weight: Array, bias: Array) ->
         for i in range(begin, end):
             for part in blocks(g, i * B // groups, (i + 1) * B // groups):
                 np.matmul(weight.T, g[part], out=dx[part])
-                dweight[i] += np.matmul(g[part], x[part].swapaxes(1, 2)).sum(axis=0, dtype=np.float64)
-                dbias[i] += np.matmul(g[part], ones).sum(axis=0, dtype=np.float64)
+                dweight[i] += np.matmul(g[part], x[part].swapaxes(1, 2)).sum(axis=0)
+                dbias[i] += np.matmul(g[part], ones).sum(axis=0)
 
     with limited(2 * g.size * weight.shape[1] // PRODUCTS) as threads:
         share_out(some_groups, groups, threads)

@@ -20,10 +20,10 @@ from typing import NamedTuple
 from ...base.arrays import Array
 
 SHORT = 1024  # samples: so long a row is at most, if it holds several sequences
-LONG = 32768  # samples: longer sequences are cut
-CHUNK = 64  # samples: enough for one visit to a far place in memory to be worth it
-PHASE = 256  # most samples of a phase, or of a block of one: with CHUNK phases and 8 levels, such a row's tree fits in 1 MiB
-BLOCK = 4096  # samples of a block, or four times the halo if that is more
+LONG = 65536  # samples: longer sequences are cut
+CHUNK = 128  # samples: enough for one visit to a far place in memory to be worth it
+PHASE = 256  # most samples of a phase, or of a block of one
+BLOCK = 8192  # samples of a block, or four times the halo if that is more
 LINE = 16  # float32 elements in a cache line
 GROUP = 8  # channels of a unit of work: neighbours in memory, which is thus read in long runs
 UNITS = 64  # the least number of units of work to aim at: fixed, so that results do not depend on the number of threads
