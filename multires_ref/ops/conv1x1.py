@@ -1,7 +1,7 @@
 """The 1x1 convolution: the same linear map across channels at every time step.
 
 On NumPy arrays it runs with few temporary arrays: sequences are taken a few at a time, so that what a matrix product has written
-is still in the cache when the bias is added or when it is summed. Weight gradients are summed over groups of sequences in float64.
+is still in the cache when the bias is added or when it is summed. Long sums of weight gradients are taken in float64.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .registry import Example, operation
 
 BLOCK = 2**19  # elements of a product's result that are worked on at a time: 2 MiB in float32
 GROUPS = 16  # of sequences, whose weight gradients are summed first: fixed, so that the sum does not depend on the threads
+SUMMED = 8  # sequences whose weight gradients are summed in their own dtype; more of them in float64
 PRODUCTS = 8  # multiplications of a matrix product that take as long as handling one element elsewhere
 
 
@@ -33,9 +34,9 @@ def conv1x1_adjoint(g: Array, x: Array, weight: Array, bias: Array) -> tuple[Arr
     return xp.matmul(weight.T, g), dweight, xp.sum(g, axis=(0, 2))
 
 
-def blocks(x: Array, begin: int, end: int) -> list[slice]:
-    """Slices of the batch from `begin` to `end`, each of at most about BLOCK elements of x."""
-    per_block = max(1, BLOCK // (x.shape[1] * x.shape[2]))
+def blocks(x: Array, begin: int, end: int, most: int) -> list[slice]:
+    """Slices of the batch from `begin` to `end`, each of at most about BLOCK elements of x and of `most` sequences."""
+    per_block = min(most, max(1, BLOCK // (x.shape[1] * x.shape[2])))
     return [slice(b, min(b + per_block, end)) for b in range(begin, end, per_block)]
 
 
@@ -46,7 +47,7 @@ def conv1x1_by_blocks(x: Array, weight: Array, bias: Array) -> Array:
     out = empty((B, weight.shape[0], L), np.result_type(x, weight, bias))
 
     def some_sequences(begin: int, end: int) -> None:
-        for part in blocks(out, begin, end):
+        for part in blocks(out, begin, end, end - begin):
             np.matmul(weight, x[part], out=out[part])
             out[part] += bias[:, None]
 
@@ -64,7 +65,7 @@ def conv1x1_adjoint_by_blocks(g: Array, x: Array, weight: Array, bias: Array) ->
 
     def some_groups(begin: int, end: int) -> None:
         for i in range(begin, end):
-            for part in blocks(g, i * B // groups, (i + 1) * B // groups):
+            for part in blocks(g, i * B // groups, (i + 1) * B // groups, SUMMED):
                 np.matmul(weight.T, g[part], out=dx[part])
                 dweight[i] += np.matmul(g[part], x[part].swapaxes(1, 2)).sum(axis=0)
                 dbias[i] += np.matmul(g[part], ones).sum(axis=0)
