@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     from ..base.threads import num_threads
 
     require_numba("bench cold")
+    if args.out and not Path(args.out).parent.is_dir():
+        raise FileNotFoundError(f"--out {args.out}: there is no folder {Path(args.out).parent}")
     result = {"machine": machine(num_threads())} | measure(1 if args.quick else args.repeats, args.quick)
     print("\n".join([machine_line(result["machine"]), *lines(result)]))
     if args.out:

@@ -15,6 +15,7 @@ import numpy as np
 from ...base.arrays import Array
 from ...base.checks import NATIVE
 from ...base.compiled import njit
+from ...base.inner import inner_njit
 from ...base.pytrees import Params, unflatten
 from ...base.vectors import wide_vectors
 from ...engines.numba import FASTMATH
@@ -28,7 +29,9 @@ from .rows import BATCH, LAYER, NORMS, after_convolution, compiled, linear
 Sizes = tuple[int, int, int, int, int, int]  # N blocks, D, J, K, the norm, and the steps that a classifier's mean is over
 Flags = tuple[bool, bool, bool, bool]  # whether the encoder is linear, the filters tied, there is a `mix2`, the output pooled
 SMALL = 2**14  # elements [D, L]: for larger arrays the operations one by one are as fast
-makes_arrays = njit(fastmath=FASTMATH, error_model="numpy")  # as `compiled`, which makes none: for functions that others call
+makes_arrays = inner_njit(
+    fastmath=FASTMATH, error_model="numpy"
+)  # as `compiled`, which makes none: for functions that others call
 
 
 def apply_to_one(config: NetworkConfig, params: Params, state: Params, x: Array, lengths: Array | None) -> Array | None:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ...base.arrays import Array
-from ...base.compiled import njit
+from ...base.inner import inner_njit
 from ...base.vectors import wide_vectors
 from ...engines.numba import FASTMATH
 from ...ops.layer_norm import EPS
@@ -18,7 +18,7 @@ from ...ops.numba._math import exact, normal, sigmoid
 
 BATCH, LAYER, RMS = 0, 1, 2
 NORMS = {"batch": BATCH, "layer": LAYER, "rms": RMS}  # the norms that are compiled here
-compiled = njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)  # makes no arrays: no reference counts
+compiled = inner_njit(fastmath=FASTMATH, error_model="numpy", _nrt=False)  # makes no arrays: no reference counts
 
 
 @compiled
