@@ -27,6 +27,7 @@ from multires_ref.training.checkpoint import read_checkpoint
 
 DIGITS = "figures/data/digits.safetensors"
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
+SAME = {"rtol": 5e-6, "atol": 5e-6}  # float32: with a hook the operations run one by one, without one as one compiled call
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_the_memory_of_a_channel_gives_the_layers_output(settings):
 def test_a_decision_is_that_of_the_network(digits, n):
     model, x = load_model(DIGITS), digits.shown(n).x
     logits = model(x[None])[0]
-    np.testing.assert_array_equal(digits.passed(n).output, logits)
+    np.testing.assert_allclose(digits.passed(n).output, logits, **SAME)
     assert digits.answer(n) == str(logits.argmax())
     assert digits.shown(n).truth == str(digits.examples.test.y[n])
     for target in (3, int(logits.argmax())):
@@ -230,7 +231,7 @@ def test_the_rectangles_of_a_decision_add_up_to_it(digits):
 def test_the_outputs_have_the_tasks_names(digits):
     shown = network_data.outputs(digits, Place(0, 0, 0, 2, 0))
     assert shown["name"] == [*"0123456789"]
-    np.testing.assert_array_equal(shown["logit"], digits.model(digits.shown(2).x[None])[0])
+    np.testing.assert_allclose(shown["logit"], digits.model(digits.shown(2).x[None])[0], **SAME)
 
 
 def test_every_channel_of_a_signal_is_drawn():
