@@ -79,3 +79,26 @@ def test_workers_that_others_keep_busy_are_not_waited_for(monkeypatch):
     release.set()
     crew.shutdown()
     assert sum(done) == 100
+
+
+@pytest.mark.parametrize("had", [0, 1])
+def test_where_no_more_threads_can_be_had_the_work_is_done(monkeypatch, had):
+    """As where a limit on threads is reached, or Python is about to end."""
+    crew, asked = workers.workers(), []
+
+    class Few:
+        def submit(self, function):
+            asked.append(function)
+            if len(asked) > had:
+                raise RuntimeError("can't start new thread")
+            return crew.submit(function)
+
+    monkeypatch.setattr(workers, "workers", Few)
+    done = np.zeros(100, int)
+
+    def work(begin, end):
+        done[begin:end] += 1
+
+    share_out(work, 100, threads=4)
+    assert (done == 1).all()
+    assert len(asked) == had + 1

@@ -1,10 +1,10 @@
 """Wide vector instructions in compiled loops.
 
 LLVM, the compiler behind Numba, uses at most half the width of AVX-512 on Intel's CPUs, because the first of these slowed their
-clock down while they ran wide instructions. The loops of this package mostly run on data that are in the cache already, and gain
-more than they lose: on an Emerald Rapids the layer becomes 1.3 times as fast. Numba has no option for this, so the wish is
-written into LLVM's function, where its own name for it is "prefer-vector-width". CPUs without such instructions, and those where
-LLVM uses the full width anyway, are not affected.
+clock down while they ran wide instructions. The loops of this package mostly run on data that are in the cache already, and
+gain more than they lose: on an Emerald Rapids the layer's forward pass becomes 1.3 times as fast. Numba has no option for this,
+so the wish is written into LLVM's function, where its own name for it is "prefer-vector-width". CPUs without such instructions,
+and those where LLVM uses the full width anyway, are not affected.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -75,8 +76,11 @@ def share_out(work: Callable[[int, int], object], units: int, threads: int) -> N
         with np.errstate(**errors):  # what this thread has set, which others do not know
             take_pieces()
 
-    futures = [workers().submit(take_pieces_elsewhere) for _ in range(threads - 1)]
+    futures: list[Future] = []
     try:
+        with suppress(RuntimeError):  # no more threads can be had: then fewer take pieces, or this one alone
+            for _ in range(threads - 1):
+                futures.append(workers().submit(take_pieces_elsewhere))
         take_pieces()
     finally:
         pieces.clear()

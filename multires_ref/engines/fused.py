@@ -1,8 +1,8 @@
 """Engine "fused" (extra `fast`: Numba): one pass over each row through all levels, inside a CPU core's cache.
 
-The compiled loops are in `numba/fused.py`; here their arguments are laid out. A short sequence is one row. A long one is cut into
-rows, in one way for the fine levels and in another for the coarse ones: `numba/rows.py` says how. The first call of a process
-loads the compiled loops from disk. The first call on a machine compiles them, which takes some seconds.
+The compiled loops are in `numba/fused.py`; here their arguments are laid out. A sequence is a row; short ones share a row, and
+long ones are cut into rows, in one way for the fine levels and in another for the coarse ones: `numba/rows.py` says how. The
+first call of a process loads the compiled loops from disk. The first call on a machine compiles them, which takes some seconds.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Rows(NamedTuple):
     lead: int = 0  # where the first row begins in a thread's buffer: at least `pad`, at a cache line
     stride: int = 0  # from there to the next row: at least R + pad, whole lines
     parts: int = 0  # parts into which the rows of a group of channels are divided
-    units: int = 0  # units of work: groups times parts
+    units: int = 0  # units of work: groups of channels times parts
 
 
 def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
