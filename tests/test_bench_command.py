@@ -360,6 +360,17 @@ FORMS = {"torch": "PyTorch", "torch-tree-compiled": "PyTorch tree, compiled", "t
 FORMS |= {"torch-fft-compiled": "PyTorch fft, compiled"}
 
 
+def test_a_side_whose_process_crashes_is_left_out(monkeypatch, capsys):
+    """One that only fails, for example for lack of memory, is still timed."""
+    ends = {"ours": (1.0, ""), "torch": (None, "memory"), "torch-tree-compiled": (None, "exit -6: corrupted size")}
+    monkeypatch.setattr(step, "peak_memory", lambda name, side, layers: ends[side])
+    safe, memory = step.own_processes("listops", 2, list(ends)[1:], False)
+    assert safe == ["torch"]
+    assert memory == {"ours": 1.0, "PyTorch": None, "PyTorch tree, compiled": None}
+    expected = "  PyTorch tree, compiled is left out of listops: its process crashed (exit -6: corrupted size)\n"
+    assert capsys.readouterr().out == expected
+
+
 @pytest.mark.parametrize("torch_is_there", [True, False])
 def test_step(clock, bench, monkeypatch, torch_is_there):
     """Two settings: seconds, losses that agree, and the memory that a fresh process took beyond what it held before."""

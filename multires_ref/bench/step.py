@@ -48,7 +48,7 @@ def measure_step(args: argparse.Namespace) -> dict[str, Any]:
     PyTorch takes one step of a minute or three of half a minute, and a setting takes 5 to 15 minutes.
 
     Memory is the peak of a fresh process that takes two steps, less what it held before them; for a compiled network this
-    includes the compiler's own.
+    includes the compiler's own. It is measured first, and a side whose process crashes is left out.
     """
     layers = getattr(args, "layers", 2)
     return {"layers": layers, "rows": {name: one_setting(name, layers, args) for name in getattr(args, "settings", SETTINGS)}}
@@ -59,15 +59,30 @@ def one_setting(name: str, layers: int, args: argparse.Namespace) -> dict[str, A
     task, network = setting(name, layers, args.quick)
     batch = random_batch(network, task)
     forget_compiled()
-    theirs, agreement = torch_steps(network, task, batch, formulations_for(args))
+    names, memory = own_processes(name, layers, formulations_for(args), args.quick)
+    theirs, agreement = torch_steps(network, task, batch, names)
     steps = {"ours": our_step(network, task, batch)} | theirs
     steps["matrix products"] = matrix_products(network, task.training.batch_size)
     times = alternate(steps, args.repeats, most_seconds=getattr(args, "seconds", SECONDS))
-    sides = {"ours": "ours"} | {one.title: side for side, one in FORMULATIONS.items() if one.title in theirs}
-    del steps, theirs  # so that they hold no memory while others measure theirs
-    memory = {who: None if args.quick else peak_memory(name, side, layers) for who, side in sides.items()}
     seconds = {who: summary(values) for who, values in times.items()}
-    return {"agreement": agreement, "seconds": seconds, "memory_gib": memory}
+    return {"agreement": agreement, "seconds": seconds, "memory_gib": {who: memory[who] for who in ("ours", *theirs)}}
+
+
+def own_processes(name: str, layers: int, formulations: list[str], quick: bool) -> tuple[list[str], dict[str, float | None]]:
+    """The peak memory of each side in GiB, in a process of its own; and the formulations whose process did not crash.
+
+    Code that PyTorch compiles can write outside of its arrays, as that of the tree at ListOps' sizes did (PyTorch 2.13): in the
+    process that measures all sides, it would end the others too.
+    """
+    safe, memory = [], {}
+    for side in ("ours", *formulations):
+        who = FORMULATIONS[side].title if side in FORMULATIONS else side
+        memory[who], error = (None, "") if quick else peak_memory(name, side, layers)
+        if error.startswith("exit -"):
+            print(f"  {who} is left out of {name}: its process crashed ({error.splitlines()[0][:120]})")
+        elif side in formulations:
+            safe.append(side)
+    return safe, memory
 
 
 def formulations_for(args: argparse.Namespace) -> list[str]:
@@ -181,10 +196,12 @@ def matrix_products(network: NetworkConfig, B: int) -> Callable[[], None]:
     return run
 
 
-def peak_memory(name: str, side: str, layers: int) -> float | None:
-    """GiB that one step takes in a fresh process, beyond what the process held before it; None if it failed."""
+def peak_memory(name: str, side: str, layers: int) -> tuple[float | None, str]:
+    """GiB that one step takes in a fresh process, beyond what the process held before it; or None, and why it failed."""
     result = in_own_process(name, side, layers, steps=1, gib=20)
-    return result["peak_gib"] - result["before_gib"] if "peak_gib" in result else None
+    if "peak_gib" not in result:
+        return None, result["error"]
+    return result["peak_gib"] - result["before_gib"], ""
 
 
 def step_lines(result: dict[str, Any]) -> list[str]:
