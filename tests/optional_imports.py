@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "multires_ref", ROOT / "tests"
 CORE = {"numpy", "scipy", "pywt", "autograd", "matplotlib", "tqdm", "safetensors", "sklearn", "threadpoolctl", "joblib"}
 TESTING = {"pytest", "_pytest", "hypothesis"}
-DECORATORS = {"njit", "parallel_njit"}  # of base/compiled.py: whoever decorates with them needs Numba at once
+DECORATORS = {  # whoever decorates with one of these needs Numba at once
+    *("multires_ref.base.compiled.njit", "multires_ref.base.compiled.parallel_njit"),
+    "multires_ref.base.inner.inner_njit",
+}
 HANDLED = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
@@ -99,9 +102,8 @@ def imported_names(tree: ast.Module, path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = absolute_name(node, path)
-            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-            if module.endswith(".base.compiled") and {alias.name for alias in node.names} & DECORATORS:
-                names.add("numba")
+            found = {f"{module}.{alias.name}" for alias in node.names}
+            names |= {module} | found | ({"numba"} if found & DECORATORS else set())
         elif isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign) and node.value is not None:
             calls = {called_name(call) for call in ast.walk(node.value) if isinstance(call, ast.Call)}
             names |= {name.removeprefix("import_") for name in calls if name.startswith("import_") and name != "import_module"}
