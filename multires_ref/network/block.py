@@ -22,6 +22,7 @@ from ..ops.conv1x1 import conv1x1
 from ..ops.gelu import gelu
 from ..ops.glu import glu
 from ..ops.linear import linear
+from ..ops.mixing import is_compiled, kept_for, mixing
 from ..ops.multires_conv import multires_conv
 from .config import NetworkConfig
 from .norms import NORMS
@@ -75,13 +76,20 @@ def block(
 def after_convolution(
     params: Params, c: Array, masks: Masks = (None, None), hook: Hook = ignore, steps: Steps = OVER_TIME
 ) -> Array:
-    """What a block makes of its convolution's output c [B, D, L], up to the residual sum: r [B, D, L]."""
-    v = steps.gelu(c, masks[0])
-    hook("gelu", v)
-    u = steps.mix(v, params["mix"]["weight"], params["mix"]["bias"])  # [B, 2 D, L]
-    hook("mix", u)
-    r = steps.glu(u, masks[1])  # [B, D, L]
-    hook("glu", r)
+    """What a block makes of its convolution's output c [B, D, L], up to the residual sum: r [B, D, L].
+
+    Where nobody looks at what is between, the first three steps are one compiled operation.
+    """
+    weight, bias = params["mix"]["weight"], params["mix"]["bias"]
+    if hook is ignore and steps is OVER_TIME and is_compiled(c):
+        r = mixing(c, weight, bias, *masks, kept_for(c))
+    else:
+        v = steps.gelu(c, masks[0])
+        hook("gelu", v)
+        u = steps.mix(v, weight, bias)  # [B, 2 D, L]
+        hook("mix", u)
+        r = steps.glu(u, masks[1])  # [B, D, L]
+        hook("glu", r)
     if "mix2" in params:
         r = steps.mix(r, params["mix2"]["weight"], params["mix2"]["bias"])
         hook("mix2", r)

@@ -85,7 +85,7 @@ def apply(
 
 def hook_of_block(hook: Hook, i: int) -> Hook:
     """The hook of block i, which gives `hook` the full names of its arrays."""
-    return lambda name, array: hook(f"blocks.{i}.{name}", array)
+    return hook if hook is ignore else lambda name, array: hook(f"blocks.{i}.{name}", array)
 
 
 def encode(config: NetworkConfig, params: Params, x: Array) -> Array:

@@ -29,7 +29,8 @@ from ...base.vectors import wide_vectors
 from . import FASTMATH
 from .horner import add_correlations, compiled, dot_two, horner_step, low_pass, set_one, set_two
 from .prefetch import prefetch_row
-from .rows import GROUP, LINE, Rows
+from .rows import GROUP, LINE, SIDE, Rows
+from .transpose import transpose
 
 # h [D J K], q [D sum of Q_i], where each q_i begins in a channel's q [J + 1], w_a [D]
 Filters = tuple[Array, Array, Array, Array]
@@ -41,24 +42,46 @@ compiled_parallel = parallel_njit(fastmath=FASTMATH)
 @compiled
 def interleave(work: Array, at: int, x: Array, b: int, d: int, rows: Rows) -> None:
     """Read the short sequences x[b, d], x[b + 1, d], ... sample by sample in turn; zeros where the batch has come to its end."""
-    lanes, present = np.uint64(rows.lanes), np.uint64(min(rows.lanes, x.shape[0] - b))
+    lanes, present, L = np.uint64(rows.lanes), np.uint64(min(rows.lanes, x.shape[0] - b)), x.shape[2]
     if present < lanes:
         for n in range(np.uint64(rows.R)):
             work[np.uint64(at) + n] = 0
-    for lane in range(present):
+    whole = whole_squares(present, L)
+    for lane in range(0, whole, SIDE):
+        for n in range(0, L, SIDE):
+            first = min(n, L - SIDE)  # the last square of a sequence may overlap with the one before
+            transpose(work, at + first * rows.lanes + lane, rows.lanes, x, place_of(x, b + lane, d) + first, x.shape[1] * L)
+    for lane in range(np.uint64(whole), present):
         to = np.uint64(at) + lane
-        for n in range(np.uint64(x.shape[2])):
+        for n in range(np.uint64(L)):
             work[to + n * lanes] = x[b + lane, d, n]
 
 
 @compiled
 def separate(x: Array, b: int, d: int, work: Array, at: int, rows: Rows) -> None:
     """Write a row that holds several sequences back to where each of them is: the inverse of `interleave`."""
-    lanes = np.uint64(rows.lanes)
-    for lane in range(np.uint64(min(rows.lanes, x.shape[0] - b))):
+    lanes, present, L = np.uint64(rows.lanes), np.uint64(min(rows.lanes, x.shape[0] - b)), x.shape[2]
+    whole = whole_squares(present, L)
+    for lane in range(0, whole, SIDE):
+        for n in range(0, L, SIDE):
+            first = min(n, L - SIDE)
+            transpose(x, place_of(x, b + lane, d) + first, x.shape[1] * L, work, at + first * rows.lanes + lane, rows.lanes)
+    for lane in range(np.uint64(whole), present):
         source = np.uint64(at) + lane
-        for n in range(np.uint64(x.shape[2])):
+        for n in range(np.uint64(L)):
             x[b + lane, d, n] = work[source + n * lanes]
+
+
+@compiled
+def whole_squares(present: int, L: int) -> int:
+    """How many of a row's sequences of L samples are copied in squares of SIDE sequences and SIDE samples."""
+    return np.int64(present) // SIDE * SIDE if L >= SIDE else 0
+
+
+@compiled
+def place_of(x: Array, b: int, d: int) -> int:
+    """Where x[b, d] begins in x [B, D, L]."""
+    return (b * x.shape[1] + d) * x.shape[2]
 
 
 @compiled

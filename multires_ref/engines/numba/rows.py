@@ -25,6 +25,7 @@ CHUNK = 128  # samples: enough for one visit to a far place in memory to be wort
 PHASE = 256  # most samples of a phase, or of a block of one
 BLOCK = 8192  # samples of a block, or four times the halo if that is more
 LINE = 16  # float32 elements in a cache line
+SIDE = 16  # sequences that are copied together into a row that they share: see `transpose.py`
 GROUP = 8  # channels of a unit of work: neighbours in memory, which is thus read in long runs
 UNITS = 64  # the least number of units of work to aim at: fixed, so that results do not depend on the number of threads
 
@@ -56,8 +57,20 @@ class Rows(NamedTuple):
 def whole(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
     """A row is a sequence; short ones share a row, interleaved sample by sample."""
     (B, _, L), most = shape, max(1, SHORT // shape[2])
-    lanes = -(-B // -(-B // most))  # so that all rows have about the same number of sequences
+    unit = SIDE if min(most, B) >= SIDE else 1
+    lanes = even_share(-(-B // unit), most // unit) * unit  # so that all rows have about the same number of sequences
     return complete(Rows(step=L, chunk=L * lanes, spacing=lanes, lanes=lanes), shape, h0, q)
+
+
+def even_share(n: int, most: int) -> int:
+    """How many of n things each of the fewest places takes that hold at most `most`.
+
+    Examples
+    --------
+    >>> even_share(10, most=4), even_share(12, most=4)
+    (4, 4)
+    """
+    return -(-n // -(-n // most))
 
 
 def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
