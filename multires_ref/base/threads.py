@@ -92,13 +92,15 @@ ONE = nullcontext(1)  # a section inside one of a single thread changes nothing
 
 @contextmanager
 def lowered(n: int, outer: int | None) -> Iterator[int]:
-    """A section of n threads inside one of `outer`, or outside of all."""
+    """A section of n threads inside one of `outer`, in which BLAS uses one already, or outside of all."""
     allowed.most = n
-    blas.enter()
+    if outer is None:
+        blas.enter()
     try:
         yield n
     finally:
-        blas.leave()
+        if outer is None:
+            blas.leave()
         allowed.most = outer
 
 

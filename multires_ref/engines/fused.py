@@ -126,7 +126,7 @@ def run_backward(
     D, (J, _, K), filters = x.shape[1], h0.shape, packed(h0, q, w_a)
     top = x[..., :0].copy() if top is None else top
     dx, sums = empty(x.shape, x.dtype), [np.zeros((rows.parts, flat.size)) for flat in (filters[0], filters[1], filters[3])]
-    with limited(work=x.size * len(q)):
+    with limited(work=3 * x.size * len(q)):
         loops().backward(rows.units, (dx, *sums), g, x, top, filters, rows)
     dh, dq, dw_a = (part.sum(axis=0).astype(x.dtype) for part in sums)
     return dx, dh.reshape(D, J, K).transpose(1, 0, 2), np.split(dq.reshape(D, -1), filters[2][1:-1], axis=1), dw_a

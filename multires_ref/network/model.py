@@ -19,7 +19,7 @@ from ..base.compiled import numba_works
 from ..base.pytrees import Params
 from ..base.ranks import Share
 from ..base.threads import POINTWISE, limited
-from ..ops.conv1x1 import conv1x1
+from ..ops.conv1x1 import PRODUCTS, conv1x1
 from ..ops.dilated_conv import delay
 from ..ops.embed import embed
 from ..ops.linear import linear
@@ -105,11 +105,11 @@ def decode(config: NetworkConfig, params: Params, x: Array, lengths: Array | Non
 
 
 def work_of(config: NetworkConfig, x: Array) -> int:
-    """The work of one operation on the arrays [B, D, L] inside the network, in elements handled: see `base/threads.py`.
+    """The work of a step's largest operation on the arrays [B, D, L], in elements handled: see `base/threads.py`.
 
-    All operations of a step have about the same size, so this decides for all of them how many threads they are worth.
+    That is the adjoint of the channel mixing in a wide network. Where it is worth one thread, so are all others.
     """
-    return POINTWISE * x.shape[0] * config.d_model * x.shape[-1]
+    return max(POINTWISE, 4 * config.d_model // PRODUCTS) * x.shape[0] * config.d_model * x.shape[-1]
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.arrays import Array, get_xp
 from ..base.pytrees import flatten, map_pytree
+from ..base.threads import limited
 from ..network.init import Params
 from ..ops.adam_update import adam_factors, adam_update
 from .config import TrainingConfig
@@ -84,9 +85,10 @@ def adam_step(params: Params, grads: Params, optimizer_state: dict[str, Any], lr
     decay, coupled = settings.weight_decay, settings.optimizer == "adam"
     factors = adam_factors(lr, 0.0 if coupled else decay, optimizer_state["step"])
     gradients, m, v = flatten(grads), flatten(optimizer_state["m"]), flatten(optimizer_state["v"])
-    for name, p in flatten(params).items():
-        g = gradients[name] + decay * p if coupled and decay else gradients[name]
-        adam_update(p, g, m[name], v[name], factors)
+    with limited(0):  # one section for all the small arrays
+        for name, p in flatten(params).items():
+            g = gradients[name] + decay * p if coupled and decay else gradients[name]
+            adam_update(p, g, m[name], v[name], factors)
 
 
 def global_norm(grads: Params) -> Array:

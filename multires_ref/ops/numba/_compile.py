@@ -29,10 +29,11 @@ parallel = parallel_njit(fastmath={"contract"}, error_model="numpy")
 parallel_sums = parallel_njit(fastmath=SUMS, error_model="numpy")
 
 
-def compiled(function: ArrayFunction[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def compiled(function: ArrayFunction[P, R], pointwise: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate the compiled implementation of an operation or adjoint: it runs on as many threads as the work is worth.
 
-    Arrays of other dtypes than float32 and float64, or of both, are left to the definition.
+    One that is not pointwise says itself what its work is. Arrays of other dtypes than float32 and float64, or of both, are left
+    to the definition.
     """
 
     def decorate(fast: Callable[P, R]) -> Callable[P, R]:
@@ -42,7 +43,7 @@ def compiled(function: ArrayFunction[P, R]) -> Callable[[Callable[P, R]], Callab
             size = largest(args)
             if size is None:
                 return function.definition(*args, **kwargs)
-            if allowed.most == 1:  # as inside of small work: there is no number of threads to lower
+            if allowed.most == 1 or not pointwise:  # as inside of small work: there is no number of threads to lower
                 return fast(*args, **kwargs)
             with limited(POINTWISE * size):
                 return fast(*args, **kwargs)

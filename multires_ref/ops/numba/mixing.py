@@ -23,12 +23,13 @@ from ..mixing import mixing, mixing_adjoint
 from ._compile import SUMS, compiled
 from ._math import normal, sigmoid
 
-TILE = 1024  # columns: fewer would make the matrix products slower
+TILE = 1024  # columns of a tile, at most: with fewer of them the matrix products are slower
+TILES = 8  # the least number of tiles to aim at: fixed, so that results do not depend on the number of threads
 inner = inner_njit(fastmath={"contract"}, error_model="numpy")
 loop = njit(nogil=True, fastmath=SUMS, error_model="numpy")
 
 
-@compiled(mixing)
+@compiled(mixing, pointwise=False)
 def compiled_mixing(
     c: Array,
     weight: Array,
@@ -39,7 +40,7 @@ def compiled_mixing(
 ) -> Array:
     """r [B, D, L] from c [B, D, L]."""
     c, factors_1, factors_2 = np.ascontiguousarray(c), factors(mask_1, c), factors(mask_2, c)
-    r, D, T = empty(c.shape, c.dtype), c.shape[1], min(TILE, c.shape[0] * c.shape[2])
+    r, D, T = empty(c.shape, c.dtype), c.shape[1], tile_width(c)
 
     def some_tiles(begin: int, end: int) -> None:
         v_space, u_space = empty((D * T,), c.dtype), empty((2 * D * T if kept is None else 0,), c.dtype)
@@ -54,7 +55,7 @@ def compiled_mixing(
     return r
 
 
-@compiled(mixing_adjoint)
+@compiled(mixing_adjoint, pointwise=False)
 def compiled_mixing_adjoint(
     g: Array,
     c: Array,
@@ -69,7 +70,7 @@ def compiled_mixing_adjoint(
     u = empty((2 * c.size,), c.dtype) if kept is None else kept
     if kept is None:
         compiled_mixing(c, weight, bias, mask_1, mask_2, u)
-    dc, D, T, count = empty(c.shape, c.dtype), c.shape[1], min(TILE, c.shape[0] * c.shape[2]), count_tiles(c)
+    dc, D, T, count = empty(c.shape, c.dtype), c.shape[1], tile_width(c), count_tiles(c)
     groups = min(GROUPS, count)
     dweight, dbias = np.zeros((groups, 2 * D, D)), np.zeros((groups, 2 * D))
 
@@ -91,19 +92,24 @@ def compiled_mixing_adjoint(
 
 def factors(mask: Array | None, c: Array) -> Array:
     """A dropout mask [B, D, 1] as [B, D]; an array without elements where there is none."""
-    return np.empty((0, 0), c.dtype) if mask is None else np.broadcast_to(mask, (*c.shape[:2], 1))[:, :, 0].copy()
+    return np.empty((0, 0), c.dtype) if mask is None else np.ascontiguousarray(mask).reshape(c.shape[:2])
+
+
+def tile_width(c: Array) -> int:
+    """The columns of a tile of c [B, D, L]."""
+    return min(TILE, max(TILE // 4, -(-c.shape[0] * c.shape[2] // TILES)))
 
 
 def count_tiles(c: Array) -> int:
     """The tiles of c [B, D, L]: the units of work."""
-    return -(-c.shape[0] * c.shape[2] // TILE)
+    return -(-c.shape[0] * c.shape[2] // tile_width(c))
 
 
 def tiles(c: Array, begin: int, end: int) -> Iterator[tuple[int, int]]:
     """The first column and the number of columns of these tiles of c [B, D, L]."""
-    columns = c.shape[0] * c.shape[2]
-    for start in range(begin * TILE, min(end * TILE, columns), TILE):
-        yield start, min(TILE, columns - start)
+    columns, T = c.shape[0] * c.shape[2], tile_width(c)
+    for start in range(begin * T, min(end * T, columns), T):
+        yield start, min(T, columns - start)
 
 
 def matrix(space: Array, rows: int, columns: int) -> Array:
