@@ -27,6 +27,7 @@ def transpose(
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
         vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), SIDE)
         align = context.get_abi_sizeof(vector.element)
 

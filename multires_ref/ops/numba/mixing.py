@@ -14,7 +14,6 @@ import numpy as np
 from ...base.arrays import Array
 from ...base.buffers import empty
 from ...base.compiled import njit
-from ...base.inner import inner_njit
 from ...base.threads import limited
 from ...base.vectors import wide_vectors
 from ...base.workers import share_out
@@ -24,8 +23,7 @@ from ._compile import SUMS, compiled
 from ._math import normal, sigmoid
 
 TILE = 1024  # columns of a tile, at most: with fewer of them the matrix products are slower
-TILES = 8  # the least number of tiles to aim at: fixed, so that results do not depend on the number of threads
-inner = inner_njit(fastmath={"contract"}, error_model="numpy")
+TILES = 4  # the least number of tiles to aim at: fixed, so that results do not depend on the number of threads
 loop = njit(nogil=True, fastmath=SUMS, error_model="numpy")
 
 
@@ -39,16 +37,20 @@ def compiled_mixing(
     kept: Array | None = None,
 ) -> Array:
     """r [B, D, L] from c [B, D, L]."""
-    c, factors_1, factors_2 = np.ascontiguousarray(c), factors(mask_1, c), factors(mask_2, c)
-    r, D, T = empty(c.shape, c.dtype), c.shape[1], tile_width(c)
+    (_, D, L), T, c = c.shape, tile_width(c), np.ascontiguousarray(c)
+    r = empty(c.shape, c.dtype)
 
     def some_tiles(begin: int, end: int) -> None:
         v_space, u_space = empty((D * T,), c.dtype), empty((2 * D * T if kept is None else 0,), c.dtype)
         for start, n in tiles(c, begin, end):
             v, u = matrix(v_space, D, n), matrix(u_space if kept is None else kept[2 * D * start :], 2 * D, n)
-            gelu_columns(v, c, factors_1, start)
+            gather(v, c, start)
+            gelu_in_place(v)
+            drop(v, mask_1, start, L)
             np.matmul(weight, v, out=u)
-            glu_columns(r, u, bias, factors_2, start)
+            glu_of_sum(v, u, bias)  # r
+            drop(v, mask_2, start, L)
+            scatter(r, v, start)
 
     with limited(2 * c.size * D // PRODUCTS) as threads:
         share_out(some_tiles, count_tiles(c), threads)
@@ -66,12 +68,11 @@ def compiled_mixing_adjoint(
     kept: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """The gradients of c, weight and bias. Each of GROUPS groups of tiles has sums of its own: see `conv1x1.py`."""
-    g, c, factors_1, factors_2 = np.ascontiguousarray(g), np.ascontiguousarray(c), factors(mask_1, c), factors(mask_2, c)
+    (_, D, L), T, count, g, c = c.shape, tile_width(c), count_tiles(c), np.ascontiguousarray(g), np.ascontiguousarray(c)
     u = empty((2 * c.size,), c.dtype) if kept is None else kept
     if kept is None:
         compiled_mixing(c, weight, bias, mask_1, mask_2, u)
-    dc, D, T, count = empty(c.shape, c.dtype), c.shape[1], tile_width(c), count_tiles(c)
-    groups = min(GROUPS, count)
+    dc, groups = empty(c.shape, c.dtype), min(GROUPS, count)
     dweight, dbias = np.zeros((groups, 2 * D, D)), np.zeros((groups, 2 * D))
 
     def some_groups(begin: int, end: int) -> None:
@@ -79,20 +80,20 @@ def compiled_mixing_adjoint(
         for i in range(begin, end):
             for start, n in tiles(c, i * count // groups, (i + 1) * count // groups):
                 v, slope, du = matrix(space, D, n), matrix(space[D * T :], D, n), matrix(space[2 * D * T :], 2 * D, n)
-                gelu_and_slope(v, slope, c, factors_1, start)
-                glu_adjoint_columns(du, dbias[i], g, matrix(u[2 * D * start :], 2 * D, n), bias, factors_2, start)
+                gather(v, c, start)
+                gelu_and_slope(v, slope)
+                drop(v, mask_1, start, L)
+                gather(du[:D], g, start)
+                drop(du[:D], mask_2, start, L)
+                glu_adjoint_of_sum(du, dbias[i], matrix(u[2 * D * start :], 2 * D, n), bias)
                 dweight[i] += np.matmul(du, v.T, out=product)
                 np.matmul(weight.T, du, out=v)  # dv
-                multiply(dc, v, slope, start)
+                drop(v, mask_1, start, L)
+                scatter(dc, np.multiply(v, slope, out=v), start)
 
     with limited(4 * c.size * D // PRODUCTS) as threads:
         share_out(some_groups, groups, threads)
     return dc, dweight.sum(axis=0).astype(c.dtype), dbias.sum(axis=0).astype(c.dtype)
-
-
-def factors(mask: Array | None, c: Array) -> Array:
-    """A dropout mask [B, D, 1] as [B, D]; an array without elements where there is none."""
-    return np.empty((0, 0), c.dtype) if mask is None else np.ascontiguousarray(mask).reshape(c.shape[:2])
 
 
 def tile_width(c: Array) -> int:
@@ -117,107 +118,88 @@ def matrix(space: Array, rows: int, columns: int) -> Array:
     return space[: rows * columns].reshape(rows, columns)
 
 
-@inner
-def gather(row: Array, x: Array, d: int, start: int) -> None:
-    """row[j] = x[b, d, t] for column start + j = b L + t of x [B, D, L]."""
-    n, L, done = row.shape[0], x.shape[2], 0
+@loop
+def gather(tile: Array, x: Array, start: int) -> None:
+    """tile[d, j] = x[b, d, t] for column start + j = b L + t of x [B, D, L]; tile [D, n]."""
+    n, L, done = tile.shape[1], x.shape[2], 0
     while done < n:
         b, t = (start + done) // L, np.uint64((start + done) % L)
         here, to = min(L - (start + done) % L, n - done), np.uint64(done)
-        for j in range(np.uint64(here)):
-            row[to + j] = x[b, d, t + j]
+        for d in range(tile.shape[0]):
+            for j in range(np.uint64(here)):
+                tile[d, to + j] = x[b, d, t + j]
         done += here
 
 
-@inner
-def scatter(x: Array, d: int, start: int, row: Array) -> None:
-    """x[b, d, t] = row[j]: the inverse of `gather`."""
-    n, L, done = row.shape[0], x.shape[2], 0
+@loop
+def scatter(x: Array, tile: Array, start: int) -> None:
+    """x[b, d, t] = tile[d, j]: the inverse of `gather`."""
+    n, L, done = tile.shape[1], x.shape[2], 0
     while done < n:
         b, t = (start + done) // L, np.uint64((start + done) % L)
         here, source = min(L - (start + done) % L, n - done), np.uint64(done)
-        for j in range(np.uint64(here)):
-            x[b, d, t + j] = row[source + j]
-        done += here
-
-
-@inner
-def drop(row: Array, factors: Array, d: int, start: int, L: int) -> None:
-    """row[j] times the factor [B, D] of channel d of its sequence; as it is where there are no factors."""
-    n, done = row.shape[0] if factors.shape[0] > 0 else 0, 0
-    while done < n:
-        here, at = min(L - (start + done) % L, n - done), np.uint64(done)
-        factor = factors[(start + done) // L, d]
-        for j in range(np.uint64(here)):
-            row[at + j] *= factor
+        for d in range(tile.shape[0]):
+            for j in range(np.uint64(here)):
+                x[b, d, t + j] = tile[d, source + j]
         done += here
 
 
 @loop
-def gelu_columns(v: Array, c: Array, factors: Array, start: int) -> None:
-    """v [D, n] = GELU(c) times the factors, for n columns of c [B, D, L]."""
+def drop(tile: Array, mask: Array | None, start: int, L: int) -> None:
+    """The tile times the dropout mask [B, D, 1] of its sequences, in place; nothing where there is none."""
+    if mask is None:
+        return
+    n, done = tile.shape[1], 0
+    while done < n:
+        b, here, at = (start + done) // L, min(L - (start + done) % L, n - done), np.uint64(done)
+        for d in range(tile.shape[0]):
+            factor = mask[b, d, 0]
+            for j in range(np.uint64(here)):
+                tile[d, at + j] *= factor
+        done += here
+
+
+@loop
+def gelu_in_place(v: Array) -> None:
+    """GELU of v [D, n]."""
     for d in range(v.shape[0]):
         wide_vectors()
-        gather(v[d], c, d, start)
         for j in range(v.shape[1]):
             v[d, j] *= normal(v[d, j])[0]
-        drop(v[d], factors, d, start, c.shape[2])
 
 
 @loop
-def gelu_and_slope(v: Array, slope: Array, c: Array, factors: Array, start: int) -> None:
-    """The same, and GELU's derivative Phi(c) + c phi(c) times the factors: slope [D, n]."""
+def gelu_and_slope(v: Array, slope: Array) -> None:
+    """The same, and GELU's derivative Phi(v) + v phi(v): slope [D, n]."""
     for d in range(v.shape[0]):
         wide_vectors()
-        gather(v[d], c, d, start)
         for j in range(v.shape[1]):
             Phi, phi = normal(v[d, j])
             slope[d, j] = Phi + v[d, j] * phi
             v[d, j] *= Phi
-        drop(v[d], factors, d, start, c.shape[2])
-        drop(slope[d], factors, d, start, c.shape[2])
 
 
 @loop
-def glu_columns(r: Array, u: Array, bias: Array, factors: Array, start: int) -> None:
-    """r [B, D, L] = GLU(u + bias) times the factors, for the n columns of u [2 D, n]."""
-    D, n = r.shape[1], u.shape[1]
-    row = np.empty(n, u.dtype)
-    for d in range(D):
-        wide_vectors()
-        c0, c1 = bias[d], bias[D + d]
-        for j in range(n):
-            row[j] = (u[d, j] + c0) * sigmoid(u[D + d, j] + c1)
-        drop(row, factors, d, start, r.shape[2])
-        scatter(r, d, start, row)
+def glu_of_sum(r: Array, u: Array, bias: Array) -> None:
+    """r [D, n] = GLU(u + bias), for u [2 D, n]."""
+    for d in range(r.shape[0]):
+        c0, c1 = bias[d], bias[r.shape[0] + d]
+        for j in range(r.shape[1]):
+            r[d, j] = (u[d, j] + c0) * sigmoid(u[r.shape[0] + d, j] + c1)
 
 
 @loop
-def glu_adjoint_columns(du: Array, dbias: Array, g: Array, u: Array, bias: Array, factors: Array, start: int) -> None:
-    """du [2 D, n], and what it adds to the gradient of the bias [2 D]."""
-    D, n, one = g.shape[1], u.shape[1], u.dtype.type(1)
-    row = np.empty(n, u.dtype)
+def glu_adjoint_of_sum(du: Array, dbias: Array, u: Array, bias: Array) -> None:
+    """The gradient of both halves, from g in the first half of du [2 D, n], and what it adds to that of the bias [2 D]."""
+    D, one = du.shape[0] // 2, du.dtype.type(1)
     for d in range(D):
-        wide_vectors()
-        gather(row, g, d, start)
-        drop(row, factors, d, start, g.shape[2])
         c0, c1, of_value, of_gate = bias[d], bias[D + d], 0.0, 0.0
-        for j in range(n):
+        for j in range(du.shape[1]):
             s = sigmoid(u[D + d, j] + c1)
-            du[d, j] = row[j] * s
-            du[D + d, j] = row[j] * (u[d, j] + c0) * s * (one - s)
-        for j in range(n):
+            du[D + d, j] = du[d, j] * (u[d, j] + c0) * s * (one - s)
+            du[d, j] *= s
+        for j in range(du.shape[1]):
             of_value += du[d, j]
             of_gate += du[D + d, j]
         dbias[d] += of_value
         dbias[D + d] += of_gate
-
-
-@loop
-def multiply(dc: Array, dv: Array, slope: Array, start: int) -> None:
-    """dc [B, D, L] = dv slope, for the n columns of dv [D, n], which is overwritten."""
-    for d in range(dv.shape[0]):
-        wide_vectors()
-        for j in range(dv.shape[1]):
-            dv[d, j] *= slope[d, j]
-        scatter(dc, d, start, dv[d])
