@@ -48,7 +48,8 @@ def conv1x1_by_blocks(x: Array, weight: Array, bias: Array) -> Array:
 
     def some_sequences(begin: int, end: int) -> None:
         for part in blocks(out, begin, end, end - begin):
-            np.matmul(weight, x[part], out=out[part])
+            multiply = np.multiply if weight.shape[1] == 1 else np.matmul  # one input channel: faster than BLAS, and the same
+            multiply(weight, x[part], out=out[part])
             out[part] += bias[:, None]
 
     with limited(out.size * weight.shape[1] // PRODUCTS) as threads:

@@ -22,6 +22,8 @@ from autograd.tracer import isbox, new_box, toposort, trace_stack
 from ..base.arrays import Array
 from ..base.buffers import empty
 from ..base.pytrees import flatten, map_pytree
+from ..base.threads import POINTWISE, limited
+from ..base.workers import share_out
 
 
 def value_and_gradients(
@@ -98,7 +100,17 @@ def added(before: tuple[Array, bool] | None, part: Array) -> tuple[Array, bool]:
         return add_outgrads(before, part)
     if before[0].shape != part.shape or before[0].dtype != part.dtype:
         return add_outgrads(before, part)
-    return np.add(before[0], part, out=empty(part.shape, part.dtype)), True
+    return large_sum(before[0], part), True
+
+
+def large_sum(a: Array, b: Array) -> Array:
+    """a + b for NumPy arrays of the same shape and dtype, by several threads if that is worth it."""
+    out = empty(a.shape, a.dtype)
+    with limited(POINTWISE * a.size) as threads:
+        if threads == 1:
+            return np.add(a, b, out=out)
+        share_out(lambda begin, end: np.add(a[begin:end], b[begin:end], out=out[begin:end]), len(a), threads)
+    return out
 
 
 def gradient_of(box: Any, arrived: dict[Any, Array]) -> Array:

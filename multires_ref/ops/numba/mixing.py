@@ -37,20 +37,19 @@ def compiled_mixing(
     kept: Array | None = None,
 ) -> Array:
     """r [B, D, L] from c [B, D, L]."""
-    (_, D, L), T, c = c.shape, tile_width(c), np.ascontiguousarray(c)
+    D, T, c, no_mask, mask_1, mask_2 = c.shape[1], tile_width(c), *contiguous(c, None, mask_1, mask_2)
     r = empty(c.shape, c.dtype)
 
     def some_tiles(begin: int, end: int) -> None:
         v_space, u_space = empty((D * T,), c.dtype), empty((2 * D * T if kept is None else 0,), c.dtype)
         for start, n in tiles(c, begin, end):
             v, u = matrix(v_space, D, n), matrix(u_space if kept is None else kept[2 * D * start :], 2 * D, n)
-            gather(v, c, start)
+            move(READ, v, c, no_mask, start)
             gelu_in_place(v)
-            drop(v, mask_1, start, L)
+            drop(v, c, mask_1, start)
             np.matmul(weight, v, out=u)
             glu_of_sum(v, u, bias)  # r
-            drop(v, mask_2, start, L)
-            scatter(r, v, start)
+            move(WRITE, v, r, mask_2, start)
 
     with limited(2 * c.size * D // PRODUCTS) as threads:
         share_out(some_tiles, count_tiles(c), threads)
@@ -68,7 +67,8 @@ def compiled_mixing_adjoint(
     kept: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """The gradients of c, weight and bias. Each of GROUPS groups of tiles has sums of its own: see `conv1x1.py`."""
-    (_, D, L), T, count, g, c = c.shape, tile_width(c), count_tiles(c), np.ascontiguousarray(g), np.ascontiguousarray(c)
+    D, T, count = c.shape[1], tile_width(c), count_tiles(c)
+    g, c, no_mask, mask_1, mask_2 = contiguous(g, c, None, mask_1, mask_2)
     u = empty((2 * c.size,), c.dtype) if kept is None else kept
     if kept is None:
         compiled_mixing(c, weight, bias, mask_1, mask_2, u)
@@ -80,20 +80,24 @@ def compiled_mixing_adjoint(
         for i in range(begin, end):
             for start, n in tiles(c, i * count // groups, (i + 1) * count // groups):
                 v, slope, du = matrix(space, D, n), matrix(space[D * T :], D, n), matrix(space[2 * D * T :], 2 * D, n)
-                gather(v, c, start)
+                move(READ, v, c, no_mask, start)
                 gelu_and_slope(v, slope)
-                drop(v, mask_1, start, L)
-                gather(du[:D], g, start)
-                drop(du[:D], mask_2, start, L)
+                drop(v, c, mask_1, start)
+                move(READ, du[:D], g, mask_2, start)
                 glu_adjoint_of_sum(du, dbias[i], matrix(u[2 * D * start :], 2 * D, n), bias)
                 dweight[i] += np.matmul(du, v.T, out=product)
                 np.matmul(weight.T, du, out=v)  # dv
-                drop(v, mask_1, start, L)
-                scatter(dc, np.multiply(v, slope, out=v), start)
+                move(WRITE, np.multiply(v, slope, out=v), dc, mask_1, start)
 
     with limited(4 * c.size * D // PRODUCTS) as threads:
         share_out(some_groups, groups, threads)
     return dc, dweight.sum(axis=0).astype(c.dtype), dbias.sum(axis=0).astype(c.dtype)
+
+
+def contiguous(*arrays: Array | None) -> list[Array]:
+    """The arrays, C-contiguous. None, for no dropout mask, becomes an array without elements."""
+    none = np.empty((0, 0, 0), next(a.dtype for a in arrays if a is not None))
+    return [none if a is None else np.ascontiguousarray(a) for a in arrays]
 
 
 def tile_width(c: Array) -> int:
@@ -118,45 +122,34 @@ def matrix(space: Array, rows: int, columns: int) -> Array:
     return space[: rows * columns].reshape(rows, columns)
 
 
+READ, WRITE, SCALE = 0, 1, 2  # x into the tile, the tile into x, the tile alone
+
+
 @loop
-def gather(tile: Array, x: Array, start: int) -> None:
-    """tile[d, j] = x[b, d, t] for column start + j = b L + t of x [B, D, L]; tile [D, n]."""
+def move(way: int, tile: Array, x: Array, mask: Array, start: int) -> None:
+    """Copy between tile[d, j] and x[b, d, t], where start + j = b L + t, times the dropout mask [B, D, 1] if it has elements."""
     n, L, done = tile.shape[1], x.shape[2], 0
     while done < n:
         b, t = (start + done) // L, np.uint64((start + done) % L)
-        here, to = min(L - (start + done) % L, n - done), np.uint64(done)
+        here, at = np.uint64(min(L - (start + done) % L, n - done)), np.uint64(done)
         for d in range(tile.shape[0]):
-            for j in range(np.uint64(here)):
-                tile[d, to + j] = x[b, d, t + j]
-        done += here
+            factor = mask[b, d, 0] if mask.size > 0 else tile.dtype.type(1)
+            if way == READ:
+                for j in range(here):
+                    tile[d, at + j] = x[b, d, t + j] * factor
+            elif way == WRITE:
+                for j in range(here):
+                    x[b, d, t + j] = tile[d, at + j] * factor
+            else:
+                for j in range(here):
+                    tile[d, at + j] *= factor
+        done += np.int64(here)
 
 
-@loop
-def scatter(x: Array, tile: Array, start: int) -> None:
-    """x[b, d, t] = tile[d, j]: the inverse of `gather`."""
-    n, L, done = tile.shape[1], x.shape[2], 0
-    while done < n:
-        b, t = (start + done) // L, np.uint64((start + done) % L)
-        here, source = min(L - (start + done) % L, n - done), np.uint64(done)
-        for d in range(tile.shape[0]):
-            for j in range(np.uint64(here)):
-                x[b, d, t + j] = tile[d, source + j]
-        done += here
-
-
-@loop
-def drop(tile: Array, mask: Array | None, start: int, L: int) -> None:
-    """The tile times the dropout mask [B, D, 1] of its sequences, in place; nothing where there is none."""
-    if mask is None:
-        return
-    n, done = tile.shape[1], 0
-    while done < n:
-        b, here, at = (start + done) // L, min(L - (start + done) % L, n - done), np.uint64(done)
-        for d in range(tile.shape[0]):
-            factor = mask[b, d, 0]
-            for j in range(np.uint64(here)):
-                tile[d, at + j] *= factor
-        done += here
+def drop(tile: Array, x: Array, mask: Array, start: int) -> None:
+    """The tile of x [B, D, L] times the dropout mask, in place."""
+    if mask.size > 0:
+        move(SCALE, tile, x, mask, start)
 
 
 @loop
