@@ -16,7 +16,8 @@ from ...base.inner import inner_njit
 from ..layer_norm import EPS, layer_norm, layer_norm_adjoint
 from ._compile import SUMS, compiled, parallel_sums
 
-TILE = 128  # of float32: 128 KiB for 256 channels
+TILE = 256  # time steps: in float32, 256 KiB for 256 channels. Shorter tiles jump from page to page of memory too often
+PART = 8  # channels that are summed in their own dtype, which is twice as fast as in float64
 
 
 @compiled(layer_norm)
@@ -57,20 +58,31 @@ def statistics(s: Array, mean: Array, scale: Array, x: Array, r: Array, b: int, 
     Positions are unsigned because the check for negative ones would keep the compiler from using vector instructions.
     """
     D, n = s.shape
-    total = np.zeros(n)
+    total, part = np.zeros(n), np.zeros(n, s.dtype)
     for d in range(D):
         for t in range(np.uint64(n)):
             s[d, t] = x[b, d, start + t] + r[b, d, start + t]
-            total[t] += s[d, t]
+            part[t] += s[d, t]
+        add_part(total, part, d, D)
     for t in range(n):
         mean[t] = total[t] / D
         total[t] = 0.0
     for d in range(D):
         for t in range(n):
             centred = s[d, t] - mean[t]
-            total[t] += centred * centred
+            part[t] += centred * centred
+        add_part(total, part, d, D)
     for t in range(n):
         scale[t] = 1.0 / np.sqrt(total[t] / D + EPS)
+
+
+@inner_njit(fastmath=SUMS, error_model="numpy")
+def add_part(total: Array, part: Array, d: int, D: int) -> None:
+    """After every PART channels d of D, and after the last: what they have summed in their own dtype goes to the float64 total."""
+    if d % PART == PART - 1 or d == D - 1:
+        for t in range(total.shape[0]):
+            total[t] += part[t]
+            part[t] = 0
 
 
 @inner_njit(fastmath={"contract"}, error_model="numpy")
@@ -102,20 +114,23 @@ def normalise_adjoint(part: Part, ds: Array, parts: Array, g: Array, x: Array, r
         b, start, hat, mean, scale = tile(unit, D, L, x.dtype)
         statistics(hat, mean, scale, x, r, b, start)
         n = np.uint64(hat.shape[1])
-        mean_u, mean_us = np.zeros(n), np.zeros(n)
+        mean_u, mean_us, part_u, part_us = np.zeros(n), np.zeros(n), np.zeros(n, x.dtype), np.zeros(n, x.dtype)
         for d in range(D):
-            w, dweight, dbias = weight[d], 0.0, 0.0
+            w = weight[d]
+            dweight = dbias = x.dtype.type(0)
             for t in range(n):
                 g_t = g[b, d, start + t]
                 hat[d, t] = (hat[d, t] - mean[t]) * scale[t]
                 dweight += g_t * hat[d, t]
                 dbias += g_t
-                mean_u[t] += g_t * w
-                mean_us[t] += g_t * w * hat[d, t]
+                part_u[t] += g_t * w
+                part_us[t] += g_t * w * hat[d, t]
             parts[unit, 0, d], parts[unit, 1, d] = dweight, dbias
+            add_part(mean_u, part_u, d, D)
+            add_part(mean_us, part_us, d, D)
         for t in range(n):
-            mean_u[t], mean_us[t] = mean_u[t] / D, mean_us[t] / D
+            part_u[t], part_us[t] = mean_u[t] / D, mean_us[t] / D  # the means, in the dtype of x
         for d in range(D):
             for t in range(n):
                 u = g[b, d, start + t] * weight[d]
-                ds[b, d, start + t] = scale[t] * (u - mean_u[t] - hat[d, t] * mean_us[t])
+                ds[b, d, start + t] = scale[t] * (u - part_u[t] - hat[d, t] * part_us[t])
