@@ -156,13 +156,24 @@ def test_nan_and_inf_stay_visible_and_causal(engine):
         assert np.isfinite(untouched).all()
 
 
-# Long sequences
+# Short and long sequences
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("B", "L"), [(16, 16), (17, 40), (50, 21), (33, 5), (100, 64)])
+def test_short_sequences_share_rows(B, L, dtype):
+    """In squares of 16 sequences and 16 samples, and one by one where there are fewer; the last row of a batch is not full."""
+    args = seam_arguments(np.random.default_rng(8), B, 3, L, 3, [3] * 3, dtype)
+    found = rows.whole((B, 3, L), args[2], args[3])
+    assert found.lanes % rows.SIDE == 0
+    assert -(-B // found.lanes) * found.lanes - B < found.lanes
+    check_engine(fused, args, TIGHT if dtype == "float64" else LOOSE)
 
 
 @pytest.fixture
 def short_rows(monkeypatch):
     """Sequences of more than 64 samples count as long."""
-    for name, value in {"LONG": 64, "CHUNK": 4, "PHASE": 16, "BLOCK": 32}.items():
+    for name, value in {"LONG": 64, "FORWARD": rows.Sizes(48, 24, 4), "BACKWARD": rows.Sizes(32, 16, 4)}.items():
         monkeypatch.setattr(rows, name, value)
 
 
@@ -171,23 +182,24 @@ def short_rows(monkeypatch):
 def test_long_sequences_are_cut(L, Qs, short_rows):
     """Blocks for the fine levels, blocks of phases for the next, whole phases for the coarse ones."""
     args = seam_arguments(np.random.default_rng(4), 2, 3, L, 3, Qs)
-    ends = rows.cuts(L, args[2], args[3])
-    assert ends[0] == 0
-    assert ends[-1] == len(Qs)
-    assert ends == sorted(set(ends))
-    assert len(ends) > (3 if len(Qs) > 3 else 2)
+    for sizes in (rows.FORWARD, rows.BACKWARD):
+        ends = rows.cuts(L, args[2], args[3], sizes)
+        assert ends[0] == 0
+        assert ends[-1] == len(Qs)
+        assert ends == sorted(set(ends))
+        assert len(ends) > (3 if len(Qs) > 3 else 2)
     check_engine(fused, args, TIGHT)
 
 
 def test_a_block_of_mostly_halo_is_not_cut(short_rows):
     args = seam_arguments(np.random.default_rng(5), 1, 2, 100, 3, [40, 30, 20, 3])
-    assert rows.cuts(100, args[2], args[3]) == []
+    assert rows.cuts(100, args[2], args[3], rows.FORWARD) == rows.cuts(100, args[2], args[3], rows.BACKWARD) == []
     check_engine(fused, args, TIGHT)
 
 
 def test_a_long_sequence_as_it_is():
     args = seam_arguments(np.random.default_rng(6), 1, 2, 80001, 2, [2] * 16, "float32")
-    assert len(rows.cuts(80001, args[2], args[3])) > 2
+    assert len(rows.cuts(80001, args[2], args[3], rows.BACKWARD)) > 2
     check_engine(fused, args, LOOSE)
 
 

@@ -34,7 +34,7 @@ def loops() -> ModuleType:
 def forward(x: Array, h0: Array, q: list[Array], w_a: Array) -> Array:
     """y [B, D, L] from x [B, D, L], h0 [J, D, K], readout filters q (J arrays [D, Q_i]) and w_a [D]."""
     x, top = np.ascontiguousarray(x), None
-    for h0_group, q_group, w_a_group, rows in reversed(groups(x.shape, h0, q, w_a)):
+    for h0_group, q_group, w_a_group, rows in reversed(groups(x.shape, h0, q, w_a, cut.FORWARD)):
         top = run_forward(x, h0_group, q_group, w_a_group, rows, top)
     assert top is not None
     return top
@@ -45,7 +45,7 @@ def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple
     dh0: list[Array] = []
     dq: list[Array] = []
     g, dx, dw_a = np.ascontiguousarray(g), None, None
-    all_groups, inputs = groups(x.shape, h0, q, w_a), [np.ascontiguousarray(x)]
+    all_groups, inputs = groups(x.shape, h0, q, w_a, cut.BACKWARD), [np.ascontiguousarray(x)]
     for h0_group, _, _, rows in all_groups[:-1]:
         inputs.append(run_approximation(inputs[-1], h0_group, rows))
     for h0_group, q_group, w_a_group, rows in reversed(all_groups):
@@ -54,14 +54,16 @@ def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple
     return dx, np.concatenate(dh0), dq, dw_a
 
 
-def groups(shape: tuple[int, ...], h0: Array, q: list[Array], w_a: Array) -> list[tuple[Array, list[Array], Array, cut.Rows]]:
+def groups(
+    shape: tuple[int, ...], h0: Array, q: list[Array], w_a: Array, sizes: cut.Sizes
+) -> list[tuple[Array, list[Array], Array, cut.Rows]]:
     """The levels in groups, fine to coarse: (h0, q, w_a, rows) of each. w_a weights a_J, so it is zero in all but the last."""
-    ends, found = cut.cuts(shape[2], h0, q), []
+    ends, found = cut.cuts(shape[2], h0, q, sizes), []
     if not ends:
         return [(h0, q, w_a, cut.whole(shape, h0, q))]
     for f, end in zip(ends, ends[1:], strict=False):
         args, last = (shape, h0[f:end], q[f:end]), end == len(q)
-        rows = cut.phases(*args, f) if f else cut.blocks(*args)
+        rows = cut.phases(*args, f, sizes) if f else cut.blocks(*args, sizes)
         found.append((*args[1:], w_a if last else np.zeros_like(w_a), rows))
     return found
 

@@ -10,8 +10,6 @@ Step by step every array passes through memory several times. The compiled versi
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..base.arrays import Array, family, is_traced, unboxed
 from ..base.buffers import empty
 from ..base.compiled import numba_works

@@ -75,7 +75,7 @@ def separate(x: Array, b: int, d: int, work: Array, at: int, rows: Rows) -> None
 @compiled
 def whole_squares(present: int, L: int) -> int:
     """How many of a row's sequences of L samples are copied in squares of SIDE sequences and SIDE samples."""
-    return np.int64(present) // SIDE * SIDE if L >= SIDE else 0
+    return int(present) // SIDE * SIDE if L >= SIDE else 0
 
 
 @compiled

@@ -6,8 +6,12 @@ so on, with the dilations multiplied by their number. For a long one the levels 
 - The first group looks back only `halo` samples, so time is cut into blocks. A row is a block with its halo: the samples before
   it, or in the backward pass those that follow it.
 - The dilations of a later group are multiples of some S = 2^f, so the S phases x[p], x[p + S], x[p + 2 S], ... never meet. A row
-  is CHUNK neighbouring phases, interleaved as they lie in memory: chunks of CHUNK samples, S apart. In the row, a dilation of S
-  is one of CHUNK. Phases that are long are cut into blocks with a halo too.
+  is some neighbouring phases, interleaved as they lie in memory: chunks of so many samples, S apart. In the row, a dilation of S
+  is one of a chunk. Phases that are long are cut into blocks with a halo too.
+
+Every group reads and writes whole arrays, which takes as long as the arithmetic of several levels. So there should be few
+groups, with rows as long as a core's second cache allows. The forward pass needs space for three rows, so its rows are longer
+than those of the backward pass, which keeps the low-pass rows of all levels of a group.
 
 `engines/fused.py` runs the last group first and gives its r_{f+1} to the one before as `top`. In the backward pass it gives the
 gradient of a_f likewise.
@@ -21,13 +25,21 @@ from ...base.arrays import Array
 
 SHORT = 1024  # samples: so long a row is at most, if it holds several sequences
 LONG = 65536  # samples: longer sequences are cut
-CHUNK = 128  # samples: enough for one visit to a far place in memory to be worth it
-PHASE = 256  # most samples of a phase, or of a block of one
-BLOCK = 8192  # samples of a block, or four times the halo if that is more
 LINE = 16  # float32 elements in a cache line
 SIDE = 16  # sequences that are copied together into a row that they share: see `transpose.py`
 GROUP = 8  # channels of a unit of work: neighbours in memory, which is thus read in long runs
 UNITS = 64  # the least number of units of work to aim at: fixed, so that results do not depend on the number of threads
+
+
+class Sizes(NamedTuple):
+    """How long the rows of a cut sequence may be."""
+
+    block: int  # samples of a block of time, or four times the halo if that is more
+    phase: int  # most samples of a phase, or of a block of one
+    chunk: int  # neighbouring phases of a row: enough for one visit to a far place in memory to be worth it
+
+
+FORWARD, BACKWARD = Sizes(65536, 512, 128), Sizes(16384, 512, 64)
 
 
 class Rows(NamedTuple):
@@ -73,22 +85,21 @@ def even_share(n: int, most: int) -> int:
     return -(-n // -(-n // most))
 
 
-def blocks(shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
+def blocks(shape: tuple[int, ...], h0: Array, q: list[Array], sizes: Sizes) -> Rows:
     """A row is a block of time with its halo: for the first group of levels."""
     halo = reach(h0, q, len(q))
-    T = max(BLOCK, 4 * halo)
+    T = whole_lines(even_share(shape[2], max(sizes.block, 4 * halo)))
     return complete(Rows(step=T, chunk=T + halo, blocks=-(-shape[2] // T), halo=halo, back=halo), shape, h0, q)
 
 
-def phases(shape: tuple[int, ...], h0: Array, q: list[Array], first: int) -> Rows:
-    """A row is CHUNK phases, whole if they are short, else a block of them with its halo: for levels after `first` others."""
-    S = 2**first
+def phases(shape: tuple[int, ...], h0: Array, q: list[Array], first: int, sizes: Sizes) -> Rows:
+    """A row is some phases, whole if they are short, else a block of them with its halo: for levels after `first` others."""
+    S, chunk = 2**first, sizes.chunk
     length, halo = -(-shape[2] // S), reach(h0, q, len(q))  # of a phase
-    T = max(PHASE, 4 * halo)
-    if T + halo >= length:
-        T, halo = length, 0
-    rows = Rows(step=T * S, chunk=CHUNK, chunks=T + halo, apart=S, blocks=-(-length // T), groups=S // CHUNK)
-    return complete(rows._replace(halo=halo * CHUNK, back=halo * S, spacing=CHUNK), shape, h0, q)
+    most = max(sizes.phase, 4 * halo)
+    T, halo = (length, 0) if most + halo >= length else (even_share(length, most), halo)
+    rows = Rows(step=T * S, chunk=chunk, chunks=T + halo, apart=S, blocks=-(-length // T), groups=S // chunk)
+    return complete(rows._replace(halo=halo * chunk, back=halo * S, spacing=chunk), shape, h0, q)
 
 
 def complete(rows: Rows, shape: tuple[int, ...], h0: Array, q: list[Array]) -> Rows:
@@ -106,17 +117,17 @@ def whole_lines(n: int) -> int:
     return -(-n // LINE) * LINE
 
 
-def cuts(L: int, h0: Array, q: list[Array]) -> list[int]:
+def cuts(L: int, h0: Array, q: list[Array], sizes: Sizes) -> list[int]:
     """Where groups of levels begin and end, from 0 to J; empty for short sequences, and where a block would be mostly halo."""
-    J = h0.shape[0]
-    last = min(J, (-(-L // PHASE) - 1).bit_length())  # so that a phase has at most PHASE samples
-    first = most_levels(h0[:last], q[:last], BLOCK // 8, CHUNK.bit_length() - 1)
-    if L <= LONG or first < CHUNK.bit_length() - 1 or 4 * reach(h0, q, first) > L:
+    J, least = h0.shape[0], sizes.chunk.bit_length() - 1
+    last = min(J, (-(-L // sizes.phase) - 1).bit_length())  # so that a phase is short enough
+    first = most_levels(h0[:last], q[:last], sizes.block // 8, least)
+    if L <= LONG or first < least or 4 * reach(h0, q, first) > L:
         return []
     found = [0, first]
     while found[-1] < last:
         f = found[-1]
-        found.append(f + most_levels(h0[f:last], q[f:last], PHASE // 4, 1))
+        found.append(f + most_levels(h0[f:last], q[f:last], sizes.phase // 4, 1))
     return found + [J] * (found[-1] < J)
 
 

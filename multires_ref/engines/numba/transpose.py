@@ -47,7 +47,7 @@ def transpose(
 
 
 def exchanged(builder: Any, vectors: list[Any]) -> list[Any]:
-    """The transposed vectors. In each round half of a vector's numbers change places with half of those `bit` vectors further on."""
+    """The transposed vectors. In each round half of a vector's numbers change places with half of another's, `bit` further on."""
     for bit in (1, 2, 4, 8):
         stay = [j if j & bit == 0 else SIDE + (j ^ bit) for j in range(SIDE)]  # numbers from SIDE on are the second vector's
         move = [j ^ bit if j & bit == 0 else SIDE + j for j in range(SIDE)]

@@ -78,7 +78,7 @@ def statistics(s: Array, mean: Array, scale: Array, x: Array, r: Array, b: int, 
 
 @inner_njit(fastmath=SUMS, error_model="numpy")
 def add_part(total: Array, part: Array, d: int, D: int) -> None:
-    """After every PART channels d of D, and after the last: what they have summed in their own dtype goes to the float64 total."""
+    """After PART channels, and after the last: what they have summed in their own dtype goes to the float64 total."""
     if d % PART == PART - 1 or d == D - 1:
         for t in range(total.shape[0]):
             total[t] += part[t]
@@ -89,6 +89,12 @@ def add_part(total: Array, part: Array, d: int, D: int) -> None:
 def scaled(centred: float, weight: float, scale: float, bias: float) -> float:
     """centred (weight scale) + bias, in this order whatever the loop around it: no `reassoc` among the flags."""
     return centred * (weight * scale) + bias
+
+
+@inner_njit(fastmath=False, error_model="numpy")  # without the option it would have its caller's
+def without_means(u: float, hat: float, mean_u: float, mean_us: float) -> float:
+    """u - mean(u) - s^ mean(u s^), as it stands, so that it is 0 for a single channel, where scale is large."""
+    return u - mean_u - hat * mean_us
 
 
 @parallel_sums
@@ -123,8 +129,9 @@ def normalise_adjoint(part: Part, ds: Array, parts: Array, g: Array, x: Array, r
                 hat[d, t] = (hat[d, t] - mean[t]) * scale[t]
                 dweight += g_t * hat[d, t]
                 dbias += g_t
-                part_u[t] += g_t * w
-                part_us[t] += g_t * w * hat[d, t]
+                u = g_t * w
+                part_u[t] += u
+                part_us[t] += u * hat[d, t]
             parts[unit, 0, d], parts[unit, 1, d] = dweight, dbias
             add_part(mean_u, part_u, d, D)
             add_part(mean_us, part_us, d, D)
@@ -133,4 +140,4 @@ def normalise_adjoint(part: Part, ds: Array, parts: Array, g: Array, x: Array, r
         for d in range(D):
             for t in range(n):
                 u = g[b, d, start + t] * weight[d]
-                ds[b, d, start + t] = scale[t] * (u - part_u[t] - hat[d, t] * part_us[t])
+                ds[b, d, start + t] = scale[t] * without_means(u, hat[d, t], part_u[t], part_us[t])

@@ -131,7 +131,8 @@ def move(way: int, tile: Array, x: Array, mask: Array, start: int) -> None:
     n, L, done = tile.shape[1], x.shape[2], 0
     while done < n:
         b, t = (start + done) // L, np.uint64((start + done) % L)
-        here, at = np.uint64(min(L - (start + done) % L, n - done)), np.uint64(done)
+        length, at = min(L - (start + done) % L, n - done), np.uint64(done)
+        here = np.uint64(length)  # unsigned, like all positions: a check for negative ones would keep out vector instructions
         for d in range(tile.shape[0]):
             factor = mask[b, d, 0] if mask.size > 0 else tile.dtype.type(1)
             if way == READ:
@@ -143,7 +144,7 @@ def move(way: int, tile: Array, x: Array, mask: Array, start: int) -> None:
             else:
                 for j in range(here):
                     tile[d, at + j] *= factor
-        done += np.int64(here)
+        done += length
 
 
 def drop(tile: Array, x: Array, mask: Array, start: int) -> None:
