@@ -17,7 +17,8 @@ pytest.importorskip("numba", reason="Numba is not installed")
 
 DTYPES = ["float32", "float64"]
 CLOSE = {"float32": 1e-6, "float64": 1e-13}  # of the largest number or 1; and no worse than 3 times the definition's own error
-NAMES = ("gelu", "glu", "conv1x1", "embed", "masked_mean", "layer_norm", "batch_norm")
+NAMES = ("gelu", "glu", "conv1x1", "mixing", "embed", "masked_mean", "layer_norm", "batch_norm")
+OF_BLAS = ("conv1x1", "mixing")  # BLAS sums in an order of its own
 DEFINITIONS = {name: FUNCTIONS[name].definition for name in (*NAMES, *(f"{name}_adjoint" for name in NAMES), "batch_statistics")}
 
 
@@ -35,14 +36,16 @@ def arguments(B, D, L, dtype, seed=0):
     x, r, g, u, weight, bias = draw(B, D, L), draw(B, D, L), draw(B, D, L), draw(B, 2 * D, L), draw(D), draw(D)
     mask = (2 * (rng.random((B, D, 1)) < 0.5)).astype(dtype)
     mean, var, table, tokens = draw(D), draw(D) ** 2, draw(5, D), rng.integers(0, 5, (B, L))
-    lengths, matrix = rng.integers(1, L + 1, B), draw(2 * D, D)
+    lengths, matrix, wide_bias, other_mask = rng.integers(1, L + 1, B), draw(2 * D, D), draw(2 * D), mask[::-1]
     return {
         "gelu": [(3 * x, mask), (x, None)],
         "gelu_adjoint": [(g, 3 * x, mask), (g, x, None)],
         "glu": [(3 * u, mask), (u, None)],
         "glu_adjoint": [(g, 3 * u, mask), (g, u, None)],
-        "conv1x1": [(x, matrix, draw(2 * D))],
-        "conv1x1_adjoint": [(u, x, matrix, draw(2 * D))],
+        "conv1x1": [(x, matrix, wide_bias)],
+        "conv1x1_adjoint": [(u, x, matrix, wide_bias)],
+        "mixing": [(3 * x, matrix, wide_bias, mask, other_mask), (x, matrix, wide_bias)],
+        "mixing_adjoint": [(g, 3 * x, matrix, wide_bias, mask, other_mask), (g, x, matrix, wide_bias)],
         "embed": [(table, tokens)],
         "embed_adjoint": [(g, table, tokens)],
         "masked_mean": [(x, lengths), (x, None)],
@@ -122,7 +125,7 @@ def test_arrays_that_are_not_contiguous(name):
 
     for args in arguments(2, 3, 70, "float32")[name]:
         for got, want in zip(several(find(name, "numpy")(*map(turned, args))), several(find(name, "numpy")(*args)), strict=True):
-            if name.startswith("conv1x1"):  # BLAS may take another order
+            if name.startswith(OF_BLAS):
                 np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
             else:
                 np.testing.assert_array_equal(got, want)

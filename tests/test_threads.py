@@ -107,14 +107,14 @@ def digits_network():
 
 
 def calls():
-    """Default calls on work as small as that of the digits task."""
+    """Default calls on work as small as that of the digits task; a training step on some of its examples."""
     model = digits_network()
     x = np.random.default_rng(1).standard_normal((50, 1, 64)).astype("float32")
     training, objective = TrainingConfig(1, 50, lr=0.01), get_objective("classification")
     arguments = mr_arguments()
 
     def step():
-        batch = Split(x, np.zeros(50, int))
+        batch = Split(x[:20], np.zeros(20, int))
         train_step(
             model.config, model.params, model.state, adam_init(model.params), batch, 0.1, np.random.default_rng(0), objective,
             training,

@@ -236,17 +236,17 @@ print(f"kept beside x, in arrays of its size, y included: {once:.1f} with one ba
 assert once < 1.1 and traced > 2 * 11
 
 # %% [markdown]
-# For a whole network the package counts it beforehand. A block keeps six arrays of the size of its input: the input x, the convolution's output,
-# GELU's output, the two halves of the 1x1 map's output, and GLU's output (each is needed by the backward pass of what follows it). The paper's
-# image network has ten blocks:
+# For a whole network the package counts it beforehand. A block keeps five arrays of the size of its input: the input x, the convolution's output,
+# the two halves of the 1x1 map's output, and GLU's output (each is needed by the backward pass of what follows it). GELU's output is needed too,
+# but the backward pass computes GELU again for its derivative, so it need not be kept. The paper's image network has ten blocks:
 
 # %%
 from multires_ref.network.account import training_memory
 
 needed = training_memory(get_task("scifar10").network, batch_size=50)
 print({part: f"{size / 2**20:,.0f} MiB" for part, size in needed.items()})
-assert needed["stored for the backward pass"] == 10 * 6 * array
-as_traced = 10 * (6 + 2 * J) * array  # and a_i, b_i of every level
+assert needed["stored for the backward pass"] == 10 * 5 * array
+as_traced = 10 * (5 + 2 * J) * array  # and a_i, b_i of every level
 print(f"with every level kept: {as_traced / 2**20:,.0f} MiB")
 
 # %% [markdown]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..base.checks import check_int
+from ..base.compiled import numba_works
 from ..network.account import parameters_by_part, streaming_memory, training_memory, work_by_part
 from ..network.config import NetworkConfig
 from .parser import did_you_mean
@@ -129,7 +130,7 @@ def task_lines(name: str, batch_size: int | None) -> list[str]:
 def network_lines(config: NetworkConfig, batch_size: int) -> list[str]:
     """The configuration and what it costs."""
     parts, work = parameters_by_part(config), work_by_part(config)
-    memory = training_memory(config, batch_size)
+    memory = training_memory(config, batch_size, compiled=numba_works())
     lines = ["configuration"]
     lines += [f"  {name:<24} {value}" for name, value in config.to_dict().items() if value is not None]
     lines += [

@@ -15,8 +15,8 @@ from ..tree import kept_per_level
 from .config import NetworkConfig
 from .init import parameter_shapes
 
-# How many arrays [B, D, L] a block keeps for the backward pass: x, conv, GELU, both halves of mix, GLU (and mix2)
-STORED = {"classifier": 6, "tagger": 6, "autoregressive": 7}
+# How many arrays [B, D, L] a block keeps for the backward pass: x, conv, both halves of mix, GLU (and mix2)
+STORED = {"classifier": 5, "tagger": 5, "autoregressive": 6}
 PARTS = {
     "encoder": "encoder",
     "conv.h0": "filters h0, h1",
@@ -73,17 +73,20 @@ def work_by_part(config: NetworkConfig) -> dict[str, int]:
     return work
 
 
-def training_memory(config: NetworkConfig, batch_size: int, itemsize: int = 4) -> dict[str, int]:
+def training_memory(config: NetworkConfig, batch_size: int, itemsize: int = 4, compiled: bool = True) -> dict[str, int]:
     """Bytes that one training step must hold: what the backward pass needs, and four numbers a parameter.
+
+    `compiled` says whether the compiled operations are used (extra `fast`, on a CPU). Without them each block also keeps what
+    GELU gave, which the compiled channel mixing computes again.
 
     Examples
     --------
     >>> config = NetworkConfig(d_input=3, d_output=10, d_model=256, n_layers=10, max_length=1024)
     >>> {part: round(size / 2**20) for part, size in training_memory(config, batch_size=50).items()}  # MiB
-    {'stored for the backward pass': 3000, 'parameters, gradients, two moments': 21}
+    {'stored for the backward pass': 2500, 'parameters, gradients, two moments': 21}
     """
     array = check_int("batch_size", batch_size, 1) * config.d_model * config.max_length * itemsize
-    per_block = STORED[config.kind]
+    per_block = STORED[config.kind] + (not compiled)
     parameters = sum(prod(shape) for shape in parameter_shapes(config).values())
     return {
         "stored for the backward pass": config.n_layers * per_block * array,
