@@ -74,6 +74,11 @@ class Current(threading.local):
     buffers: Buffers | None = None
 
 
+def used_again() -> Buffers:
+    """The buffers of this section, or new ones: for a calculation with several large arrays of which few are needed at a time."""
+    return current.buffers or Buffers()
+
+
 def holders(arrays: list[Array], i: int) -> int:
     """How many references there are to an array of a list, as this Python counts them."""
     return sys.getrefcount(arrays[i])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.buffers import Buffers
 from ..base.tables import text_table
 from ..engines import choose
 from ..signals.swt import causal_swt
@@ -96,8 +97,8 @@ def measure_scaling(args: argparse.Namespace) -> dict[str, Any]:
     For one sequence and for a batch of four, for K = 2, 4 and 8, the forward pass alone and forward with backward. All arrays
     have the same size at every length, 2^24 numbers, and the lengths take turns. The engine is the one that "auto" chooses. The
     arithmetic for one sample, channel and level is the same at all lengths. A long row does not fit into the cache of a CPU core,
-    and passes through memory more than once. The figure of a series is its largest time over its smallest one. Takes about
-    ten minutes.
+    and passes through memory more than once. Results are made in memory that is used again, as in training. The figure of a
+    series is its largest time over its smallest one. Takes about two minutes for each repeat.
     """
     elements = QUICK_ELEMENTS if args.quick else ELEMENTS
     lengths = LENGTHS[:3] if args.quick else LENGTHS
@@ -117,7 +118,8 @@ def one_series(B: int, K: int, lengths: tuple[int, ...], elements: int, repeats:
         calls |= {f"{L} {name}": call for name, call in zip(PASSES, one, strict=True)}
         engine = choose("auto", x.reshape(shape), J, kept_per_level(J, K), K)
         rows.append({"L": L, "B": B, "D": D, "J": J, "K": K, "engine": engine})
-    times = alternate(calls, repeats)
+    with Buffers():
+        times = alternate(calls, repeats)
     return [row | {name: summary(times[f"{row['L']} {name}"]) for name in PASSES} for row in rows]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..base import compiled
 from ..base.arrays import Array
-from ..base.buffers import empty
+from ..base.buffers import empty, used_again
 from ..base.threads import limited
 from .engine import Engine
 from .numba import rows as cut
@@ -34,8 +34,9 @@ def loops() -> ModuleType:
 def forward(x: Array, h0: Array, q: list[Array], w_a: Array) -> Array:
     """y [B, D, L] from x [B, D, L], h0 [J, D, K], readout filters q (J arrays [D, Q_i]) and w_a [D]."""
     x, top = np.ascontiguousarray(x), None
-    for h0_group, q_group, w_a_group, rows in reversed(groups(x.shape, h0, q, w_a, cut.FORWARD)):
-        top = run_forward(x, h0_group, q_group, w_a_group, rows, top)
+    with used_again():
+        for h0_group, q_group, w_a_group, rows in reversed(groups(x.shape, h0, q, w_a, cut.FORWARD)):
+            top = run_forward(x, h0_group, q_group, w_a_group, rows, top)
     assert top is not None
     return top
 
@@ -46,11 +47,12 @@ def backward(g: Array, x: Array, h0: Array, q: list[Array], w_a: Array) -> tuple
     dq: list[Array] = []
     g, dx, dw_a = np.ascontiguousarray(g), None, None
     all_groups, inputs = groups(x.shape, h0, q, w_a, cut.BACKWARD), [np.ascontiguousarray(x)]
-    for h0_group, _, _, rows in all_groups[:-1]:
-        inputs.append(run_approximation(inputs[-1], h0_group, rows))
-    for h0_group, q_group, w_a_group, rows in reversed(all_groups):
-        dx, dh0_group, dq_group, dw_a_group = run_backward(g, inputs.pop(), h0_group, q_group, w_a_group, rows, top=dx)
-        dh0, dq, dw_a = [dh0_group, *dh0], dq_group + dq, dw_a_group if dw_a is None else dw_a
+    with used_again():
+        for h0_group, _, _, rows in all_groups[:-1]:
+            inputs.append(run_approximation(inputs[-1], h0_group, rows))
+        for h0_group, q_group, w_a_group, rows in reversed(all_groups):
+            dx, dh0_group, dq_group, dw_a_group = run_backward(g, inputs.pop(), h0_group, q_group, w_a_group, rows, top=dx)
+            dh0, dq, dw_a = [dh0_group, *dh0], dq_group + dq, dw_a_group if dw_a is None else dw_a
     return dx, np.concatenate(dh0), dq, dw_a
 
 
