@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from functools import wraps
@@ -357,6 +358,31 @@ def test_the_neighbour_is_busy_and_goes(monkeypatch):
     with pytest.raises(ZeroDivisionError), threaded.busy_neighbour():
         1 / 0  # noqa: B018
     assert started[1].returncode is not None
+
+
+def test_the_neighbour_ends_with_a_benchmark_that_is_killed():
+    """Its output is closed when it ends, and nobody else holds that."""
+    code = (
+        "import time\nfrom multires_ref.bench import threaded\nstart, started = threaded.subprocess.Popen, []\n"
+        "threaded.subprocess.Popen = lambda *a, **k: started.append(start(*a, **k)) or started[0]\n"
+        "with threaded.busy_neighbour():\n    print(started[0].pid, flush=True)\n    time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as benchmark:
+        neighbour = int(benchmark.stdout.readline())
+        benchmark.kill()
+    began = time.monotonic()
+    while is_running(neighbour):
+        assert time.monotonic() < began + 30
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    """Whether there is such a process; one that has ended and that nobody has asked for its result does not run."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
 
 
 def test_ratios_are_the_right_way_up():

@@ -25,7 +25,7 @@ PARTS = ("loops", "data", "rest")
 SLOWEST = 5  # loops that are named
 SECONDS = 600  # after which a run counts as hanging
 RUN = """
-import json, os, sys, time
+import json, os, sys, threading, time
 began, folder = float(sys.argv[1]), sys.argv[2]
 from multires_ref.base import compiled
 from multires_ref.training.console import Progress
@@ -33,18 +33,20 @@ from multires_ref.commands import train
 from multires_ref.cli import main
 
 loops, data, keep_code, read = [], [], compiled.compile_once, train.loaded
+one_at_a_time = threading.RLock()  # as Numba compiles: a thread that waits for another's compilation does not count it once more
 
 def timed_code(dispatcher):
     keep_code(dispatcher)
     compile_or_load = dispatcher.compile
 
     def timed(types):
-        before, start = sum(dispatcher.stats.cache_misses.values()), time.time()
-        try:
-            return compile_or_load(types)
-        finally:
-            here = sum(dispatcher.stats.cache_misses.values()) > before
-            loops.append([compiled.in_words(dispatcher.py_func), time.time() - start, here])
+        with one_at_a_time:
+            before, start = sum(dispatcher.stats.cache_misses.values()), time.time()
+            try:
+                return compile_or_load(types)
+            finally:
+                here = sum(dispatcher.stats.cache_misses.values()) > before
+                loops.append([compiled.in_words(dispatcher.py_func), time.time() - start, here])
 
     dispatcher.compile = timed
 

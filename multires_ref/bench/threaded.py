@@ -11,6 +11,14 @@ from typing import Any, NamedTuple
 
 from .timing import alternate, seconds_of, summary, threads
 
+# Counts, and ends with the process that started it, however that ends: nobody holds the other end of its input then
+NEIGHBOUR = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+print(flush=True)
+while True: pass
+"""
+
 
 class Case(NamedTuple):
     """What is timed, with at most so many threads (None: all that are allowed), beside so many busy neighbours."""
@@ -70,7 +78,7 @@ def busy_neighbours(count: int) -> Iterator[None]:
 @contextmanager
 def busy_neighbour() -> Iterator[None]:
     """A `with` block during which another process uses all that it can get of one CPU core."""
-    neighbour = subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
+    neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         neighbour.stdout.readline()  # it has begun
         yield
