@@ -8,6 +8,7 @@ from stand_in import NETWORKS, put_in_place, untrained_run
 
 import multires_ref
 from multires_ref import NetworkConfig, init_params
+from multires_ref.base.compiled import numba_works
 from multires_ref.cli import main
 from multires_ref.engines import ENGINES
 from multires_ref.tasks import get_task
@@ -51,7 +52,7 @@ def counts(config: NetworkConfig, batch: int) -> dict[str, dict[str, str]]:
         "tree": config.n_layers * D * readout,
         "1x1 maps": config.n_layers * D * D * (3 if autoregressive else 2),
     } | ({} if config.kind == "classifier" else {"decoder": D * config.d_output})
-    stored = config.n_layers * (7 if autoregressive else 6) * batch * D * config.max_length
+    stored = config.n_layers * (5 + autoregressive + (not numba_works())) * batch * D * config.max_length
     past = config.n_layers * D * (K - 1) * (2**J - 1)
     mib = lambda numbers: f"{4 * numbers / 1024 / 1024:,.1f} MiB"  # noqa: E731
     return {
