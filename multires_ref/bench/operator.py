@@ -98,7 +98,7 @@ def measure_scaling(args: argparse.Namespace) -> dict[str, Any]:
     have the same size at every length, 2^24 numbers, and the lengths take turns. The engine is the one that "auto" chooses. The
     arithmetic for one sample, channel and level is the same at all lengths. A long row does not fit into the cache of a CPU core,
     and passes through memory more than once. Results are made in memory that is used again, as in training. The figure of a
-    series is its largest time over its smallest one. Takes about two minutes for each repeat.
+    series is its largest time over its smallest one. Takes about half a minute for each repeat.
     """
     elements = QUICK_ELEMENTS if args.quick else ELEMENTS
     lengths = LENGTHS[:3] if args.quick else LENGTHS

@@ -1,8 +1,9 @@
 """Transposing 16 by 16 numbers in a CPU's vector registers.
 
-Several short sequences share a row sample by sample: see `rows.py`. Copied one number at a time, this takes as long as the
-arithmetic of two levels. Here 16 samples of each of 16 sequences are read as 16 vectors, exchanged in four rounds, and written as
-16 vectors. Numba has no such function, so it is written in LLVM's language, which every CPU's vectors are made from.
+Several short sequences share a row sample by sample: see `rows.py`. Copied one number at a time, this took a fifth of
+the layer's forward pass on arrays as small as those of the digits network. Here 16 samples of each of 16 sequences are read as 16
+vectors, exchanged in four rounds, and written as 16 vectors. Numba has no such function, so it is written in the language of LLVM,
+Numba's compiler, which has vectors of any length and turns them into the instructions that the CPU has.
 """
 
 from __future__ import annotations
