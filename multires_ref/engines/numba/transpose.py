@@ -2,8 +2,8 @@
 
 Several short sequences share a row sample by sample: see `rows.py`. Copied one number at a time, this took a fifth of
 the layer's forward pass on arrays as small as those of the digits network. Here 16 samples of each of 16 sequences are read as 16
-vectors, exchanged in four rounds, and written as 16 vectors. Numba has no such function, so it is written in the language of LLVM,
-Numba's compiler, which has vectors of any length and turns them into the instructions that the CPU has.
+vectors, exchanged in four rounds, and written as 16 vectors. Numba has no such function, so it is written in the language of
+LLVM, its compiler, which has vectors of any length and turns them into the instructions that the CPU has.
 """
 
 from __future__ import annotations
