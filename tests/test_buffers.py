@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from multires_ref import NetworkConfig, init_params, init_state
-from multires_ref.base.buffers import SMALLEST, Buffers, empty
+from multires_ref.base.buffers import SMALLEST, Buffers, empty, used_again
 from multires_ref.base.pytrees import flatten
+from multires_ref.ops.tracing import large_sum
 from multires_ref.training.config import TrainingConfig
 from multires_ref.training.data import Split
 from multires_ref.training.objectives import get_objective
@@ -84,3 +85,24 @@ def test_a_run_is_the_same_and_its_memory_stops_growing(norm):
     assert sizes[1:] == sizes[:1] * 5
     for name, array in flatten(params).items():
         np.testing.assert_array_equal(array, flatten(fresh)[name])
+
+
+def test_a_calculation_uses_the_buffers_of_its_section_or_its_own():
+    with Buffers() as outer:
+        assert used_again() is outer
+    with used_again():
+        place = empty((100, 1000), "float64").ctypes.data
+        assert empty((1000, 100), "float64").ctypes.data == place
+    first, second = used_again(), used_again()
+    assert first is not second
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_sum_of_large_gradients(threads, monkeypatch):
+    """Shared out by sequences, into memory that is used again; bit for bit a + b."""
+    monkeypatch.setattr("multires_ref.base.threads.WORTH", 1)
+    monkeypatch.setattr("multires_ref.base.threads.num_threads", lambda: threads)
+    a, b = np.random.default_rng(0).standard_normal((2, 7, 30, 50)).astype("float32")
+    np.testing.assert_array_equal(large_sum(a, b), a + b)
+    np.testing.assert_array_equal(large_sum(a[0, 0, 0], b[0, 0, 0]), (a + b)[0, 0, 0])
+    assert large_sum(np.float32(1) * np.ones(()), np.ones(())).shape == ()
