@@ -104,5 +104,3 @@ def test_a_sum_of_large_gradients(threads, monkeypatch):
     monkeypatch.setattr("multires_ref.base.threads.num_threads", lambda: threads)
     a, b = np.random.default_rng(0).standard_normal((2, 7, 30, 50)).astype("float32")
     np.testing.assert_array_equal(large_sum(a, b), a + b)
-    np.testing.assert_array_equal(large_sum(a[0, 0, 0], b[0, 0, 0]), (a + b)[0, 0, 0])
-    assert large_sum(np.float32(1) * np.ones(()), np.ones(())).shape == ()
